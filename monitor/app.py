@@ -1,0 +1,370 @@
+"""Wiring and lifecycle: what a running wirewatch is made of, how it starts, reloads and stops.
+
+The only room that knows apscheduler, and the only one with a clock. Every fact that a service returns is said
+aloud here, once. Decides nothing about stories.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_network
+from urllib.parse import urlsplit
+
+from apscheduler.events import EVENT_JOB_ERROR
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+from monitor import __version__, reload
+from monitor.config import ChannelConfig, Config
+from monitor.core.parse import parse_fast, parse_slow
+from monitor.core.pipeline import Policy
+from monitor.dispatch import Dispatcher, Sender
+from monitor.edges.child import ChildPool
+from monitor.edges.fetch import Fetcher, FetchSettings
+from monitor.edges.send import open_sender
+from monitor.edges.systemd import Notifier
+from monitor.errors import ConfigError, StoreError
+from monitor.ingest import Ingest, Pacing
+from monitor.logs import say, say_fact
+from monitor.model import Attempted, Channel, Feed, FeedChecked, Fetched, Level, ParsedFeed, Reloaded, Validators
+from monitor.reload import InForce
+from monitor.store import feeds, meta, outbox
+from monitor.store.database import Database
+from monitor.upkeep import sweep
+from monitor.writer import Writer
+
+TICK = timedelta(seconds=1)
+WATCH = timedelta(seconds=2)  # between looks at the watchlists folder
+DRAIN_PATIENCE = timedelta(seconds=20)  # less than systemd's TimeoutStopSec
+PARSE_DEADLINE = timedelta(seconds=20)
+FAST_PATH_BYTES = 4_000_000  # larger documents go to the child process at once
+# Between two messages of one channel: what the services ask for (Slack: one a second a webhook).
+CHANNEL_GAPS = {"slack": 1.0, "matrix": 0.5, "matrixs": 0.5, "mailto": 1.0, "mailtos": 1.0}
+
+Clock = Callable[[], datetime]
+
+
+def system_clock() -> datetime:
+    """Now, UTC."""
+    return datetime.now(UTC)
+
+
+def clock_from(start: datetime) -> Clock:
+    """A clock that shows `start` now and goes on from there; for tests and replays."""
+    offset = start - system_clock()
+    return lambda: system_clock() + offset
+
+
+class App:
+    """A wirewatch that holds its database. Use `async with App(in_force) as app`, then `poll` or `run`."""
+
+    def __init__(self, in_force: InForce, *, clock: Clock = system_clock, notifier: Notifier | None = None):
+        self.in_force = in_force
+        self.clock = clock
+        self.notifier = notifier or Notifier(None)
+        self.failed: list[FeedChecked] = []
+        self._stack = contextlib.AsyncExitStack()
+        self._stopping = asyncio.Event()
+        self._senders: dict[str, Sender] = {}
+        self._gaps: dict[str, timedelta] = {}
+        self._watched: reload.Fingerprint = ()
+        self._on_checked: list[Callable[[FeedChecked], None]] = []
+
+    # ── lifecycle ────────────────────────────────────────────────────────────────────────────────
+
+    async def __aenter__(self) -> App:
+        config = self.in_force.config
+        self.database = Database.open(config.database)
+        self._stack.callback(self.database.close)
+        self.writer = Writer(self.database)
+        self._stack.callback(self.writer.close)
+        self.fetcher = await self._stack.enter_async_context(Fetcher(_fetch_settings(config), now=self.clock))
+        self.children = await self._stack.enter_async_context(ChildPool())
+        self._open_senders(config)
+        self.policy = self._policy(self.in_force)
+        self.ingest = self._ingest(config)
+        self.dispatcher = Dispatcher(
+            self.writer, self._senders, self._gaps, clock=self.clock, say=self._say_attempted
+        )
+        self._watched = reload.fingerprint(config.watchlists)
+        await self.writer.run(self._prepare_database)
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.ingest.stop()
+        await self.dispatcher.stop(DRAIN_PATIENCE)
+        for sender in self._senders.values():
+            await sender.close()
+        await self._stack.aclose()
+
+    async def poll(self, *, only: Iterable[str] | None = None, everything: bool = False) -> tuple[FeedChecked, ...]:
+        """One pass: check what is due (or `everything`, or the feeds named), judge, deliver what can go now.
+
+        Returns one fact a feed that was checked.
+        """
+        checked: list[FeedChecked] = []
+        self._on_checked.append(checked.append)
+        configured = self._feeds()
+        await self.ingest.start(
+            configured, limit=len(configured), only=only, ignore_schedule=everything or only is not None
+        )
+        await self.ingest.finish()
+        await self.dispatcher.drain()
+        await self.writer.run(meta.put, "last_poll", {"at": self.clock().isoformat()})
+        return tuple(checked)
+
+    async def run(self) -> None:
+        """The daemon: ticks until SIGTERM or SIGINT, then drains."""
+        loop = asyncio.get_running_loop()
+        for stop in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(stop, self._stopping.set)
+        loop.add_signal_handler(signal.SIGHUP, lambda: asyncio.ensure_future(self.reload_all()))
+        scheduler = self._scheduler()
+        scheduler.start()
+        async with contextlib.AsyncExitStack() as stack:
+            await self._open_page(stack)
+            say("started", version=__version__, pid=os.getpid(), feeds=len(self._feeds()), watchlists=len(self.in_force.watchlists))
+            self.notifier.tell("READY=1", f"STATUS={self._status_line()}")
+            await self._stopping.wait()
+            self.notifier.tell("STOPPING=1")
+            scheduler.shutdown(wait=False)
+            await self.ingest.stop()
+            await self.dispatcher.stop(DRAIN_PATIENCE)
+        say("stopped")
+
+    def stop(self) -> None:
+        """Ask `run` to end."""
+        self._stopping.set()
+
+    # ── ticks ────────────────────────────────────────────────────────────────────────────────────
+
+    def _scheduler(self) -> AsyncIOScheduler:
+        """The ticker: a handful of jobs, never one per feed. A tick claims and starts tasks; it awaits no fetch."""
+        scheduler = AsyncIOScheduler(
+            timezone=self.in_force.config.zone,
+            job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
+        )
+        scheduler.add_listener(
+            lambda event: say("tick_failed", level=logging.ERROR, job=event.job_id, error=repr(event.exception)), EVENT_JOB_ERROR
+        )
+        for job, every in (
+            (self._feed_tick, TICK),
+            (self.dispatcher.tick, TICK),
+            (self._watch_tick, WATCH),
+            (self._heartbeat, timedelta(seconds=15)),
+        ):
+            scheduler.add_job(job, "interval", seconds=every.total_seconds(), id=job.__name__.strip("_"))
+        scheduler.add_job(self._sweep, "cron", hour=4, minute=30, id="sweep")
+        return scheduler
+
+    async def _feed_tick(self) -> None:
+        room = 2 * self.in_force.config.polling.concurrency - self.ingest.running
+        if room > 0:
+            await self.ingest.start(self._feeds(), limit=room)
+
+    async def _watch_tick(self) -> None:
+        seen = reload.fingerprint(self.in_force.config.watchlists)
+        if seen != self._watched:
+            self._watched = seen
+            await self._swap(lambda: reload.read_watchlists(self.in_force.config))
+
+    async def _heartbeat(self) -> None:
+        await self.writer.run(self._record_tick)
+        self.notifier.tell("WATCHDOG=1", f"STATUS={self._status_line()}")
+
+    async def _sweep(self) -> None:
+        config, now = self.in_force.config, self.clock()
+        say_fact(
+            await self.writer.run(
+                lambda tx: sweep(tx, now, keep=config.archive.keep, story_window=config.alerts.story_window)
+            )
+        )
+
+    # ── reload ───────────────────────────────────────────────────────────────────────────────────
+
+    async def reload_all(self) -> Reloaded:
+        """Read configuration and watchlists again (SIGHUP)."""
+        self.notifier.tell("RELOADING=1")
+        reloaded = await self._swap(lambda: reload.read_all(self.in_force.config.path))
+        self.notifier.tell("READY=1", f"STATUS={self._status_line()}")
+        return reloaded
+
+    async def _swap(self, read: Callable[[], InForce]) -> Reloaded:
+        """Build the new set off the event loop; swap it in whole, or keep the old one and say why."""
+        try:
+            fresh = await asyncio.to_thread(read)
+            if fresh.config.database != self.in_force.config.database:
+                says = "monitor.database changed; restart wirewatch to use another database"
+                say("reload_partial", level=logging.WARNING, problem=says)
+                fresh = replace(fresh, config=replace(fresh.config, database=self.in_force.config.database))
+            await self._put_in_force(fresh)
+            reloaded = Reloaded(ok=True, watchlists=len(fresh.watchlists))
+        except (ConfigError, ValueError) as error:
+            problems = error.problems if isinstance(error, ConfigError) else (error,)
+            reloaded = Reloaded(
+                ok=False, watchlists=len(self.in_force.watchlists), problems=tuple(map(str, problems))
+            )
+        await self.writer.run(meta.put, "last_reload", self._reload_note(reloaded))
+        say_fact(reloaded, level=logging.INFO if reloaded.ok else logging.ERROR)
+        return reloaded
+
+    async def _put_in_force(self, fresh: InForce) -> None:
+        if fresh.config is not self.in_force.config:
+            retired = dict(self._senders)
+            self._open_senders(fresh.config)
+            for sender in retired.values():
+                await sender.close()
+            if _fetch_settings(fresh.config) != _fetch_settings(self.in_force.config):
+                # The old one stays open for fetches under way; it is closed with everything else.
+                fetcher = Fetcher(_fetch_settings(fresh.config), now=self.clock)
+                self.fetcher = await self._stack.enter_async_context(fetcher)
+        self.policy = self._policy(fresh)
+        self.in_force = fresh
+        self._watched = reload.fingerprint(fresh.config.watchlists)
+        await self.writer.run(self._register)
+
+    # ── parts ────────────────────────────────────────────────────────────────────────────────────
+
+    def _open_senders(self, config: Config) -> None:
+        opened = {
+            channel.name: open_sender(channel.name, channel.url.get_secret_value()) for channel in config.channels
+        }
+        self._senders.clear()
+        self._senders.update(opened)
+        self._gaps.clear()
+        self._gaps.update({channel.name: _gap(channel) for channel in config.channels})
+
+    def _policy(self, in_force: InForce) -> Policy:
+        config = in_force.config
+        return Policy(
+            watchlists=in_force.watchlists,
+            compiled=in_force.compiled,
+            origins=config.origins,
+            routes=config.routes,
+            channels=tuple(
+                Channel(
+                    name=channel.name,
+                    recipients=tuple(self._senders[channel.name].recipients),
+                    min_level=Level(channel.settings.min_level),
+                    operator=channel.settings.operator,
+                )
+                for channel in config.channels
+            ),
+            zone=config.zone,
+            base_url=config.alerts.base_url,
+            backlog=config.alerts.backlog,
+            backlog_max=config.alerts.backlog_max,
+        )
+
+    def _ingest(self, config: Config) -> Ingest:
+        return Ingest(
+            self.writer,
+            self._fetch,
+            self._parse,
+            policy=lambda: self.policy,
+            pacing=Pacing(min_interval=config.polling.min_interval, max_interval=config.polling.max_interval),
+            story_window=config.alerts.story_window,
+            clock=self.clock,
+            say=self._say_checked,
+        )
+
+    async def _fetch(self, feed: Feed, validators: Validators):
+        return await self.fetcher.fetch(
+            feed.url, validators=validators, headers=feed.headers, own_port=urlsplit(feed.url).port
+        )
+
+    async def _parse(self, answer: Fetched) -> ParsedFeed:
+        """The fast path in a thread; what it refuses, or what is large, in a child that can be killed."""
+        if len(answer.body) <= FAST_PATH_BYTES:
+            parsed = await asyncio.to_thread(parse_fast, answer.body, url=answer.url, content_type=answer.content_type)
+            if parsed is not None:
+                return parsed
+        return await self.children.run(
+            parse_slow, answer.body, answer.url, answer.content_type, deadline=PARSE_DEADLINE
+        )
+
+    async def _open_page(self, stack: contextlib.AsyncExitStack) -> None:
+        listen = self.in_force.config.web.listen
+        if listen:
+            from monitor.web.page import serve_page
+
+            page = serve_page(listen, self.database, clock=self.clock, zone=self.in_force.config.zone)
+            try:
+                address = await stack.enter_async_context(page)
+            except OSError as error:  # alerts matter more than the page
+                say("status_page_failed", level=logging.ERROR, listen=listen, error=str(error))
+            else:
+                say("status_page", address=address)
+
+    def _feeds(self) -> dict[str, Feed]:
+        return {feed.name: feed for feed in self.in_force.config.feeds}
+
+    # ── the database and what is said ────────────────────────────────────────────────────────────
+
+    def _prepare_database(self, tx) -> None:
+        """What only the holder of the instance lock may do: take up what a dead instance left."""
+        now = self.clock()
+        feeds.release_leases(tx)
+        recovered = outbox.recover(tx, now)
+        if recovered:
+            say("recovered", deliveries=recovered)
+        self._register(tx)
+        meta.put(tx, "started", {"at": now.isoformat(), "pid": os.getpid(), "version": __version__})
+        meta.put(tx, "last_reload", self._reload_note(Reloaded(ok=True, watchlists=len(self.in_force.watchlists))))
+
+    def _register(self, tx) -> None:
+        feeds.register(tx, self.in_force.config.feeds, self.clock())
+        outbox.cancel_unknown_channels(tx, self._senders)
+
+    def _record_tick(self, tx) -> None:
+        meta.put(tx, "last_tick", {"at": self.clock().isoformat(), "pid": os.getpid()})
+
+    def _reload_note(self, reloaded: Reloaded) -> dict:
+        return {"ok": reloaded.ok, "at": self.clock().isoformat(), "problems": list(reloaded.problems)}
+
+    def _status_line(self) -> str:
+        return f"{len(self._feeds())} feeds, {len(self.in_force.watchlists)} watchlists"
+
+    def _say_checked(self, fact: FeedChecked) -> None:
+        say_fact(fact, level=logging.WARNING if fact.outcome == "failed" else logging.DEBUG if not fact.new else logging.INFO)
+        for listener in self._on_checked:
+            listener(fact)
+
+    def _say_attempted(self, fact: Attempted) -> None:
+        say_fact(fact, level=logging.INFO if fact.outcome == "delivered" else logging.WARNING)
+
+
+async def fetch_once(url: str, config: Config, feed: Feed | None = None) -> tuple[bytes, str]:
+    """Fetch one document through the gate that all requests pass. Returns its bytes and final address.
+
+    Raises FetchError.
+    """
+    async with Fetcher(_fetch_settings(config), now=system_clock) as fetcher:
+        answer = await fetcher.fetch(url, headers=feed.headers if feed else (), own_port=urlsplit(url).port)
+    return answer.body, answer.url
+
+
+def _fetch_settings(config: Config) -> FetchSettings:
+    polling = config.polling
+    return FetchSettings(
+        contact=polling.contact,
+        timeout=polling.timeout,
+        max_body=polling.max_body,
+        concurrency=polling.concurrency,
+        per_host=polling.per_host,
+        host_gap=polling.host_gap,
+        allow_networks=tuple(ip_network(network) for network in polling.allow_networks),
+        allow_ports=polling.allow_ports,
+    )
+
+
+def _gap(channel: ChannelConfig) -> timedelta:
+    scheme = urlsplit(channel.url.get_secret_value()).scheme.lower()
+    asked = timedelta(minutes=1) / channel.settings.per_minute if channel.settings.per_minute else timedelta(0)
+    return max(timedelta(seconds=CHANNEL_GAPS.get(scheme, 0.0)), asked)

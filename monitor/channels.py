@@ -1,0 +1,59 @@
+"""Sending a marked test message to one channel, and saying what its server answered."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from monitor.config import ChannelConfig
+from monitor.core.names import name_of
+from monitor.edges.send import open_sender
+from monitor.errors import DeliveryError
+from monitor.model import Delivery, Level, Message, record
+
+TEST_MESSAGE = Message(
+    headline="[test] wirewatch — this channel works",
+    title="This is a test message of wirewatch; nothing has happened",
+    url="https://example.org/",
+    watchlist="test",
+    watchlist_title="Test",
+    level=Level.NORMAL,
+    lead="Sent by `wirewatch test-channel`. Alerts on this channel will look like this.",
+    why=("sent by hand",),
+    story="test",
+    thread="test",
+)
+
+
+@record
+class Answer:
+    """What one recipient's server said."""
+
+    ok: bool
+    says: str
+
+
+async def send_test(channel: ChannelConfig, *, now: datetime) -> tuple[Answer, ...]:
+    """Send the test message to every recipient of a channel; a failure is an answer, too."""
+    sender = open_sender(channel.name, channel.url.get_secret_value())
+    try:
+        return tuple([await _send_one(channel.name, recipient, sender, now) for recipient in sender.recipients])
+    finally:
+        await sender.close()
+
+
+async def _send_one(channel: str, recipient: str, sender, now: datetime) -> Answer:
+    delivery = Delivery(
+        id=name_of("test", channel, recipient, now.isoformat()),
+        alert="test",
+        channel=channel,
+        recipient=recipient,
+        message=TEST_MESSAGE,
+        created_at=now,
+        next_attempt_at=now,
+    )
+    to = f"to {recipient}: " if recipient else ""
+    try:
+        sent = await sender.send(delivery)
+    except DeliveryError as error:
+        return Answer(ok=False, says=f"{to}failed ({error.kind}): {error}")
+    return Answer(ok=True, says=f"{to}accepted{': ' + sent.answer if sent.answer else ''}")

@@ -1,0 +1,530 @@
+"""What a person types. Reads arguments, calls the rooms that do the work, turns errors into words and exit codes.
+
+Heavy imports stand inside the commands that need them, so that `--help` and `check` answer at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from monitor import __version__
+from monitor.errors import ConfigError, InstanceRunning, MonitorError, StoreError
+
+if TYPE_CHECKING:
+    from monitor.config import Config
+    from monitor.reload import InForce
+    from monitor.store.database import Database
+
+EXIT_FAILED, EXIT_CONFIG, EXIT_RUNNING, EXIT_STORE = 1, 65, 73, 74
+
+
+class Span(click.ParamType):
+    """A duration such as 24h or 7d."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> timedelta:
+        from monitor.units import parse_duration
+
+        try:
+            return value if isinstance(value, timedelta) else parse_duration(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+SINCE = click.option("--since", type=Span(), default="24h", show_default=True, help="How far back, such as 24h or 7d.")
+JSON = click.option("--json", "as_json", is_flag=True, help="JSON Lines: one object a line.")
+
+
+class Program(click.Group):
+    """The command group: shows errors of ours as words and the exit codes of the contract."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ConfigError as error:
+            _say_problems(error)
+            ctx.exit(EXIT_CONFIG)
+        except InstanceRunning as error:
+            _stop(ctx, error, EXIT_RUNNING)
+        except StoreError as error:
+            _stop(ctx, error, EXIT_STORE)
+        except MonitorError as error:
+            _stop(ctx, error, EXIT_FAILED)
+        except BrokenPipeError:
+            sys.stderr.close()
+            ctx.exit(EXIT_FAILED)
+
+
+@click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option("--config", "config_path", metavar="PATH", help="Configuration file [default: $WIREWATCH_CONFIG, ./config.toml, /etc/wirewatch/config.toml].")
+@click.option("-v", "--verbose", is_flag=True, help="Say more about what happens.")
+@click.version_option(__version__, prog_name="wirewatch")
+@click.pass_context
+def main(ctx: click.Context, config_path: str | None, verbose: bool) -> None:
+    """Media-monitoring alerts: each story once, within minutes, with the reason.
+
+    \b
+    First steps:
+      wirewatch demo                    see what it does, offline, without any configuration
+      wirewatch check                   is my configuration right?
+      wirewatch explain article.html    what would my watchlists say of this?
+      wirewatch run                     the daemon
+    """
+    ctx.obj = {"config": config_path, "verbose": verbose}
+
+
+def command(name: str | None = None, **attributes: Any) -> Callable:
+    """A command that also takes --config behind its name, as people write it."""
+
+    def decorate(function: Callable) -> click.Command:
+        option = click.option("--config", "config_path", metavar="PATH", expose_value=False, callback=_remember_config, help="Configuration file.")
+        return main.command(name, **attributes)(option(function))
+
+    return decorate
+
+
+def _remember_config(ctx: click.Context, _param: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        ctx.find_root().obj["config"] = value
+
+
+# ── the line ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@command()
+@click.option("--serve", is_flag=True, help="Keep running, with the status page.")
+def demo(serve: bool) -> None:
+    """Show on sample feeds what a person would get, and why.
+
+    Offline, needs no configuration, leaves no files behind.
+    """
+    from monitor.demo.show import run_demo
+
+    sys.exit(run_demo(serve=serve))
+
+
+@command()
+@click.pass_context
+def run(ctx: click.Context) -> None:
+    """Run the daemon in the foreground: poll, judge, deliver.
+
+    SIGTERM drains and exits 0; SIGHUP reads configuration and watchlists again. An edited watchlist is
+    read again by itself.
+    """
+    from monitor.config import notify_socket
+    from monitor.edges.systemd import Notifier
+
+    app = _app(ctx, notifier=Notifier(notify_socket()))
+
+    async def serve() -> None:
+        async with app:
+            await app.run()
+
+    asyncio.run(serve())
+
+
+@command()
+@click.option("--all", "everything", is_flag=True, help="Every feed, due or not; holds that servers asked for are still honoured.")
+@click.option("--feed", "names", metavar="NAME", multiple=True, help="Only this feed; may be given more than once.")
+@click.pass_context
+def poll(ctx: click.Context, everything: bool, names: tuple[str, ...]) -> None:
+    """Check feeds once, judge, deliver what can go now, and end.
+
+    \b
+    Examples:
+      wirewatch poll                    what is due
+      wirewatch poll --all              every feed
+      wirewatch poll --feed bbc-world   this one
+    """
+    app = _app(ctx)
+    known = {feed.name for feed in app.in_force.config.feeds}
+    if unknown := [name for name in names if name not in known]:
+        raise click.UsageError(f"no feed is called {unknown[0]!r}; `wirewatch feeds` lists them")
+
+    async def once() -> tuple:
+        async with app:
+            return await app.poll(only=names or None, everything=everything)
+
+    checked = asyncio.run(once())
+    failed = [fact for fact in checked if fact.outcome == "failed"]
+    new, pickups, alerts = (sum(getattr(fact, key) for fact in checked) for key in ("new", "pickups", "alerts"))
+    click.echo(f"{len(checked)} feeds checked, {new} new entries, {pickups} of them copies, {alerts} alerts", err=True)
+    for fact in failed:
+        click.echo(f"failed: {fact.feed}: {fact.error}", err=True)
+    ctx.exit(EXIT_FAILED if failed else 0)
+
+
+@command()
+@click.pass_context
+def check(ctx: click.Context) -> None:
+    """Check configuration, watchlists and their inline tests; 0 if all is right, 65 if not."""
+    from monitor import reload
+
+    in_force = reload.read_watchlists(_config(ctx, or_default=True))
+    config = in_force.config
+    for warning in _warnings(in_force):
+        click.echo(f"warning: {warning}", err=True)
+    tests = sum(len(watchlist.tests) for watchlist in in_force.watchlists)
+    click.echo(f"{config.path}: {len(config.feeds)} feeds, {len(config.channels)} channels, {len(config.routes)} routes")
+    for watchlist in in_force.watchlists:
+        urgent = f", urgent at {watchlist.urgent:g}" if watchlist.urgent else ""
+        click.echo(f"{watchlist.id}: “{watchlist.title}”, {len(watchlist.terms)} terms, alerts at {watchlist.threshold:g}{urgent}, {len(watchlist.tests)} tests pass")
+    click.echo(f"all is right: {len(in_force.watchlists)} watchlists, {tests} inline tests", err=True)
+
+
+@command()
+@click.argument("source")
+@click.option("--watchlist", "ids", metavar="ID", multiple=True, help="Only this watchlist; may be given more than once.")
+@click.option("--feed", "feed_name", metavar="NAME", help="Judge as an entry of this feed, scopes included.")
+@JSON
+@click.pass_context
+def explain(ctx: click.Context, source: str, ids: tuple[str, ...], feed_name: str | None, as_json: bool) -> None:
+    """Show what each stage makes of SOURCE, and what every watchlist says of it.
+
+    SOURCE is a file (feed, HTML page or plain text), an address, the id of a story, or - for standard input.
+    Writes nothing.
+
+    \b
+    Examples:
+      wirewatch explain page.html
+      wirewatch explain https://example.org/feed.xml --watchlist dprk-arms-exports
+      pbpaste | wirewatch explain -
+    """
+    from monitor import reload, show
+    from monitor.explain import explain_document, explain_story
+
+    in_force = reload.read_watchlists(_config(ctx, or_default=True))
+    in_force = _only_watchlists(in_force, ids)
+    feed = _named_feed(in_force.config, feed_name)
+    database = _reader_or_none(in_force.config)
+    now = _clock()()
+    try:
+        document = _source(source, in_force.config, feed)
+        if document is None:
+            found = explain_story(source, in_force, database, now=now) if database else None
+            if found is None:
+                raise MonitorError(f"{source}: no such file, and no story of the archive has this id")
+            explained: Iterator = iter([found])
+        else:
+            body, url = document
+            explained = explain_document(body, in_force, name=source, url=url, now=now, feed=feed, database=database)
+        urgents = {watchlist.id: watchlist.urgent for watchlist in in_force.watchlists}
+        for one in explained:
+            show.json_line(show.explained_json(one)) if as_json else show.print_explained(one, urgents, in_force.config.zone)
+    finally:
+        if database is not None:
+            database.close()
+
+
+# ── looking ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@command()
+@SINCE
+@click.option("--watchlist", metavar="ID", help="Only stories that this watchlist matched.")
+@click.option("--search", metavar="TEXT", help="Only stories with this text in a headline.")
+@JSON
+@click.pass_context
+def stories(ctx: click.Context, since: timedelta, watchlist: str | None, search: str | None, as_json: bool) -> None:
+    """List stories of the archive, newest first, with the outlets that carry them."""
+    from monitor import show
+    from monitor.store import stories as store
+
+    with _reader(ctx) as (config, database), database.read() as tx:
+        rows = store.list_stories(tx, since=_clock()() - since, watchlist=watchlist, search=search)
+        ids = [row["id"] for row in rows]
+        pickups, matches = store.list_pickups(tx, ids), store.list_matches(tx, ids)
+        if as_json:
+            for row in rows:
+                show.json_line(show.story_json(row, pickups.get(row["id"], ()), matches.get(row["id"], ())))
+            return
+        show.table(
+            (
+                (
+                    row["id"],
+                    show.local(row["first_seen_at"], config.zone),
+                    show.clean(row["title"]),
+                    str(row["pickups"]),
+                    ", ".join(dict.fromkeys(show.clean(pickup.outlet) for pickup in pickups.get(row["id"], ()))),
+                    ", ".join(match["watchlist"] for match in matches.get(row["id"], ()) if match["verdict"] != "silent"),
+                )
+                for row in rows
+            ),
+            "story", "seen", "headline", "copies", "outlets", "watchlists",
+            wide=2,
+        )  # fmt: skip
+
+
+class AlertsGroup(click.Group):
+    """`alerts` by itself lists; `alerts retry` acts."""
+
+
+@main.group(invoke_without_command=True, cls=AlertsGroup)
+@SINCE
+@JSON
+@click.option("--config", "config_path", metavar="PATH", expose_value=False, callback=_remember_config, help="Configuration file.")
+@click.pass_context
+def alerts(ctx: click.Context, since: timedelta, as_json: bool) -> None:
+    """List what was decided and where each delivery stands; `alerts retry ID…` sends dead letters again."""
+    if ctx.invoked_subcommand is not None:
+        return
+    from monitor import show
+    from monitor.store import outbox
+
+    with _reader(ctx) as (config, database), database.read() as tx:
+        rows = outbox.list_alerts(tx, since=_clock()() - since)
+        deliveries = outbox.list_deliveries(tx, [row["id"] for row in rows])
+        if as_json:
+            for row in rows:
+                show.json_line(show.alert_json(row, deliveries.get(row["id"], ())))
+            return
+        show.table(
+            (
+                (
+                    row["id"],
+                    show.local(row["created_at"], config.zone),
+                    row["level"],
+                    row["watchlist"],
+                    show.clean(row["title"]),
+                    "; ".join(_delivery_line(delivery) for delivery in deliveries.get(row["id"], ())) or row["reason"],
+                )
+                for row in rows
+            ),
+            "alert", "decided", "level", "watchlist", "headline", "deliveries",
+            wide=4,
+        )  # fmt: skip
+
+
+@alerts.command("retry")
+@click.argument("ids", nargs=-1, required=True, metavar="ID…")
+@click.pass_context
+def retry_alerts(ctx: click.Context, ids: tuple[str, ...]) -> None:
+    """Queue the dead deliveries of these alerts again; the daemon, or the next `poll`, sends them."""
+    from monitor.store import outbox
+    from monitor.store.database import Database
+
+    now = _clock()()
+    config = _config(ctx)
+    with Database.open_beside(config.database) as database, database.write() as tx:
+        count = outbox.retry(tx, ids, now)
+    click.echo(f"{count} deliveries queued again")
+    ctx.exit(0 if count else EXIT_FAILED)
+
+
+@command()
+@JSON
+@click.pass_context
+def feeds(ctx: click.Context, as_json: bool) -> None:
+    """Show the health of every feed."""
+    from monitor import show
+    from monitor.store import feeds as store
+
+    with _reader(ctx) as (config, database), database.read() as tx:
+        rows = store.list_feeds(tx)
+    if as_json:
+        for row in rows:
+            show.json_line(show.feed_json(row))
+        return
+    show.table(
+        (
+            (
+                row["name"],
+                show.state(row["state"]),
+                show.local(row["last_checked_at"], config.zone),
+                show.local(row["next_check_at"], config.zone),
+                str(row["entries"]),
+                show.clean(row["last_error"]) or "–",
+            )
+            for row in rows
+        ),
+        "feed", "state", "checked", "next", "entries", "why",
+        wide=5,
+    )  # fmt: skip
+
+
+@command()
+@JSON
+@click.pass_context
+def status(ctx: click.Context, as_json: bool) -> None:
+    """Say whether all is well: last ticks, queue, failing feeds, last reload, database. 0 if so, 1 if not."""
+    from monitor import show
+    from monitor.status import status_of
+
+    with _reader(ctx) as (config, database), database.read() as tx:
+        found = status_of(tx, config.database, now=_clock()())
+    if as_json:
+        show.json_line(found)
+    else:
+        show.print_status(found)
+    ctx.exit(0 if found["ok"] else EXIT_FAILED)
+
+
+@command("test-channel")
+@click.argument("names", nargs=-1, required=True, metavar="NAME…")
+@click.pass_context
+def test_channel(ctx: click.Context, names: tuple[str, ...]) -> None:
+    """Send a marked test message to channels and say what the servers answered."""
+    from monitor.channels import send_test
+
+    config = _config(ctx)
+    known = {channel.name: channel for channel in config.channels}
+    if unknown := [name for name in names if name not in known]:
+        raise click.UsageError(f"no channel is called {unknown[0]!r}; configured are: {', '.join(known) or 'none'}")
+    failed = False
+    for name in names:
+        for answer in asyncio.run(send_test(known[name], now=_clock()())):
+            click.echo(f"{name}: {answer.says}")
+            failed = failed or not answer.ok
+    ctx.exit(EXIT_FAILED if failed else 0)
+
+
+@command()
+@click.argument("what", type=click.Choice(["config", "watchlist"]))
+def schema(what: str) -> None:
+    """Print the JSON Schema of config.toml or of a watchlist, for editors.
+
+    \b
+    Example:
+      wirewatch schema watchlist > watchlist.schema.json
+    """
+    import json
+
+    if what == "config":
+        from monitor.config import config_json_schema as schema_of
+    else:
+        from monitor.watchlists import watchlist_json_schema as schema_of
+    click.echo(json.dumps(schema_of(), indent=2, ensure_ascii=False))
+
+
+# ── what several commands need ───────────────────────────────────────────────────────────────────
+
+
+def _config(ctx: click.Context, *, or_default: bool = False) -> Config:
+    from monitor.config import default_config, find_config, load_config
+
+    named = ctx.find_root().obj["config"]
+    try:
+        path = find_config(named)
+    except ConfigError:
+        if or_default and Path("watchlists").is_dir():
+            return default_config(Path.cwd())
+        raise
+    return load_config(path)
+
+
+def _clock() -> Callable[[], datetime]:
+    from monitor.config import test_hooks
+
+    start = test_hooks().now
+    if start is None:
+        return lambda: datetime.now(UTC)
+    offset = start - datetime.now(UTC)
+    return lambda: datetime.now(UTC) + offset
+
+
+def _app(ctx: click.Context, **parts: Any):
+    from monitor import logs, reload
+    from monitor.app import App
+
+    in_force = reload.read_watchlists(_config(ctx))
+    logs.set_up(verbose=ctx.find_root().obj["verbose"], secrets=in_force.config.secrets)
+    return App(in_force, clock=_clock(), **parts)
+
+
+@contextmanager
+def _reader(ctx: click.Context) -> Iterator[tuple[Config, Database]]:
+    from monitor.store.database import Database
+
+    config = _config(ctx)
+    database = Database.open_reader(config.database)
+    try:
+        yield config, database
+    finally:
+        database.close()
+
+
+def _reader_or_none(config: Config) -> Database | None:
+    from monitor.store.database import Database
+
+    try:
+        return Database.open_reader(config.database)
+    except StoreError:
+        return None  # explaining needs no archive
+
+
+def _only_watchlists(in_force: InForce, ids: tuple[str, ...]) -> InForce:
+    from dataclasses import replace
+
+    from monitor.core.score import compile_watchlists
+
+    if not ids:
+        return in_force
+    known = {watchlist.id: watchlist for watchlist in in_force.watchlists}
+    if unknown := [name for name in ids if name not in known]:
+        raise click.UsageError(f"no watchlist is called {unknown[0]!r}; known are: {', '.join(known)}")
+    chosen = tuple(known[name] for name in ids)
+    return replace(in_force, watchlists=chosen, compiled=compile_watchlists(chosen))
+
+
+def _named_feed(config: Config, name: str | None):
+    if name is None:
+        return None
+    for feed in config.feeds:
+        if feed.name == name:
+            return feed
+    raise click.UsageError(f"no feed is called {name!r}; `wirewatch feeds` lists them")
+
+
+def _source(source: str, config: Config, feed: Any) -> tuple[bytes, str | None] | None:
+    """The bytes of a source and its address, or None where it can only be a story id."""
+    if source == "-":
+        return sys.stdin.buffer.read(), None
+    if source.startswith(("http://", "https://")):
+        from monitor.app import fetch_once
+
+        return asyncio.run(fetch_once(source, config, feed))
+    path = Path(source)
+    if path.is_file():
+        return path.read_bytes(), None
+    if path.exists() or "/" in source or "." in source:
+        raise MonitorError(f"{source}: {'is no regular file' if path.exists() else 'no such file'}")
+    return None
+
+
+def _warnings(in_force: InForce) -> list[str]:
+    from fnmatch import fnmatchcase
+
+    ids = [watchlist.id for watchlist in in_force.watchlists]
+    warnings = []
+    for route in in_force.config.routes:
+        warnings += [
+            f"{in_force.config.path}: route: no watchlist fits {pattern!r}; known are: {', '.join(ids)}"
+            for pattern in route.watchlists
+            if not any(fnmatchcase(name, pattern) for name in ids)
+        ]
+    return warnings
+
+
+def _delivery_line(delivery: Any) -> str:
+    to = f" {delivery['recipient']}" if delivery["recipient"] else ""
+    error = f" ({delivery['error']})" if delivery["error"] else ""
+    return f"{delivery['channel']}{to}: {delivery['state']}{error}"
+
+
+def _say_problems(error: ConfigError) -> None:
+    for problem in error.problems:
+        click.echo(str(problem), err=True)
+
+
+def _stop(ctx: click.Context, error: MonitorError, code: int) -> None:
+    click.echo(f"wirewatch: {error}", err=True)
+    ctx.exit(code)

@@ -1,0 +1,459 @@
+"""config.toml → frozen `Config`; each option declared once: default, unit, limits and a sentence.
+
+The only room that reads the environment. Secrets are resolved here (text, environment variable, file or systemd
+credential) and appear in no error, `repr` or log.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import quote, urlsplit
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+
+from monitor.errors import ConfigError, Problem
+from monitor.model import Feed, Level, Origin, Route
+from monitor.opml import read_opml
+from monitor.toml_file import TomlFile, problems_of, read_toml
+from monitor.units import Duration, Size
+
+SEARCH_PATH = ("config.toml", "/etc/wirewatch/config.toml")
+PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
+CLOCK_TIME = r"(?:[01]\d|2[0-3]):[0-5]\d"
+
+
+class Section(BaseModel):
+    """A table of the file: frozen, strict, no unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
+
+
+class SecretReference(Section):
+    """Where a secret comes from; exactly one key."""
+
+    env: str | None = Field(None, description="Name of an environment variable.")
+    file: str | None = Field(None, description="Path of a file that only the service may read.")
+    credential: str | None = Field(None, description="Name of a systemd credential (LoadCredential=).")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> SecretReference:
+        if sum(value is not None for value in (self.env, self.file, self.credential)) != 1:
+            raise ValueError("expected exactly one of env, file and credential")
+        return self
+
+
+Secret = str | SecretReference
+
+
+def _zone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError(f"{name!r} is no IANA time zone; expected one such as 'Europe/London'")
+    return name
+
+
+def _quiet_hours(span: str | None) -> str | None:
+    if span is None:
+        return None
+    match = re.fullmatch(rf"({CLOCK_TIME})\s*-\s*({CLOCK_TIME})", span)
+    if not match:
+        raise ValueError("expected a span such as '23:00-06:30'")
+    if match[1] == match[2]:
+        raise ValueError("starts when it ends; expected two different times")
+    return span
+
+
+def _loopback(listen: str) -> str:
+    host, _, port = listen.rpartition(":")
+    if listen and (host.strip("[]") not in ("127.0.0.1", "::1", "localhost") or not port.isdigit()):
+        raise ValueError("expected a loopback address such as 127.0.0.1:8585; put a proxy with a login before it for others")
+    return listen
+
+
+def _web_url(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("expected an http:// or https:// address")
+    return url
+
+
+ClockTime = Annotated[str, Field(pattern=rf"^{CLOCK_TIME}$")]
+
+
+class MonitorSection(Section):
+    """The daemon itself."""
+
+    database: str = Field("wirewatch.db", description="SQLite file, or postgresql://… for PostgreSQL.")
+    watchlists: str = Field("watchlists", description="Folder of *.toml watchlists, reloaded when one changes.")
+    opml: tuple[str, ...] = Field((), description="OPML files with more feeds.", strict=False)
+    timezone: Annotated[str, AfterValidator(_zone)] = Field("Europe/London", description="IANA zone of digests, quiet hours and what people read.")
+    language: str = Field("en", description="Language of feeds that do not say.", pattern="^[a-zA-Z]{2,3}(-[A-Za-z0-9]+)*$")
+
+
+class PollingSection(Section):
+    """How feeds are fetched."""
+
+    interval: Duration = Field(timedelta(minutes=30), description="Between checks of a feed; servers may ask for more.")
+    min_interval: Duration = Field(timedelta(minutes=5), description="Nothing makes a feed faster than this.")
+    max_interval: Duration = Field(timedelta(hours=24), description="Nothing makes a feed slower than this.")
+    concurrency: int = Field(64, ge=1, le=256, description="Requests at once.")
+    per_host: int = Field(1, ge=1, le=8, description="Requests at once to one host.")
+    host_gap: Duration = Field(timedelta(seconds=2), description="Between two requests to one host.")
+    timeout: Duration = Field(timedelta(seconds=30), description="For a whole request, not for a read.")
+    max_body: Size = Field(15_000_000, description="Largest feed document, decoded.")
+    contact: str = Field("", description="Mail address or page for publishers; goes into the User-Agent.", pattern=r"^[^\r\n]*$")
+    allow_networks: tuple[str, ...] = Field((), description="Private networks that may be fetched from.", strict=False)
+    allow_ports: tuple[int, ...] = Field((80, 443), description="Ports that may be fetched from; a feed's own port is allowed for that feed.", strict=False)
+    articles: Literal["never", "matching", "always"] = Field("matching", description="Fetch the linked page: never, near a watchlist's threshold, or always.")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> PollingSection:
+        if not self.min_interval <= self.interval <= self.max_interval:
+            raise ValueError("expected min_interval ≤ interval ≤ max_interval")
+        return self
+
+
+class AlertsSection(Section):
+    """What becomes an alert."""
+
+    backlog: Duration = Field(timedelta(hours=24), description="Older than this at a feed's first check: remembered, never alerted.")
+    backlog_max: int = Field(10, ge=0, le=1000, description="At most so many alerts from a feed's first check.")
+    story_window: Duration = Field(timedelta(hours=72), description="How long a later copy joins its story.")
+    base_url: str = Field("", description="Address of the status page, for links in alerts.")
+
+
+class ArchiveSection(Section):
+    """How long things are kept."""
+
+    keep: Duration = Field(timedelta(days=90), description="Entries and stories; fingerprints stay 400 days so that nothing old alerts again.")
+
+
+class WebSection(Section):
+    """The status page."""
+
+    listen: Annotated[str, AfterValidator(_loopback)] = Field("127.0.0.1:8585", description='Address and port of the status page; "" turns it off.')
+
+
+class FeedSection(Section):
+    """One feed."""
+
+    url: Annotated[str, AfterValidator(_web_url)] = Field(description="Address of the feed.")
+    name: str | None = Field(None, description="Unique name; made from the address by default.", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    outlet: str | None = Field(None, description="Who publishes it; the feed's own title by default.")
+    tier: int = Field(2, ge=1, le=9, description="Trust: 1 is the most trusted.")
+    language: str | None = Field(None, description="Language, where the feed does not say or is wrong.")
+    tags: tuple[str, ...] = Field((), description="For scopes of watchlists, written there as #tag.", strict=False)
+    interval: Duration | None = Field(None, description="Between checks of this feed.")
+    headers: dict[str, Secret] = Field({}, description="Extra request headers; values may be secrets.")
+
+
+class ChannelSection(Section):
+    """Where alerts go. Keys that the address names in braces may stand beside it and hold secrets."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", strict=True, hide_input_in_errors=True)
+
+    url: Secret = Field(description="An Apprise URL; {name} in it is filled from the key of that name.")
+    min_level: Literal["normal", "urgent"] = Field("normal", description="Only alerts at least this loud.")
+    quiet_hours: Annotated[str | None, AfterValidator(_quiet_hours)] = Field(None, description="Held until they end, such as '23:00-06:30'.")
+    quiet_passes: Literal["normal", "urgent", "nothing"] = Field("urgent", description="What passes quiet hours.")
+    per_minute: int | None = Field(None, ge=1, le=6000, description="At most so many messages a minute.")
+    digest: tuple[ClockTime, ...] = Field((), description="Collected until these times, sent as one.", strict=False)
+    operator: bool = Field(False, description="Gets what concerns the daemon itself.")
+
+    @model_validator(mode="after")
+    def _known_keys(self) -> ChannelSection:
+        named = set(PLACEHOLDER.findall(self.url)) if isinstance(self.url, str) else set()
+        extra = self.model_extra or {}
+        for key, value in extra.items():
+            if isinstance(self.url, str) and key not in named:
+                raise ValueError(f"unknown key {key!r}: the url does not name {{{key}}}; expected one of {', '.join(type(self).model_fields)}")
+            SecretReference.model_validate(value) if isinstance(value, dict) else str(value)
+        if missing := named - set(extra):
+            raise ValueError(f"the url names {{{sorted(missing)[0]}}}; expected a key of that name beside it")
+        return self
+
+
+class RouteSection(Section):
+    """Which alerts go where; the first that fits wins, unless `continue = true`."""
+
+    watchlists: tuple[str, ...] = Field(("*",), description="Ids or globs of watchlists.", strict=False)
+    min_level: Literal["normal", "urgent"] = Field("normal", description="Only alerts at least this loud.")
+    channels: tuple[str, ...] = Field(description="Names of channels.", min_length=1, strict=False)
+    group_wait: Duration = Field(timedelta(seconds=60), description="Time to collect the first copies; urgent goes at once.")
+    continue_: bool = Field(False, alias="continue", description="Try the routes below, too.")
+
+
+class ConfigFile(Section):
+    """config.toml as a whole."""
+
+    monitor: MonitorSection = Field(MonitorSection(), description="The daemon itself.")
+    polling: PollingSection = Field(PollingSection(), description="How feeds are fetched.")
+    alerts: AlertsSection = Field(AlertsSection(), description="What becomes an alert.")
+    archive: ArchiveSection = Field(ArchiveSection(), description="How long things are kept.")
+    web: WebSection = Field(WebSection(), description="The status page.")
+    feed: tuple[FeedSection, ...] = Field((), description="Feeds.", strict=False)
+    channel: dict[str, ChannelSection] = Field({}, description="Channels, by name.")
+    route: tuple[RouteSection, ...] = Field((), description="Routes, in order.", strict=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelConfig:
+    """A channel with its secrets filled in."""
+
+    name: str
+    url: SecretStr
+    settings: ChannelSection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Everything the operator configured, checked and resolved."""
+
+    path: Path
+    monitor: MonitorSection
+    polling: PollingSection
+    alerts: AlertsSection
+    archive: ArchiveSection
+    web: WebSection
+    feeds: tuple[Feed, ...]
+    channels: tuple[ChannelConfig, ...]
+    routes: tuple[Route, ...]
+    database: str
+    watchlists: Path
+    zone: ZoneInfo
+    warnings: tuple[Problem, ...] = ()
+    secrets: tuple[str, ...] = field(default=(), repr=False)  # to be kept out of logs
+
+    @property
+    def origins(self) -> dict[str, Origin]:
+        """What watchlists may ask about each feed."""
+        return {feed.name: Origin(feed=feed.name, tags=feed.tags, tier=feed.tier) for feed in self.feeds}
+
+
+@dataclass(frozen=True, slots=True)
+class TestHooks:
+    """Switches that only tests may use; all off unless WIREWATCH_TEST_HOOKS=1."""
+
+    __test__ = False
+    now: datetime | None = None  # the clock starts here
+    crash_at: str | None = None
+
+
+def find_config(path: str | None, environ: Mapping[str, str] = os.environ) -> Path:
+    """The configuration file: `path`, else $WIREWATCH_CONFIG, ./config.toml, /etc/wirewatch/config.toml.
+
+    Raises ConfigError where there is none.
+    """
+    named = path or environ.get("WIREWATCH_CONFIG")
+    if named:
+        return Path(named)
+    for candidate in map(Path, SEARCH_PATH):
+        if candidate.exists():
+            return candidate
+    says = "no configuration found; copy config.example.toml to config.toml, or name one with --config"
+    raise ConfigError([Problem(file="config.toml", line=1, key="--config", says=says)])
+
+
+def test_hooks(environ: Mapping[str, str] = os.environ) -> TestHooks:
+    """The test switches of the environment: WIREWATCH_NOW (RFC 3339) and WIREWATCH_CRASH_AT."""
+    if environ.get("WIREWATCH_TEST_HOOKS") != "1":
+        return TestHooks()
+    now = environ.get("WIREWATCH_NOW")
+    return TestHooks(datetime.fromisoformat(now) if now else None, environ.get("WIREWATCH_CRASH_AT"))
+
+
+test_hooks.__test__ = False
+
+
+def load_config(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
+    """Read, check and resolve a configuration. Raises ConfigError with every problem at once."""
+    toml = read_toml(path)
+    try:
+        file = ConfigFile.model_validate(toml.data)
+    except ValidationError as error:
+        raise ConfigError(problems_of(error, toml, ConfigFile, secret=("headers", "channel"))) from None
+    return _Resolver(toml, file, path, environ).config()
+
+
+def config_json_schema() -> dict[str, Any]:
+    """JSON Schema of config.toml, for editors."""
+    return ConfigFile.model_json_schema(by_alias=True)
+
+
+def default_config(folder: Path, environ: Mapping[str, str] = os.environ) -> Config:
+    """What holds where there is no file: all defaults, relative to `folder`. For commands that only look."""
+    toml = TomlFile(path=str(folder / "config.toml"), data={})
+    return _Resolver(toml, ConfigFile(), folder / "config.toml", environ).config()
+
+
+class _Resolver:
+    """Turns a valid file into a Config: fills in defaults, secrets and paths, and checks what crosses tables."""
+
+    def __init__(self, toml: TomlFile, file: ConfigFile, path: Path, environ: Mapping[str, str]):
+        self.toml, self.file, self.path, self.environ = toml, file, path, environ
+        self.folder = path.absolute().parent
+        self.problems: list[Problem] = []
+        self.secrets: list[str] = []
+
+    def config(self) -> Config:
+        feeds, channels = self._feeds(), self._channels()
+        routes = self._routes({channel.name for channel in channels})
+        if self.problems:
+            raise ConfigError(self.problems)
+        database = self.file.monitor.database
+        return Config(
+            path=self.path,
+            monitor=self.file.monitor,
+            polling=self.file.polling,
+            alerts=self.file.alerts,
+            archive=self.file.archive,
+            web=self.file.web,
+            feeds=feeds,
+            channels=channels,
+            routes=routes,
+            database=database if "://" in database else str(self.folder / database),
+            watchlists=self.folder / self.file.monitor.watchlists,
+            zone=ZoneInfo(self.file.monitor.timezone),
+            secrets=tuple(self.secrets),
+        )
+
+    def _problem(self, says: str, *path: str | int) -> None:
+        self.problems.append(self.toml.problem(path, says))
+
+    def _feeds(self) -> tuple[Feed, ...]:
+        feeds = [self._feed(number, section) for number, section in enumerate(self.file.feed)]
+        for name in self.file.monitor.opml:
+            feeds.extend(self._opml_feeds(self.folder / name, feeds))
+        for what, key in (("name", "name"), ("url", "url")):
+            counted = Counter(getattr(feed, key) for feed in feeds)
+            for number, feed in enumerate(feeds[: len(self.file.feed)]):
+                value = getattr(feed, key)
+                first = next(i for i, other in enumerate(feeds) if getattr(other, key) == value)
+                if counted[value] > 1 and first != number:
+                    line = self.toml.position("feed", first, what)[0]
+                    self._problem(f"{value!r} is the {what} of the feed in line {line}, too; expected each once", "feed", number, what)
+        return tuple(feeds)
+
+    def _feed(self, number: int, section: FeedSection) -> Feed:
+        return Feed(
+            name=section.name or name_from_url(section.url),
+            url=section.url,
+            outlet=section.outlet,
+            tier=section.tier,
+            language=section.language or None,
+            tags=section.tags,
+            interval=section.interval or self.file.polling.interval,
+            headers=tuple(
+                (name, self._secret(value, "feed", number, "headers", name)) for name, value in section.headers.items()
+            ),
+        )
+
+    def _opml_feeds(self, path: Path, known: list[Feed]) -> list[Feed]:
+        try:
+            outlines = read_opml(path)
+        except ConfigError as error:
+            self.problems.extend(error.problems)
+            return []
+        urls, names, feeds = {feed.url for feed in known}, {feed.name for feed in known}, []
+        for outline in outlines:
+            if outline.url in urls:
+                continue
+            urls.add(outline.url)
+            name = name_from_url(outline.url)
+            while name in names:
+                name += "-2"
+            names.add(name)
+            feeds.append(Feed(name=name, url=outline.url, outlet=outline.title or None, tags=outline.tags, interval=self.file.polling.interval))
+        return feeds
+
+    def _channels(self) -> tuple[ChannelConfig, ...]:
+        return tuple(
+            ChannelConfig(name=name, url=SecretStr(self._channel_url(name, section)), settings=section)
+            for name, section in self.file.channel.items()
+        )
+
+    def _channel_url(self, name: str, section: ChannelSection) -> str:
+        url = self._secret(section.url, "channel", name, "url", plain_is_secret=False)
+        fills = {
+            key: quote(self._secret(_reference(value), "channel", name, key), safe="")
+            for key, value in (section.model_extra or {}).items()
+        }
+        return PLACEHOLDER.sub(lambda match: fills.get(match[1], match[0]), url)
+
+    def _secret(self, value: Secret, *path: str | int, plain_is_secret: bool = True) -> str:
+        if isinstance(value, str):
+            resolved = value
+        else:
+            resolved, plain_is_secret = self._referenced(value, *path), True
+        if plain_is_secret and len(resolved) >= 4:
+            self.secrets.append(resolved)
+        return resolved
+
+    def _referenced(self, reference: SecretReference, *path: str | int) -> str:
+        if reference.env is not None:
+            if reference.env not in self.environ:
+                self._problem(f"the environment variable {reference.env} is not set", *path)
+            return self.environ.get(reference.env, "")
+        if reference.credential is not None:
+            folder = self.environ.get("CREDENTIALS_DIRECTORY")
+            if folder is None:
+                self._problem(f"there are no systemd credentials here; expected LoadCredential={reference.credential}:…", *path)
+                return ""
+            return self._secret_file(Path(folder) / reference.credential, *path)
+        return self._secret_file(self.folder / reference.file, *path)
+
+    def _secret_file(self, file: Path, *path: str | int) -> str:
+        try:
+            mode = file.stat().st_mode
+            if not stat.S_ISREG(mode):
+                self._problem(f"{file} is no regular file", *path)
+                return ""
+            if mode & stat.S_IROTH:
+                self._problem(f"{file} can be read by everybody; run: chmod 600 {file}", *path)
+                return ""
+            return file.read_text(encoding="utf-8").strip("\r\n")
+        except (OSError, UnicodeDecodeError) as error:
+            self._problem(f"{file} cannot be read: {getattr(error, 'strerror', None) or 'not UTF-8'}", *path)
+            return ""
+
+    def _routes(self, channels: set[str]) -> tuple[Route, ...]:
+        for number, section in enumerate(self.file.route):
+            for position, name in enumerate(section.channels):
+                if name not in channels:
+                    known = ", ".join(sorted(channels)) or "none is configured"
+                    self._problem(f"unknown channel {name!r}; expected one of: {known}", "route", number, "channels", position)
+        return tuple(
+            Route(
+                channels=section.channels,
+                watchlists=section.watchlists,
+                min_level=Level(section.min_level),
+                group_wait=section.group_wait,
+                continues=section.continue_,
+            )
+            for section in self.file.route
+        )
+
+
+def name_from_url(url: str) -> str:
+    """A feed's default name: host and path without what says nothing."""
+    parts = urlsplit(url)
+    words = re.split(r"[^a-z0-9]+", f"{parts.netloc.removeprefix('www.')} {parts.path} {parts.query}".lower())
+    dull = {"", "rss", "xml", "feed", "feeds", "index", "atom", "json", "com", "org", "net", "www", "php"}
+    return "-".join(word for word in words if word not in dull)[:60] or "feed"
+
+
+def _reference(value: Any) -> Secret:
+    return SecretReference.model_validate(value) if isinstance(value, dict) else str(value)
+
+
+def notify_socket(environ: Mapping[str, str] = os.environ) -> str | None:
+    """Where systemd listens for our states, if it does."""
+    return environ.get("NOTIFY_SOCKET")

@@ -1,0 +1,130 @@
+"""Article page or text → title, time, author and body, without what surrounds them.
+
+HTML goes through trafilatura (imported when first needed: it is slow to load) and then, as plain text does from the
+start, through core/page_dump.py. Fetches nothing. Hostile pages may take long: run it where it can be stopped.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Any
+
+from monitor.core.feed_dates import parse_date
+from monitor.core.page_dump import article_only, read_dump
+from monitor.core.parse import looks_like_feed, looks_like_html
+from monitor.core.plain import plain_text
+from monitor.core.repair import PROLOG, decoded, unzipped
+from monitor.core.urls import is_web_address
+from monitor.model import ParsedEntry
+
+LEAST_TEXT = 80  # characters; where less is found in a page, its whole text is read as a dump
+
+# Where pages say when they were published: Open Graph, schema.org and their older kin, surest first.
+_TIMES = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        r"""<meta[^>]{1,200}?(?:property|name|itemprop)=["']?(?:article:published_time|datePublished|og:published_time"""
+        r"""|date|pubdate|publishdate|dc\.date(?:\.issued)?|parsely-pub-date|sailthru\.date)["']?[^>]{0,200}?content=["']([^"']{4,60})["']""",
+        r"""<meta[^>]{1,200}?content=["']([^"']{4,60})["'][^>]{0,200}?(?:property|name|itemprop)=["']?(?:article:published_time"""
+        r"""|datePublished|parsely-pub-date)["'\s/>]""",
+        r""""datePublished"\s*:\s*"([^"]{4,60})\"""",
+        r"""<time[^>]{0,200}?(?:pubdate|itemprop=["']?datePublished)[^>]{0,200}?datetime=["']([^"']{4,60})["']""",
+    )
+)
+_META_CHARSET = re.compile(rb"<meta[^>]{1,200}?charset=[\"']?\s*([A-Za-z0-9_:.\-]{2,40})", re.IGNORECASE)
+_HEADLINE = re.compile(r"<h1\b[^>]*>(.{1,1000}?)</h1\s*>|<title\b[^>]*>(.{1,1000}?)</title\s*>", re.IGNORECASE | re.DOTALL)
+_LANGUAGE = re.compile(r"<html\b[^>]{0,500}?\blang=[\"']?([A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*)", re.IGNORECASE)
+_BODY_ONLY = re.compile(r"<(head|nav|footer|aside|form|button)\b.*?(?:</\1\s*>|\Z)", re.IGNORECASE | re.DOTALL)
+
+
+def extract_article(page: bytes | str, *, url: str | None = None) -> ParsedEntry:
+    """The article on an HTML page, or in a plain text.
+
+    Returns title, body (plain text, paragraphs joined by "\\n"), author and time; what cannot be found is empty.
+    `url` becomes the link. Raises ParseError only for gzip data that cannot be unpacked.
+    """
+    if isinstance(page, bytes):
+        page = unzipped(page)
+        html = looks_like_html(page)
+        text = _decoded_html(page) if html else decoded(page)
+    else:
+        text = page
+        html = looks_like_html(page[:65_536].encode("utf-8", "replace"))
+    return _from_html(text, url) if html else read_dump(text, url=url)
+
+
+def sniff(body: bytes, name: str = "") -> str:
+    """What a document is: "feed", "html" or "text". The name of its file decides only where the content does not."""
+    if looks_like_feed(body):
+        return "feed"
+    if looks_like_html(body) or name.lower().endswith((".html", ".htm", ".xhtml")):
+        return "html"
+    return "text"
+
+
+def _from_html(html: str, url: str | None) -> ParsedEntry:
+    found = _by_trafilatura(html, url)
+    title = plain_text((found and found.title) or _title_of(html)).replace("\n", " ")
+    body = _body_of(found.text if found else "", title)
+    if len("".join(body)) < LEAST_TEXT:
+        dump = read_dump(plain_text(_BODY_ONLY.sub("", html)), url=url)
+        title, body = title or dump.title, body if len("".join(body)) >= len(dump.body) else dump.body.split("\n")
+    author = plain_text((found and found.author) or "").replace("; ", ", ")
+    return ParsedEntry(
+        link=url,
+        title=title,
+        body="\n".join(body),
+        author="" if is_web_address(author) else author,
+        published_at=_published(html) or parse_date(found.date if found else None),
+        language=(found and found.language) or _language_of(html),
+        title_is_text=True,
+        summary_is_text=True,
+        body_is_text=True,
+    )
+
+
+def _by_trafilatura(html: str, url: str | None) -> Any:
+    """What trafilatura finds, or None where it finds nothing."""
+    from trafilatura import bare_extraction
+
+    try:
+        return bare_extraction(
+            html,
+            url=url,
+            include_comments=False,
+            include_tables=False,
+            with_metadata=True,
+            favor_precision=True,
+            deduplicate=False,
+            date_extraction_params={"extensive_search": False, "original_date": True},
+        )
+    except Exception:  # on odd pages it lets through what lxml, htmldate and its own code stumble over; the dump remains
+        return None
+
+
+def _body_of(text: str | None, title: str) -> list[str]:
+    return article_only([plain_text(line, is_text=True) for line in (text or "").split("\n") if line.strip()], title=title)
+
+
+def _published(html: str) -> datetime | None:
+    for pattern in _TIMES:
+        if (match := pattern.search(html)) and (found := parse_date(match[1])):
+            return found
+    return None
+
+
+def _title_of(html: str) -> str:
+    match = _HEADLINE.search(html)
+    return (match[1] or match[2]) if match else ""
+
+
+def _language_of(html: str) -> str | None:
+    match = _LANGUAGE.search(html)
+    return match[1] if match else None
+
+
+def _decoded_html(page: bytes) -> str:
+    """A page's text; its <meta charset> stands in for the XML declaration that it has not."""
+    match = _META_CHARSET.search(page[:PROLOG])
+    return decoded(page, f"text/html; charset={match[1].decode()}" if match else None)

@@ -1,0 +1,326 @@
+"""Story text + what is looked for → every place where it stands.
+
+Finds; decides nothing. It knows *evidence* (the variants of one term or veto) by number and gives back places by
+that number, so that whatever weighs them (scores today) works on the same located mentions. All literal pieces of
+all evidence are one Aho-Corasick automaton: the cost of a story depends on what it holds, not on how much is watched.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass
+from itertools import accumulate
+
+from ahocorasick_rs import AhoCorasick, MatchKind
+from rapidfuzz import fuzz, process
+
+from monitor.core.variants import Variant, read_variant, text_forms
+from monitor.core.words import (
+    Words,
+    begins_like_a_name,
+    fold_keeping_case,
+    forms_keeping_case,
+    is_unspaced,
+    read_words,
+    with_umlauts_written_out,
+)
+from monitor.model import StoryText
+
+FIELDS = ("title", "lead", "body")
+
+Place = tuple[int, int, int, int]  # first word, word after the last, 1 for a near spelling else 0, number of the variant
+_REMEMBERED_WINDOWS = 50_000  # window strings whose near spellings are kept; forgotten all at once beyond
+
+
+# ── a story, read ────────────────────────────────────────────────────────────────────────────────
+
+
+class StoryWords:
+    """A story's fields as one row of words, numbered through; no phrase or nearness reaches across fields."""
+
+    __slots__ = ("texts", "bases", "folded", "sentences", "paragraphs", "_fields")
+
+    def __init__(self, story: StoryText):
+        self._fields = tuple(read_words(text) for text in field_texts(story))
+        self.texts = tuple(words.text for words in self._fields)
+        title, lead, body = self._fields
+        self.bases = (0, len(title.folded), len(title.folded) + len(lead.folded))
+        self.folded = title.folded + lead.folded + body.folded
+        self.sentences = self._numbered("sentences")
+        self.paragraphs = self._numbered("paragraphs")
+    def _numbered(self, what: str) -> list[int]:
+        return [
+            base + first
+            for base, words in zip(self.bases, self._fields, strict=True)
+            if words.folded
+            for first in getattr(words, what)
+        ]
+
+    def __len__(self) -> int:
+        return len(self.folded)
+
+    def field_of(self, index: int) -> int:
+        """0, 1 or 2: the field that a word stands in."""
+        return 2 if index >= self.bases[2] else 1 if index >= self.bases[1] else 0
+
+    def sentence_of(self, index: int) -> int:
+        """The number of the sentence that a word stands in."""
+        return bisect_right(self.sentences, index)
+
+    def surface(self, index: int) -> str:
+        """A word as written; the dots of "U.S." are gone."""
+        field = self.field_of(index)
+        return self._fields[field].surface(index - self.bases[field])
+
+    def span(self, first: int, after: int) -> tuple[int, int]:
+        """Offsets into the field's text of the words from `first` up to `after`."""
+        field = self.field_of(first)
+        words, base = self._fields[field], self.bases[field]
+        return words.starts[first - base], words.ends[after - 1 - base]
+
+    def quote(self, first: int, after: int, around: int) -> str:
+        """The words and up to `around` words on either side, as written, without leaving the paragraph.
+
+        In scripts without spaces, where a word is one character, three of them stand for a word.
+        """
+        low, high = self.bounds(first, sentence=False)
+        field = self.field_of(first)
+        if not self._fields[field].mixed:
+            begin, end = max(low, first - around), min(high, after + around)
+        else:
+            begin, end = _step(self.folded, first, low, -1, around), _step(self.folded, after, high, 1, around)
+        start, stop = self.span(begin, end)
+        return self.texts[field][start:stop]
+
+    def likely_names(self) -> list[int]:
+        """The words that begin with a capital, or with a letter of a script that has none."""
+        return [
+            base + index
+            for base, words in zip(self.bases, self._fields, strict=True)
+            for index, (start, end) in enumerate(zip(words.starts, words.ends, strict=True))
+            if begins_like_a_name(words.text[start:end])
+        ]
+
+    def bounds(self, index: int, *, sentence: bool) -> tuple[int, int]:
+        """The first word of the sentence (or else paragraph) that a word stands in, and the word after its last."""
+        firsts = self.sentences if sentence else self.paragraphs
+        following = bisect_right(firsts, index)
+        return firsts[following - 1], firsts[following] if following < len(firsts) else len(self.folded)
+
+    def has_umlauts(self) -> bool:
+        """Whether any word may have a second form with ae, oe or ue."""
+        return any(not text.isascii() for text in self.texts) and any(
+            char in text for text in self.texts for char in "äöüÄÖÜ\u0308"
+        )
+
+    def written_out(self) -> list[str]:
+        """All words, those with ä ö ü in their second form."""
+        second = list(self.folded)
+        for base, words in zip(self.bases, self._fields, strict=True):
+            for index in range(len(words.folded)):
+                form = with_umlauts_written_out(words.surface(index))
+                if form is not None:
+                    second[base + index] = form
+        return second
+
+    def repeated_lead(self) -> tuple[int, int] | None:
+        """Where the body repeats the lead: the first of its words there and how many; None where it does not."""
+        lead, body = self._fields[1].folded, self._fields[2].folded
+        if not lead or len(body) < len(lead):
+            return None
+        inside = f" {' '.join(body)} "
+        whole = f" {' '.join(lead)}"
+        at = inside.find(whole + " ")
+        if at < 0 and len(lead) > _SHORTEST_CUT_LEAD:
+            at = inside.find(whole)  # cut within its last word
+        return None if at < 0 else (self.bases[2] + inside.count(" ", 0, at), len(lead))
+
+
+_SHORTEST_CUT_LEAD = 4  # words; a shorter lead must stand in the body whole
+
+
+def _step(words: list[str], index: int, limit: int, direction: int, around: int) -> int:
+    """`index` moved up to `around` words towards `limit`; a word of one character weighs a third."""
+    budget = 3 * around
+    while index != limit and budget > 0:
+        word = words[index if direction > 0 else index - 1]
+        budget -= 1 if len(word) == 1 and is_unspaced(word) else 3
+        index += direction
+    return index
+
+
+def field_texts(story: StoryText) -> tuple[str, str, str]:
+    """Title, lead and body as they are searched: where a story has no lead, its body's first paragraph is the lead."""
+    if story.lead.strip():
+        return story.title, story.lead, story.body
+    lead, _, rest = story.body.lstrip().partition("\n")
+    return story.title, lead, rest
+
+
+# ── what is looked for ───────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """The variants of one term or one veto. `fuzzy` (0–100) also reaches near spellings of its longer names."""
+
+    variants: tuple[Variant, ...]
+    exact_case: bool = False
+    fuzzy: float | None = None
+
+
+def evidence(any_of: tuple[str, ...], *, exact_case: bool = False, fuzzy: float | None = None) -> Evidence:
+    """Evidence for variants as written. Raises ValueError where one of them is not a variant."""
+    return Evidence(variants=tuple(map(read_variant, any_of)), exact_case=exact_case, fuzzy=fuzzy)
+
+
+class Locator:
+    """Everything that is looked for, ready to be found in one pass. Built once, used for every story."""
+
+    def __init__(self, all_evidence: tuple[Evidence, ...]):
+        self._uses: dict[str, list[_Use]] = {}
+        for number, one in enumerate(all_evidence):
+            for index, variant in enumerate(one.variants):
+                exact = variant.exact or one.exact_case
+                for literal in variant.literals():
+                    check = None if literal.whole and not exact else variant
+                    use = (number, index, literal.back, len(variant.words), check, exact)
+                    self._uses.setdefault(literal.text, []).append(use)
+        self._by_pattern = list(self._uses.values())
+        self._automaton = AhoCorasick(list(self._uses), matchkind=MatchKind.Standard, store_patterns=False)
+        self._names = _Names(all_evidence)
+
+    def find(self, story: StoryWords) -> dict[int, list[Place]]:
+        """All places, by number of the evidence; a place may stand there twice. Evidence not found is left out."""
+        found: dict[int, list[Place]] = {}
+        self._search(story, story.folded, found)
+        if story.has_umlauts():
+            self._search(story, story.written_out(), found)
+        self._names.search(story, found)
+        return found
+
+    def _search(self, story: StoryWords, words: list[str], found: dict[int, list[Place]]) -> None:
+        text, offsets = _row(words, story.sentences)
+        for pattern, start, _ in self._automaton.find_matches_as_indexes(text, overlapping=True):
+            at = bisect_right(offsets, start) - 1
+            for number, index, back, length, check, exact in self._by_pattern[pattern]:
+                first = at - back
+                if check is None or _stands_at(story, first, check, exact):
+                    place = (first, first + length, 0, index)
+                    if number in found:
+                        found[number].append(place)
+                    else:
+                        found[number] = [place]
+
+
+_Use = tuple[int, int, int, int, Variant | None, bool]  # evidence, variant, words back, words, what to check, exact
+
+
+def _row(words: list[str], sentences: list[int]) -> tuple[str, list[int]]:
+    """The words with a space around each and a line break between sentences, and the offset of each word's space."""
+    breaks = [index for index in sentences if index]
+    if not breaks:
+        return f" {' '.join(words)} ", list(accumulate((len(w) + 1 for w in words), initial=0))
+    pieces, offsets, at, low = [], [], 0, 0
+    for high in [*breaks, len(words)]:
+        ends = accumulate(map(len, words[low:high]), lambda total, length: total + length + 1, initial=at)
+        offsets.extend(ends)
+        at = offsets.pop() + 2  # the closing space and the line break
+        pieces.append(f" {' '.join(words[low:high])} ")
+        low = high
+    return "\n".join(pieces), offsets
+
+
+def _stands_at(story: StoryWords, first: int, variant: Variant, exact: bool) -> bool:
+    """Whether a variant stands at a word, within one sentence."""
+    after = first + len(variant.words)
+    if first < 0 or after > len(story) or story.sentence_of(first) != story.sentence_of(after - 1):
+        return False
+    for index, pattern in enumerate(variant.words, first):
+        surface = story.surface(index)
+        if not pattern.matches(text_forms(story.folded[index], surface)):
+            return False
+        if exact and not pattern.matches_case(forms_keeping_case(surface)):
+            return False
+    return True
+
+
+# ── near spellings ───────────────────────────────────────────────────────────────────────────────
+
+_Name = tuple[str, float, int, int, str | None]  # folded, least ratio, evidence, variant, with case if that matters
+
+
+class _Names:
+    """Names that are also found in near spellings, by number of words.
+
+    A window of a text is compared only with names of a length that could reach their ratio (the indel distance is at
+    least the difference in length), and what a window matched is remembered: names come again.
+    """
+
+    def __init__(self, all_evidence: tuple[Evidence, ...]):
+        self._names: dict[int, list[_Name]] = {}
+        for number, one in enumerate(all_evidence):
+            if one.fuzzy is None:
+                continue
+            for index, variant in enumerate(one.variants):
+                cased = " ".join(word.cased[0] for word in variant.words) if one.exact_case else None
+                for form in variant.fuzzy_forms():
+                    name = (form, one.fuzzy, number, index, cased)
+                    self._names.setdefault(len(variant.words), []).append(name)
+        self._by_length: dict[tuple[int, int], tuple[list[str], list[_Name], float]] = {}
+        self._remembered: dict[str, tuple[tuple[int, int, str | None, float], ...]] = {}
+
+    def search(self, story: StoryWords, found: dict[int, list[Place]]) -> None:
+        """Adds the places of near spellings to `found`."""
+        if not self._names:
+            return
+        rows = [story.folded, story.written_out()] if story.has_umlauts() else [story.folded]
+        for first in story.likely_names():
+            longest = story.bounds(first, sentence=True)[1] - first
+            for count in self._names:
+                if count > longest:
+                    continue
+                for row in rows:
+                    self._compare(story, " ".join(row[first : first + count]), first, first + count, found)
+
+    def _compare(self, story: StoryWords, window: str, first: int, after: int, found: dict[int, list[Place]]) -> None:
+        names = self._remembered.get(window)
+        if names is None:
+            if len(self._remembered) >= _REMEMBERED_WINDOWS:
+                self._remembered.clear()
+            names = self._remembered[window] = self._alike(window, after - first)
+        for number, index, cased, least in names:
+            if cased is None or _ratio_with_case(story, first, after, cased) >= least:
+                found.setdefault(number, []).append((first, after, 1, index))
+
+    def _alike(self, window: str, count: int) -> tuple[tuple[int, int, str | None, float], ...]:
+        """Evidence and variant of every name that this window spells nearly enough."""
+        forms, names, least = self._of_length(count, len(window))
+        close = process.extract(window, forms, scorer=fuzz.ratio, score_cutoff=least, limit=None) if forms else ()
+        return tuple(
+            (names[i][2], names[i][3], names[i][4], names[i][1]) for _, ratio, i in close if ratio >= names[i][1]
+        )
+
+    def _of_length(self, count: int, length: int) -> tuple[list[str], list[_Name], float]:
+        """Names of so many words that a window of this length may be near; and the least ratio among them."""
+        key = (count, length)
+        if key not in self._by_length:
+            names = [n for n in self._names[count] if 200.0 * min(length, len(n[0])) >= n[1] * (length + len(n[0]))]
+            least = min((n[1] for n in names), default=100.0)
+            self._by_length[key] = ([n[0] for n in names], names, least)
+        return self._by_length[key]
+
+
+def _ratio_with_case(story: StoryWords, first: int, after: int, cased: str) -> float:
+    return fuzz.ratio(" ".join(fold_keeping_case(story.surface(i)) for i in range(first, after)), cased)
+
+
+def merged(places: list[tuple[int, int]]) -> int:
+    """How many mentions places make (first word, word after the last): those that overlap are one."""
+    mentions, reach = 0, -1
+    for first, after in sorted(places):
+        if first >= reach:
+            mentions += 1
+        reach = max(reach, after)
+    return mentions
+

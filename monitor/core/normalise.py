@@ -1,0 +1,116 @@
+"""Raw entry → `Entry`: identity, canonical URL, plain text, UTC, wire slug, folded keys.
+
+Pure. Does not compare entries (core/dedup.py) and does not decide anything.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime, timedelta
+
+from monitor.core.names import key_of, name_of
+from monitor.core.plain import plain_text
+from monitor.core.sketch import blocking_keys, fold_words, sketch_of
+from monitor.core.urls import canonical_url, url_identity
+from monitor.core.wire import credit_of, read_headline
+from monitor.model import Entry, Feed, ParsedEntry, ParsedFeed
+
+TITLE_LENGTH = 500  # stored; what is sent is shorter (core/render.py)
+TEXT_LENGTH = 100_000  # kept for comparing and scoring
+URL_LENGTH = 2048
+AUTHOR_LENGTH = 200
+FUTURE_TOLERANCE = timedelta(hours=1)  # clocks of publishers are wrong, time zones missing
+TEXT_KEY_WORDS = 12  # an equal text shorter than this proves nothing
+
+
+def normalise(parsed: ParsedFeed, feed: Feed, *, now: datetime) -> tuple[Entry, ...]:
+    """Every entry of a feed document, oldest last as the feed has it; entries that say nothing at all are left out.
+
+    Of two items with one identity the first stays: feeds repeat themselves.
+    """
+    outlet = feed.outlet or plain_text(parsed.title) or feed.name
+    links = Counter(url_identity(raw.link) for raw in parsed.entries if raw.link)
+    entries: dict[str, Entry] = {}
+    for raw in parsed.entries:
+        entry = normalise_entry(
+            raw,
+            feed=feed.name,
+            outlet=outlet,
+            language=feed.language or parsed.language,
+            now=now,
+            shared_link=links[url_identity(raw.link)] > 1 if raw.link else False,
+        )
+        if entry.title or entry.summary or entry.body:
+            entries.setdefault(entry.id, entry)
+    return tuple(entries.values())
+
+
+def normalise_entry(
+    raw: ParsedEntry,
+    *,
+    feed: str,
+    outlet: str,
+    language: str | None,
+    now: datetime,
+    shared_link: bool = False,
+) -> Entry:
+    """One entry. `language` is the feed's; `shared_link` says that other items of the document link there too,
+    so that the address does not identify this one."""
+    title = plain_text(raw.title, is_text=raw.title_is_text)[:TITLE_LENGTH].replace("\n", " ")
+    summary = plain_text(raw.summary, is_text=raw.summary_is_text)[:TEXT_LENGTH]
+    body = plain_text(raw.body, is_text=raw.body_is_text)[:TEXT_LENGTH]
+    if len(body) <= len(summary):  # some feeds give the same text, or less, as content
+        summary, body = max(summary, body, key=len), ""
+    author = plain_text(raw.author)[:AUTHOR_LENGTH].replace("\n", " ")
+    url = (raw.link or "")[:URL_LENGTH]
+    headline = read_headline(title, outlet)
+    sketch = sketch_of(headline.text, summary, body)
+    published_at = _believable(raw.published_at or raw.updated_at, now)
+    guid = raw.guid or ""
+    return Entry(
+        id=name_of(feed, _identity(guid, url, title, published_at)),
+        feed=feed,
+        outlet=outlet,
+        guid=guid,
+        url=canonical_url(url) if url else "",
+        title=title,
+        headline=headline.text,
+        summary=summary,
+        body=body,
+        author=author,
+        language=(raw.language or language or "").lower() or None,
+        published_at=published_at,
+        slug=headline.slug,
+        credit=credit_of(headline.suffix, author, body or summary),
+        url_key=None if shared_link else _url_key(url),
+        title_key=key_of("title", *sketch.words) if sketch.words else 0,
+        text_key=_text_key(body if sketch.body else summary),
+        content_hash=name_of(title, summary, body),
+        sketch=sketch,
+        keys=blocking_keys(sketch),
+    )
+
+
+def _identity(guid: str, url: str, title: str, published_at: datetime | None) -> str:
+    if guid:
+        return f"guid {guid}"
+    if url:
+        return f"link {canonical_url(url)}"
+    return f"title {title} {published_at.isoformat() if published_at else ''}"
+
+
+def _believable(published_at: datetime | None, now: datetime) -> datetime | None:
+    """A date that can be true; what lies in the future was published now."""
+    if published_at is None or published_at.year < 1990:
+        return None
+    return min(published_at, now) if published_at > now + FUTURE_TOLERANCE else published_at
+
+
+def _url_key(url: str) -> int | None:
+    identity = url_identity(url) if url else None
+    return key_of("url", identity) if identity else None
+
+
+def _text_key(text: str) -> int | None:
+    words = fold_words(text)
+    return key_of("text", *words) if len(words) >= TEXT_KEY_WORDS else None

@@ -1,0 +1,128 @@
+"""Bytes → `ParsedFeed`: strict lxml first, feedparser for what it refuses, JSON Feed by the standard library.
+
+The door to the rooms parse_xml, parse_json and parse_loose, the only ones that know a parser. Reads what feeds say, as
+they wrote it; cleaning text, telling entries apart and believing dates is core/normalise.py's work.
+"""
+
+from __future__ import annotations
+
+import re
+
+from monitor.core.parse_json import looks_like_json, read_json
+from monitor.core.parse_loose import read_loose
+from monitor.core.parse_xml import read_xml
+from monitor.core.repair import ROOT_WITHIN, unzipped
+from monitor.errors import ParseError
+from monitor.model import ParsedFeed
+
+MAX_ENTRIES = 1000  # of one document; 100,000 tiny ones fit into five megabytes
+
+# How other files begin. Source: the WHATWG MIME sniffing standard, and the formats' own specifications.
+_MAGIC = (
+    (b"\x89PNG\r\n", "an image (PNG)"),
+    (b"\xff\xd8\xff", "an image (JPEG)"),
+    (b"GIF8", "an image (GIF)"),
+    (b"\x00\x00\x01\x00", "an image (icon)"),
+    (b"%PDF-", "a PDF document"),
+    (b"PK\x03\x04", "a ZIP archive"),
+    (b"7z\xbc\xaf", "a 7z archive"),
+    (b"(\xb5/\xfd", "Zstandard data"),
+    (b"ID3", "an audio file"),
+    (b"OggS", "an audio file"),
+    (b"\x7fELF", "a program"),
+)
+_FEED_ROOT = re.compile(rb"<(?:[\w.\-]+:)?(?:rss|feed|rdf)[\s>]", re.IGNORECASE)
+_HTML = re.compile(
+    rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>\s*|<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body|script|meta|div|p|br)[\s>/]",
+    re.IGNORECASE | re.DOTALL,
+)
+_HTML_TAG = re.compile(rb"</(?:html|head|body|article|main|section|div|p|h[1-6]|span|a|title)\s*>", re.IGNORECASE)
+_OTHER_ROOTS = (
+    (re.compile(rb"<opml[\s>]", re.IGNORECASE), "an OPML list of feeds (import it instead)"),
+    (re.compile(rb"<(?:urlset|sitemapindex)[\s>]", re.IGNORECASE), "a sitemap"),
+    (re.compile(rb"<svg[\s>]", re.IGNORECASE), "an image (SVG)"),
+)
+_EBCDIC = b"\x4c\x6f\xa7\x94"
+
+
+def parse_feed(
+    body: bytes, *, url: str, content_type: str | None = None, max_entries: int = MAX_ENTRIES
+) -> ParsedFeed:
+    """Read a feed document.
+
+    `url` is where it was fetched from (relative links are relative to it), `content_type` the header that came with
+    it; of entries beyond `max_entries` only the number is kept. Raises ParseError, in words for people, where the
+    document is not a feed.
+    """
+    feed = parse_fast(body, url=url, content_type=content_type, max_entries=max_entries)
+    return feed or parse_slow(body, url=url, content_type=content_type, max_entries=max_entries)
+
+
+def parse_fast(
+    body: bytes, *, url: str, content_type: str | None = None, max_entries: int = MAX_ENTRIES
+) -> ParsedFeed | None:
+    """Like `parse_feed`, for well-formed documents only: None where `parse_slow` should try, or where there are no
+    entries. Raises ParseError where that would be pointless."""
+    body = unzipped(body)
+    _refuse_what_is_no_feed(body)
+    if looks_like_json(body):
+        return read_json(body, url=url, max_entries=max_entries)
+    return read_xml(body, url=url, content_type=content_type, max_entries=max_entries)
+
+
+def parse_slow(
+    body: bytes, url: str, content_type: str | None = None, max_entries: int = MAX_ENTRIES
+) -> ParsedFeed:
+    """Like `parse_feed`, for documents that `parse_fast` left. May need minutes and much memory for a hostile
+    document: to be run where it can be stopped."""
+    body = unzipped(body)
+    _refuse_what_is_no_feed(body)
+    if looks_like_json(body):
+        return read_json(body, url=url, max_entries=max_entries)
+    return read_loose(body, url=url, content_type=content_type, max_entries=max_entries)
+
+
+def what_instead(body: bytes) -> str | None:
+    """What a document is that cannot be a feed, in words; None where it may be one."""
+    if not body.strip(b"\x00 \t\r\n\x0b\x0c\xef\xbb\xbf\xff\xfe"):
+        return "an empty document" if not body else "a document of nothing but white space"
+    for magic, words in _MAGIC:
+        if body.startswith(magic):
+            return words
+    if body.startswith(b"RIFF") and body[8:12] == b"WEBP":
+        return "an image (WebP)"
+    return None if looks_like_json(body) else _other_markup(body)
+
+
+def looks_like_feed(body: bytes) -> bool:
+    """Whether a document seems to be a feed, whatever its name or header say; it may still be damaged."""
+    body = unzipped(body)
+    if looks_like_json(body):
+        return b'"items"' in body
+    return _FEED_ROOT.search(body[:ROOT_WITHIN].replace(b"\x00", b"")) is not None
+
+
+def looks_like_html(body: bytes) -> bool:
+    """Whether a document is an HTML page or a piece of one."""
+    head = body[:ROOT_WITHIN].replace(b"\x00", b"")
+    return _HTML.match(head) is not None or len(_HTML_TAG.findall(head)) >= 2
+
+
+def _other_markup(body: bytes) -> str | None:
+    head = body[:ROOT_WITHIN].replace(b"\x00", b"")  # as good as decoded, for UTF-16
+    if _FEED_ROOT.search(head) or head.startswith(_EBCDIC):
+        return None
+    if b"<" not in head:
+        return "plain text" if _is_text(head) else "binary data"
+    if _HTML.match(head):
+        return "an HTML page"
+    return next((words for root, words in _OTHER_ROOTS if root.search(head)), None)
+
+
+def _is_text(head: bytes) -> bool:
+    return not re.search(rb"[\x01-\x08\x0e-\x1a\x1c-\x1f]", head[:1024])
+
+
+def _refuse_what_is_no_feed(body: bytes) -> None:
+    if instead := what_instead(body):
+        raise ParseError(f"{instead} instead of a feed")

@@ -1,0 +1,301 @@
+"""RSS 0.90–2.0, RSS 1.0 (RDF), Atom 0.3 and 1.0 by a strict pull parser: the fast path.
+
+Takes well-formed documents only and refuses all others: a parser that recovers drops characters without a word.
+Fetches nothing, expands no entity. Reads the direct children of items, by namespace and not by prefix, so that a
+photograph's title is never the story's.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta
+from html import escape
+from io import BytesIO
+from urllib.parse import urlsplit
+
+from lxml import etree
+
+from monitor.core.feed_dates import asked_interval, parse_date
+from monitor.core.plain import is_html
+from monitor.core.repair import for_parser
+from monitor.core.urls import is_web_address, resolved
+from monitor.model import ParsedEntry, ParsedFeed, record
+
+ATOM = frozenset({"http://www.w3.org/2005/Atom", "http://purl.org/atom/ns#"})
+RSS = frozenset(
+    {
+        "",
+        "http://purl.org/rss/1.0/",
+        "http://my.netscape.com/rdf/simple/0.9/",
+        "http://channel.netscape.com/rdf/simple/0.9/",
+        "http://backend.userland.com/rss",
+        "http://backend.userland.com/rss2",
+        "http://backend.userland.com/RSS2",
+        "http://blogs.law.harvard.edu/tech/rss",
+    }
+)
+RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
+XML = "http://www.w3.org/XML/1998/namespace"
+# Short names of the other namespaces that say something of an item.
+_SHORT = {
+    **dict.fromkeys(ATOM, "atom:"),
+    **dict.fromkeys(RSS, ""),
+    "http://purl.org/dc/elements/1.1/": "dc:",
+    "http://purl.org/dc/elements/1.0/": "dc:",
+    "http://purl.org/dc/terms/": "dcterms:",
+    "http://purl.org/rss/1.0/modules/content/": "content:",
+    "http://purl.org/rss/1.0/modules/syndication/": "sy:",
+    "http://rssnamespace.org/feedburner/ext/1.0": "feedburner:",
+    "http://www.itunes.com/dtds/podcast-1.0.dtd": "itunes:",
+    "http://www.w3.org/1999/xhtml": "xhtml:",
+    "http://www.youtube.com/xml/schemas/2015": "yt:",
+    "http://search.yahoo.com/mrss/": "media:",
+}
+_MAIL_AND_NAME = re.compile(r"^\s*[^\s@()]+@[^\s()]+\s*\(\s*([^()]+?)\s*\)\s*$")
+_ROOTS = frozenset({"rss", "rdf", "feed", "channel"})
+Fields = dict[str, list[etree._Element]]  # by short name, in document order
+
+
+class Refused(Exception):
+    """The document is well-formed XML, but not what the fast path can read whole."""
+
+
+@record
+class Said:
+    """The text of one element, as written, and whether the feed declared it plain."""
+
+    text: str = ""
+    is_text: bool = False
+
+
+NOTHING = Said()
+
+
+def read_xml(body: bytes, *, url: str, content_type: str | None, max_entries: int) -> ParsedFeed | None:
+    """The feed in `body`, or None where the document is not well-formed, not a feed, or has no entries.
+
+    `url` is where it was fetched from, which relative links are relative to.
+    """
+    body, encoding = for_parser(body.lstrip() if body[:1].isspace() else body, content_type)
+    try:
+        return _read(body, encoding, url, max_entries)
+    except (etree.LxmlError, Refused, ValueError, LookupError):  # lxml raises the last two for odd names and encodings
+        return None
+
+
+def _read(body: bytes, encoding: str | None, url: str, max_entries: int) -> ParsedFeed | None:
+    pull = etree.iterparse(
+        BytesIO(body),
+        events=("end",),
+        tag=("{*}item", "{*}entry"),
+        encoding=encoding,
+        recover=False,
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        huge_tree=False,
+        remove_comments=True,
+        remove_pis=True,
+    )
+    entries: list[ParsedEntry] = []
+    truncated = 0
+    for _, element in pull:
+        if _namespace(element) not in _SHORT:
+            continue
+        if len(entries) < max_entries:
+            entries.append(_entry(element, url))
+        else:
+            truncated += 1
+        element.clear(keep_tail=True)
+    root = pull.root
+    if not entries or root is None or etree.QName(root).localname.lower() not in _ROOTS:
+        return None
+    return _feed(root, url, tuple(entries), truncated)
+
+
+def _namespace(element: etree._Element) -> str:
+    tag = element.tag
+    return tag[1 : tag.index("}")] if tag[0] == "{" else ""
+
+
+# ── a feed and an item ───────────────────────────────────────────────────────────────────────────
+
+
+def _feed(root: etree._Element, url: str, entries: tuple[ParsedEntry, ...], truncated: int) -> ParsedFeed:
+    channel = next((child for child in root if isinstance(child.tag, str) and _local(child) == "channel"), root)
+    fields = _fields(channel)
+    return ParsedFeed(
+        parser="lxml",
+        title=_first(fields, "title", "atom:title", "dc:title").text,
+        link=_link(fields, url),
+        language=_text(fields, "language", "dc:language") or root.get(f"{{{XML}}}lang") or None,
+        ttl=_ttl(fields),
+        entries=entries,
+        truncated=truncated,
+    )
+
+
+def _entry(element: etree._Element, url: str) -> ParsedEntry:
+    fields = _fields(element)
+    title = _first(fields, "title", "atom:title", "dc:title")
+    summary = _first(fields, "description", "summary", "atom:summary", "dc:description", "itunes:summary")
+    if not summary.text and "yt:videoId" in fields:
+        summary = _of_the_video(fields)
+    body = _first(fields, "content:encoded", "atom:content", "content", "xhtml:body", "xhtml:div")
+    guid = _text(fields, "guid", "atom:id", "id") or element.get(f"{{{RDF}}}about")
+    return ParsedEntry(
+        guid=guid or None,
+        link=_link(fields, url) or _permalink(fields),
+        title=title.text,
+        summary=summary.text,
+        body=body.text,
+        author=_author(fields),
+        published_at=_date(fields, "pubDate", "atom:published", "atom:issued", "dcterms:issued", "dc:date", "atom:created"),
+        updated_at=_date(fields, "atom:updated", "atom:modified", "dcterms:modified", "lastBuildDate"),
+        language=_text(fields, "dc:language") or element.get(f"{{{XML}}}lang") or None,
+        title_is_text=title.is_text,
+        summary_is_text=summary.is_text,
+        body_is_text=body.is_text,
+    )
+
+
+def _fields(element: etree._Element) -> Fields:
+    """The direct children by short name; Refused where an entity was left unexpanded."""
+    fields: Fields = {}
+    for child in element:
+        tag = child.tag
+        if not isinstance(tag, str):
+            raise Refused("an entity that the document does not define")
+        if tag[0] == "{":
+            space, _, local = tag[1:].partition("}")
+            short = _SHORT.get(space)
+            if short is None:
+                continue
+            tag = short + local
+        fields.setdefault(tag, []).append(child)
+    return fields
+
+
+def _local(element: etree._Element) -> str:
+    return element.tag.rpartition("}")[2].lower()
+
+
+def _first(fields: Fields, *names: str) -> Said:
+    """The first of these that says anything."""
+    for name in names:
+        for element in fields.get(name, ()):
+            said = _said(element, atom=name.startswith("atom:"))
+            if said.text:
+                return said
+    return NOTHING
+
+
+def _of_the_video(fields: Fields) -> Said:
+    """What is said of a YouTube video: there alone the words of Media RSS are the item's and not a photograph's."""
+    for group in fields.get("media:group", ()):
+        for child in group.iterchildren("{http://search.yahoo.com/mrss/}description"):
+            return Said(text=(child.text or "").strip(), is_text=True)
+    return NOTHING
+
+
+def _text(fields: Fields, *names: str) -> str:
+    for name in names:
+        for element in fields.get(name, ()):
+            if text := "".join(element.itertext()).strip():
+                return text
+    return ""
+
+
+def _said(element: etree._Element, *, atom: bool) -> Said:
+    if len(element):
+        return Said(text=_markup(element))
+    text = (element.text or "").strip()
+    kind = element.get("type", "text").lower()
+    if atom and "/" in kind and not kind.startswith(("text/", "application/xhtml")):
+        return NOTHING  # a picture or other data in base64
+    is_text = atom and text != "" and kind in ("text", "text/plain")
+    if is_text and "type" not in element.attrib and is_html(text):  # many leave the type out and mean HTML
+        is_text = False
+    return Said(text=text, is_text=is_text)
+
+
+def _markup(element: etree._Element) -> str:
+    """The content of an element as HTML without attributes: tags matter to plain text, attributes do not."""
+    parts: list[str] = []
+    for event, node in etree.iterwalk(element, events=("start", "end")):
+        if not isinstance(node.tag, str):
+            raise Refused("an entity that the document does not define")
+        if event == "start":
+            parts += ("" if node is element else f"<{_local(node)}>", escape(node.text or "", quote=False))
+        elif node is not element:
+            parts += (f"</{_local(node)}>", escape(node.tail or "", quote=False))
+    return "".join(parts).strip()
+
+
+# ── links, people and times ──────────────────────────────────────────────────────────────────────
+
+
+def _link(fields: Fields, url: str) -> str | None:
+    """Where an item is read: the address before FeedBurner's redirect, RSS's link, Atom's alternate."""
+    original = _text(fields, "feedburner:origLink")
+    if is_web_address(original):
+        return original
+    for element in (*fields.get("link", ()), *fields.get("atom:link", ())):
+        address = (element.text or "").strip()
+        if not address and element.get("rel", "alternate").lower() == "alternate":
+            address = element.get("href", "").strip()
+        if address:
+            return resolved(address, base=_base(element, url))
+    return None
+
+
+def _permalink(fields: Fields) -> str | None:
+    for guid in fields.get("guid", ()):
+        address = (guid.text or "").strip()
+        if guid.get("isPermaLink", "true").lower() != "false" and is_web_address(address):
+            return address
+    return None
+
+
+def _base(element: etree._Element, url: str) -> str:
+    """What relative addresses in an element are relative to: the fetched address, unless xml:base names another one
+    on the web."""
+    if is_web_address((element.text or "").strip() or element.get("href", "")):
+        return url  # not needed, so not looked for
+    bases = [node.get(f"{{{XML}}}base") for node in (element, *element.iterancestors())]
+    for base in reversed(bases):
+        if base:
+            candidate = resolved(base.strip(), base=url)
+            url = candidate if is_web_address(candidate) and urlsplit(candidate).netloc else url
+    return url
+
+
+def _author(fields: Fields) -> str:
+    names = [_person(element) for element in fields.get("atom:author", ())]
+    for name in ("dc:creator", "author", "itunes:author"):
+        if not any(names):
+            names = [person_name("".join(element.itertext())) for element in fields.get(name, ())]
+    return ", ".join(dict.fromkeys(filter(None, names)))
+
+
+def _person(element: etree._Element) -> str:
+    named = [child for child in element if isinstance(child.tag, str) and _local(child) == "name"]
+    return (named[0].text or "").strip() if named else (element.text or "").strip()
+
+
+def person_name(text: str) -> str:
+    """The name in RSS's "desk@example.org (Jane Doe)"; the text itself where it is not of that shape."""
+    match = _MAIL_AND_NAME.match(text)
+    return match[1] if match else text.strip()
+
+
+def _date(fields: Fields, *names: str) -> datetime | None:
+    for name in names:
+        for element in fields.get(name, ()):
+            if found := parse_date(element.text):
+                return found
+    return None
+
+
+def _ttl(fields: Fields) -> timedelta | None:
+    return asked_interval(_text(fields, "ttl"), _text(fields, "sy:updatePeriod"), _text(fields, "sy:updateFrequency"))

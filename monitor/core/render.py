@@ -1,0 +1,112 @@
+"""Alert → `Message`: what a person reads, in plain data that every sender turns into its channel's form.
+
+Words and order are decided here; escaping for a channel belongs to its sender. Outside text arrives clean from
+core/plain.py and is cut to length here.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import datetime, tzinfo
+
+from monitor.model import Alert, Entry, Hit, Level, Match, Message, Pickup
+
+TITLE_LENGTH = 200
+LEAD_LENGTH = 280  # two lines on a phone
+OUTLET_LENGTH = 60
+QUOTE_LENGTH = 120
+PLAINEST_LENGTH = 300
+TOP_HITS = 3
+
+
+def message_for(
+    alert: Alert,
+    match: Match,
+    entry: Entry,
+    pickups: tuple[Pickup, ...],
+    *,
+    thread: str,
+    zone: tzinfo,
+    base_url: str = "",
+) -> Message:
+    """The message of a new alert.
+
+    `pickups` are all copies of the story so far, this one included; `thread` is the id of the first alert on the
+    story for this watchlist; `zone` is where the readers are; `base_url` that of the status page, or "".
+    """
+    title = shorten(entry.headline or entry.title or entry.url, TITLE_LENGTH)
+    message = Message(
+        headline="",
+        title=title,
+        url=entry.url,
+        watchlist=alert.watchlist,
+        watchlist_title=alert.watchlist_title,
+        level=alert.level,
+        outlet=shorten(entry.outlet, OUTLET_LENGTH),
+        credit=entry.credit,
+        published=_local(entry.published_at, zone),
+        lead=shorten(" ".join((entry.summary or entry.body).split()), LEAD_LENGTH),
+        why=(_sum(match), *map(_evidence, _top(match.hits))),
+        story=alert.story,
+        thread=thread,
+        story_link=f"{base_url.rstrip('/')}/stories/{alert.story}" if base_url else "",
+    )
+    return with_spread(message, pickups)
+
+
+def with_spread(message: Message, pickups: tuple[Pickup, ...]) -> Message:
+    """The same message, telling of all these copies."""
+    outlets = tuple(dict.fromkeys(shorten(pickup.outlet, OUTLET_LENGTH) for pickup in pickups))
+    spread = f"{len(outlets)} outlets: {', '.join(outlets[:4])}{' …' if len(outlets) > 4 else ''}"
+    return replace(
+        message,
+        spread=spread if len(outlets) > 1 else "",
+        headline=_headline(message, len(outlets)),
+    )
+
+
+def plainest(message: Message) -> Message:
+    """Title and link alone, for a server that refused the full form."""
+    title = shorten(message.title, max(40, PLAINEST_LENGTH - len(message.url) - 1))
+    url = message.url if len(message.url) < PLAINEST_LENGTH - 40 else ""
+    return replace(message, headline=title, title=title, url=url, lead="", why=(), spread="", published="", credit=None)
+
+
+def shorten(text: str, length: int) -> str:
+    """Text of at most `length` characters, cut between words and marked with an ellipsis."""
+    if len(text) <= length:
+        return text
+    cut = text[: length - 1]
+    space = cut.rfind(" ")
+    return (cut[:space] if space > length // 2 else cut).rstrip(" ,;:.-–—") + "…"
+
+
+def points(number: float) -> str:
+    """A score as people write it: 14, 13.5."""
+    return f"{number:.6f}".rstrip("0").rstrip(".")
+
+
+def _headline(message: Message, outlets: int) -> str:
+    mark = "[urgent] " if message.level is Level.URGENT else ""
+    copies = f", {outlets} outlets" if outlets > 1 else ""
+    where = f" ({message.outlet}{copies})" if message.outlet else ""
+    room = TITLE_LENGTH - len(mark) - len(message.watchlist_title) - len(where) - 3
+    return f"{mark}{message.watchlist_title} — {shorten(message.title, max(40, room))}{where}"
+
+
+def _sum(match: Match) -> str:
+    return f"score {points(match.score)}, alerts from {points(match.threshold)}"
+
+
+def _top(hits: tuple[Hit, ...]) -> list[Hit]:
+    return sorted((hit for hit in hits if hit.points > 0), key=lambda hit: -hit.points)[:TOP_HITS]
+
+
+def _evidence(hit: Hit) -> str:
+    quote = re.sub(r"\s+", " ", hit.quote).strip()
+    return f"{hit.points:+g} {hit.term}, in the {hit.field}: “{shorten(quote, QUOTE_LENGTH)}”"
+
+
+def _local(moment: datetime | None, zone: tzinfo) -> str:
+    return moment.astimezone(zone).strftime("%a %d %b %Y, %H:%M %Z") if moment else ""

@@ -1,0 +1,220 @@
+"""Bytes that claim to be a document → bytes that can be read: gzip undone, encoding found, bad characters mended.
+
+Knows what bytes look like, not what feeds say. Never guesses an encoding from letter statistics: where none is declared
+and the bytes are no UTF-8, the language that the feed declares decides, or else Western European is assumed.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+import zlib
+from html.entities import html5
+
+from monitor.errors import ParseError
+
+LARGEST_BODY = 15 * 1024 * 1024  # bytes, decoded; the same as [polling] max_body by default
+PROLOG = 1024  # bytes in which an encoding may be declared (HTML: WHATWG prescan, 1024)
+ROOT_WITHIN = 65_536  # bytes of warnings and white space that servers put before a feed
+FEW_BAD_BYTES = 0.1  # of the bytes beyond ASCII: a UTF-8 text with accidents, not another encoding
+
+_BOMS = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE, codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_BOM_NAMES = ("utf-32", "utf-32", "utf-8-sig", "utf-16", "utf-16")
+_DECLARED = re.compile(rb"""<\?xml[^>]{0,200}?encoding\s*=\s*["']\s*([A-Za-z0-9._:\-]{1,40})""")
+_DECLARATION = re.compile(r"^\s*<\?xml[^>]{0,400}\?>")
+_CHARSET = re.compile(r"""charset\s*=\s*["']?\s*([A-Za-z0-9._:\-]{1,40})""", re.IGNORECASE)
+_ROOT = re.compile(r"<\?xml\s|<(?:[\w.\-]+:)?(?:rss|feed|RDF)[\s>]")
+# Not characters of XML 1.0 (section 2.2), literal or as references.
+_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+_FORBIDDEN_REFERENCE = re.compile(r"&#(?:0*(?:[0-8]|1[124-9]|2\d|3[01])|[xX]0*(?:[0-8bcefBCEF]|1[0-9a-fA-F]));")
+_SURROGATE_PAIR = re.compile(r"&#(55[2-9]\d\d|56[0-2]\d\d|563[01]\d);&#(56[3-9]\d\d|57[0-2]\d\d|573[0-3]\d|5734[0-3]);")
+_CDATA = re.compile(r"(<!\[CDATA\[.*?\]\]>)", re.DOTALL)
+_AMPERSAND = re.compile(r"&(?!(?:amp|lt|gt|quot|apos|#\d{1,7}|#x[0-9a-fA-F]{1,6});)(?:([A-Za-z][A-Za-z0-9]{1,31});)?")
+# What is declared and what is meant: browsers read the superset (WHATWG encoding standard, "labels").
+_MEANT = {
+    "iso8859-1": "cp1252",
+    "ascii": "cp1252",
+    "iso8859-9": "cp1254",
+    "iso8859-11": "cp874",
+    "tis-620": "cp874",
+    "gb2312": "gb18030",
+    "gbk": "gb18030",
+    "shift_jis": "cp932",
+    "euc_kr": "cp949",
+    "big5": "big5hkscs",
+}
+# Before UTF-8, by language. Source: WHATWG HTML standard, "suggested default encoding" by locale, with EUC for Japanese.
+_BY_LANGUAGE = {
+    "ja": ("cp932", "euc_jp"),
+    "zh": ("gb18030", "big5hkscs"),
+    "ko": ("cp949",),
+    "th": ("cp874",),
+    "he": ("cp1255",),
+    "ar": ("cp1256",),
+    "fa": ("cp1256",),
+    "el": ("cp1253",),
+    "tr": ("cp1254",),
+    **dict.fromkeys(("ru", "uk", "be", "bg", "mk", "sr"), ("cp1251",)),
+    **dict.fromkeys(("cs", "hu", "pl", "sk", "sl", "hr", "ro"), ("cp1250",)),
+    **dict.fromkeys(("lt", "lv", "et"), ("cp1257",)),
+}
+_LANGUAGE = re.compile(rb"<(?:dc:)?language>\s*([A-Za-z]{2})\b|xml:lang=[\"']([A-Za-z]{2})\b")
+_NO_ENCODINGS = {"utf-7", "idna", "punycode", "undefined", "unicode-escape", "raw-unicode-escape"}
+_SERVER_DEFAULTS = {"cp1252", "utf-8"}  # a charset that web servers add without having looked
+
+
+def _as_cp1252(error: UnicodeError) -> tuple[str, int]:
+    """A codec error handler: the bytes that are no UTF-8 are read as Windows-1252, one by one."""
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    return error.object[error.start : error.end].decode("cp1252", "replace"), error.end
+
+
+codecs.register_error("wirewatch-cp1252", _as_cp1252)
+
+
+def unzipped(body: bytes, *, limit: int = LARGEST_BODY) -> bytes:
+    """The body without a gzip envelope, where it has one (some servers send `.gz` files as they are).
+
+    Raises ParseError where more than `limit` bytes come out or nothing does; a torn end keeps what came before it.
+    """
+    if not body.startswith(b"\x1f\x8b"):
+        return body
+    stream = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+    try:
+        plain = stream.decompress(body, limit + 1)
+    except zlib.error as error:
+        raise ParseError(f"damaged gzip data instead of a feed ({error})") from error
+    if len(plain) > limit:
+        raise ParseError(f"gzip data of more than {limit // 1_048_576} MB")
+    return plain
+
+
+def charset_of(content_type: str | None) -> str | None:
+    """The charset of a Content-Type header, as Python names it; None where there is none that may be used."""
+    match = _CHARSET.search(content_type or "")
+    return _codec(match[1]) if match else None
+
+
+def for_parser(body: bytes, content_type: str | None = None) -> tuple[bytes, str | None]:
+    """The document as a strict XML parser should get it, and the encoding to read it by; None where its own
+    declaration (or a byte order mark) may speak for itself. What cannot be read is left for the parser to refuse."""
+    if body.startswith(_BOMS) or b"\x00" in body[:4]:
+        return body, None
+    if _is_utf8(body):
+        name = _ascii_meaning(body, content_type)
+        return (body, "utf-8") if name == "utf-8" else (body.decode(name, "replace").encode("utf-8"), "utf-8")
+    name = _foreign(declared_encoding(body), charset_of(content_type), body)
+    return (body.decode(name).encode("utf-8"), "utf-8") if name and _fits(body, name) else (body, None)
+
+
+def declared_encoding(body: bytes) -> str | None:
+    """The encoding that the XML declaration names, as Python names it; None where it names none or an unknown one."""
+    match = _DECLARED.search(body[:PROLOG])
+    return _codec(match[1].decode("ascii")) if match else None
+
+
+def decoded(body: bytes, content_type: str | None = None) -> str:
+    """The text of a document, whatever it takes; bytes that cannot be read become replacement characters."""
+    for bom, name in zip(_BOMS, _BOM_NAMES, strict=True):
+        if body.startswith(bom):
+            return body.decode(name, "replace")
+    if (name := _wide(body)) is not None:
+        return body.decode(name, "replace")
+    if _is_utf8(body):
+        name = _ascii_meaning(body, content_type)
+        return body.decode(name, "replace")
+    if name := _foreign(declared_encoding(body), charset_of(content_type), body):
+        return body.decode(name, "replace")
+    if _mostly_utf8(body):
+        return body.decode("utf-8", "wirewatch-cp1252")
+    return body.decode(_by_language(body), "replace")
+
+
+def mended(body: bytes, content_type: str | None = None) -> bytes:
+    """The document as UTF-8 that an XML parser may accept: nothing before its root, no declaration, no forbidden
+    characters, entities of HTML as characters, ampersands escaped. What it says is otherwise untouched."""
+    text = decoded(body, content_type).lstrip("\ufeff")
+    if (root := _ROOT.search(text, 0, ROOT_WITHIN)) is not None:
+        text = text[root.start() :]
+    text = _DECLARATION.sub("", text, count=1)
+    text = _SURROGATE_PAIR.sub(_paired, text)
+    text = _FORBIDDEN_REFERENCE.sub("", _FORBIDDEN.sub("", text))
+    if "<!ENTITY" not in text:
+        parts = _CDATA.split(text)  # every second part is CDATA, where an ampersand is a letter
+        parts[::2] = [_AMPERSAND.sub(_character, part) for part in parts[::2]]
+        text = "".join(parts)
+    return text.strip().encode("utf-8", "replace")
+
+
+def _paired(match: re.Match[str]) -> str:
+    """Two references to halves of one character, as broken encoders of emoji write them."""
+    high, low = int(match[1]), int(match[2])
+    return chr(0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00)) if 0xD800 <= high < 0xDC00 <= low < 0xE000 else ""
+
+
+def _character(match: re.Match[str]) -> str:
+    return html5.get(f"{match[1]};") or f"&amp;{match[0][1:]}"
+
+
+def _is_utf8(body: bytes) -> bool:
+    try:
+        body.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _ascii_meaning(body: bytes, content_type: str | None) -> str:
+    """UTF-8, unless all is ASCII and an escaping encoding of Japanese or Chinese is declared."""
+    said = declared_encoding(body) or charset_of(content_type) or "utf-8"
+    return said if said.startswith(("iso2022", "hz")) and body.isascii() else "utf-8"
+
+
+def _foreign(declared: str | None, charset: str | None, body: bytes) -> str | None:
+    """The encoding of bytes that are no UTF-8: the first that somebody named and that fits (a document knows better
+    than a server's default), or None where UTF-8 with accidents is the better reading."""
+    order = (declared, charset) if charset in _SERVER_DEFAULTS or charset is None else (charset, declared)
+    named = [name for name in order if name and name != "utf-8"]
+    if not named or _mostly_utf8(body):
+        return None
+    return next((name for name in named if _fits(body, name)), named[0])
+
+
+def _by_language(body: bytes) -> str:
+    match = _LANGUAGE.search(body[:ROOT_WITHIN])
+    language = ((match[1] or match[2]).decode().lower()) if match else ""
+    return next((name for name in _BY_LANGUAGE.get(language, ()) if _fits(body, name)), "cp1252")
+
+
+def _fits(body: bytes, name: str) -> bool:
+    try:
+        body.decode(name)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _mostly_utf8(body: bytes) -> bool:
+    beyond = len(body.translate(None, bytes(range(128))))
+    bad = body.decode("utf-8", "replace").count("\ufffd") - body.count("\ufffd".encode())
+    return bad <= beyond * FEW_BAD_BYTES
+
+
+def _wide(body: bytes) -> str | None:
+    """UTF-16 and UTF-32 without a byte order mark, by where the zero bytes of `<` lie; EBCDIC by its `<?xm`."""
+    shapes = {b"\x00\x00\x00<": "utf-32-be", b"<\x00\x00\x00": "utf-32-le", b"\x4c\x6f\xa7\x94": "cp037"}
+    if body[:4] in shapes:
+        return shapes[body[:4]]
+    return {b"\x00<": "utf-16-be", b"<\x00": "utf-16-le"}.get(body[:2])
+
+
+def _codec(label: str) -> str | None:
+    """Python's name for an encoding, superset for subset. UTF-7 is none: nobody means it but attackers."""
+    try:
+        found = codecs.lookup(label)
+    except (LookupError, ValueError):
+        return None
+    if not getattr(found, "_is_text_encoding", True) or found.name in _NO_ENCODINGS:
+        return None
+    return _MEANT.get(found.name, found.name)

@@ -1,0 +1,101 @@
+"""Wire craft: slugs before a headline, outlet names behind it, and whose copy it is.
+
+Reads text only; what a correction or a kill means for alerts is decided elsewhere.
+"""
+
+from __future__ import annotations
+
+import re
+
+from monitor.model import record
+
+# Reuters, dpa and AP desk conventions. A hyphen must touch the slug, or a colon follow it: "Kill Bill" and
+# "Update your phone" are headlines.
+SLUG = re.compile(
+    r"^\s*(?:"
+    r"(?P<numbered>(?:UPDATE|WRAPUP|REFILE|RPT|CORRECTED|INSTANT VIEW|GRAPHIC)(?:\s+\d{1,2})?(?:\s*\([A-Z ]+\))?)\s*[-–—:]+\s*"
+    r"|(?P<plain>BRIEF|EXCLUSIVE|FEATURE|FOCUS|ANALYSIS|EXPLAINER|FACTBOX|TIMELINE|POLL|TABLE|DIARY|KILL|WITHDRAWAL|ADVISORY"
+    r"|CORRECTION|CLARIFICATION|STORY WITHDRAWN|URGENT|ALERT|FLASH|BREAKING(?:\s+NEWS)?|JUST IN|WATCH|AP SOURCE)\s*[-–—:]+\s*"
+    r"|(?P<spoken>Exclusive|Analysis|Explainer|Focus|Factbox|Correction|Corrected|Clarification|Breaking(?:\s+News)?|Just in|Watch"
+    r"|AP Source|Update(?:\s+\d{1,2})?)(?::\s+|-(?=[A-Z]))"
+    r")(?=\S)"
+)
+SUFFIX = re.compile(r"\s+(?:[-–—|:]|::|»)\s+(?P<name>[^-–—|:»]{2,60})\s*$")
+DOMAIN = re.compile(r"^(?:[\w-]+\.)+[a-z]{2,13}$", re.IGNORECASE)
+WELL_KNOWN = frozenset(
+    "reuters|ap|ap news|the associated press|associated press|afp|bloomberg|bloomberg news|bbc|bbc news|cnn|npr|abc news|cbs news"
+    "|nbc news|sky news|the guardian|the new york times|the washington post|the times|the independent|financial times|al jazeera"
+    "|france 24|dw|yahoo news|msn|google news|the straits times|channel newsasia|cna".split("|")
+)
+# Names may be written in any case; initials only as they are, since "pa" and "ap" are words elsewhere.
+AGENCIES = {
+    "AP": r"(?i:associated press)|\bAP\b",
+    "Reuters": r"(?i:reuters)",
+    "AFP": r"(?i:agence france-presse)|\bAFP\b",
+    "dpa": r"(?i:deutsche presse-agentur)|\bdpa\b",
+    "PA": r"(?i:press association|\bPA media\b)",
+    "Xinhua": r"(?i:xinhua)|新华社",
+    "TASS": r"\bTASS\b|\bТАСС\b",
+    "Yonhap": r"(?i:yonhap)|연합뉴스",
+    "Kyodo": r"(?i:kyodo)|共同通信",
+    "ANSA": r"\bANSA\b",
+    "EFE": r"\bEFE\b",
+    "PTI": r"(?i:press trust of india)|\bPTI\b",
+    "ANI": r"\bANI\b",
+    "Bloomberg": r"(?i:bloomberg)",
+    "Interfax": r"(?i:interfax|интерфакс)",
+}
+_AGENCY = {name: re.compile(pattern) for name, pattern in AGENCIES.items()}
+# Where a credit stands: in brackets or before a dash in the first line, or in a copyright line.
+DATELINE_CREDIT = re.compile(r"^[^\n]{0,80}?\(([^)\n]{2,30})\)\s*(?:[-–—]|--|$)|^\(([^)\n]{2,30})\)")
+COPYRIGHT_CREDIT = re.compile(r"(?:copyright|©|\(c\))[^\n]{0,30}?((?:the )?[A-Z][\w .-]{1,40})", re.IGNORECASE)
+
+
+@record
+class Headline:
+    """A title taken apart."""
+
+    text: str  # without slug and outlet suffix
+    slug: str | None = None  # as desks write it: "UPDATE 2", "CORRECTED"
+    suffix: str | None = None  # the outlet behind it
+
+
+def read_headline(title: str, outlet: str = "") -> Headline:
+    """Take a title apart. An outlet suffix is cut only when it is known: it is the outlet itself, a domain,
+    or a well-known name; never what merely stands behind a dash."""
+    text, slug = title.strip(), None
+    while match := SLUG.match(text):
+        slug = slug or " ".join((match["numbered"] or match["plain"] or match["spoken"]).upper().split())
+        text = text[match.end() :]
+    suffix = None
+    match = SUFFIX.search(text)
+    if match and match.start() >= 8 and _is_outlet(match["name"], outlet):
+        text, suffix = text[: match.start()].rstrip(), match["name"].strip()
+    return Headline(text=text or title, slug=slug, suffix=suffix)
+
+
+def credit_of(title_suffix: str | None, author: str, text: str) -> str | None:
+    """The wire agency that wrote a text, or None where none is named.
+
+    Looks at the byline, the dateline ("WASHINGTON (AP) —"), a suffix of the title and a copyright line; a mere
+    mention ("told Reuters") is no credit.
+    """
+    dateline = DATELINE_CREDIT.match(text)
+    copyright_line = COPYRIGHT_CREDIT.search(text[-400:])
+    places = (
+        author,
+        (dateline[1] or dateline[2]) if dateline else "",
+        title_suffix or "",
+        copyright_line[1] if copyright_line else "",
+    )
+    for place in filter(None, places):
+        for agency, pattern in _AGENCY.items():
+            if pattern.search(place):
+                return agency
+    return None
+
+
+def _is_outlet(name: str, outlet: str) -> bool:
+    folded, own = " ".join(name.casefold().split()), " ".join(outlet.casefold().split())
+    same = bool(own) and (folded == own or (len(folded) >= 4 and own.startswith(folded)) or folded.startswith(own))
+    return same or folded in WELL_KNOWN or bool(DOMAIN.match(folded))

@@ -1,0 +1,87 @@
+"""The address of one request: read, cleaned, followed through a redirect, named for its queue.
+
+Decides what may be asked for (http and https, allowed ports) and what may be told to whom. Does not connect;
+the address that a host name leads to is judged in `addresses` when it is dialled.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+
+from yarl import URL
+
+from monitor.edges.answers import shown
+from monitor.errors import FetchError
+
+STANDARD_PORTS = (80, 443)
+
+# printable ASCII that needs no quoting, percent escapes whole, no dot segments: sent exactly as written
+_EXACT = re.compile(r"(?!.*/\.\.?(?:[/?#]|$))(?:%[0-9A-Fa-f]{2}|[!$&-;=?-Z_a-z~\[\]#])*")
+
+Headers = tuple[tuple[str, str], ...]
+
+
+def parsed(text: str) -> URL:
+    """The address in `text`, without fragment and password. Raises FetchError where nothing may be fetched there."""
+    try:
+        url = URL(text.strip())
+        scheme, host, port = url.scheme, url.raw_host, url.port
+    except ValueError as error:
+        raise FetchError("this is not an address that can be fetched", permanent=True) from error
+    if scheme not in ("http", "https"):
+        raise FetchError(f"only http and https addresses are fetched, not {shown(scheme or 'none')}", permanent=True)
+    if not host or not port:
+        raise FetchError("the address names no host", permanent=True)
+    return _as_written(url.with_user(None).with_fragment(None), text)
+
+
+def redirected(url: URL, location: str) -> URL:
+    """Where `location` leads from `url`. Raises FetchError where we do not follow."""
+    try:
+        joined = url.join(URL(location, encoded=bool(_EXACT.fullmatch(location))))
+    except ValueError as error:
+        raise FetchError("redirects to something that is not an address") from error
+    try:
+        target = parsed(str(joined))
+    except FetchError as error:
+        raise FetchError(f"redirects to what we do not fetch: {error}", permanent=True) from error
+    if url.scheme == "https" and target.scheme == "http":
+        raise FetchError(f"redirects from https to plain http ({target.host}), which anyone could forge")
+    return target
+
+
+def host_key(url: URL) -> str:
+    """Whose queue a request stands in, and to whom a secret belongs: the host, and its port where that is unusual."""
+    host = url.raw_host.rstrip(".").lower()
+    return host if url.port in STANDARD_PORTS else f"{host}:{url.port}"
+
+
+def check_port(url: URL, allowed: tuple[int, ...]) -> None:
+    """Raises FetchError where the address has a port that is not allowed."""
+    if url.port not in allowed:
+        raise FetchError(f"port {url.port} is not allowed; see [polling] allow_ports", permanent=True)
+
+
+def authorization(text: str) -> Headers:
+    """The header that user:password in an address stand for."""
+    url = URL(text.strip())
+    if url.user is None and url.password is None:
+        return ()
+    secret = f"{url.user or ''}:{url.password or ''}".encode()
+    return (("Authorization", f"Basic {base64.b64encode(secret).decode()}"),)
+
+
+def sendable(headers: Headers) -> Headers:
+    """The same headers. Raises FetchError, which never shows a value, where one would break out of its line."""
+    for name, value in headers:
+        if not re.fullmatch(r"[!#-'*+.^-z|~0-9A-Z-]+", name) or re.search(r"[\x00-\x08\x0a-\x1f\x7f]", value):
+            raise FetchError(f"the configured header {shown(name)} cannot be sent", permanent=True)
+    return headers
+
+
+def _as_written(url: URL, text: str) -> URL:
+    """`url` with path and query exactly as in `text`, where they can be sent so: some servers know no other spelling."""
+    if not _EXACT.fullmatch(text):
+        return url
+    return URL(f"{url.origin()}{URL(text, encoded=True).raw_path_qs}", encoded=True)

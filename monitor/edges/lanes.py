@@ -1,0 +1,95 @@
+"""Taking turns: so many requests at once, one to a host, a pause between two to the same host.
+
+Also remembers which hosts asked us to stay away (429) and for how long. Knows nothing else of HTTP, and
+nothing that it knows survives a restart: what must survive is in the database.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+SLOW = 5.0  # seconds; hosts whose last answer took longer share a quarter of the turns, the others keep the rest
+MOST_LANES = 4096  # beyond it, lanes that nobody uses are forgotten
+FIRST_HOLD, LONGEST_HOLD = timedelta(minutes=15), timedelta(hours=24)  # after a 429 that names no time (design: C2)
+
+
+@dataclass(slots=True)
+class _Lane:
+    """One host's queue."""
+
+    turns: asyncio.Semaphore
+    ready_at: float = 0.0  # on the loop's clock
+    slow: bool = False
+    users: int = 0
+    held_until: datetime | None = None
+    holds: int = 0
+
+
+class Lanes:
+    """The queue of each host, and the one that all share.
+
+    At most `concurrency` requests at once, `per_host` of them to one host, and `gap` between the end of one and
+    the start of the next to the same host. Waiting for a host's own turn takes no turn from the others.
+    """
+
+    def __init__(self, *, concurrency: int, per_host: int, gap: timedelta, slow: float = SLOW):
+        self._per_host, self._gap, self._slow_from = per_host, gap.total_seconds(), slow
+        self._all = asyncio.Semaphore(concurrency)
+        self._slow = asyncio.Semaphore(max(1, concurrency // 4))
+        self._lanes: dict[str, _Lane] = {}
+
+    @asynccontextmanager
+    async def turn(self, host: str) -> AsyncIterator[None]:
+        """Waits for this host's turn; what runs inside is one request."""
+        loop, lane = asyncio.get_running_loop(), self._lane(host)
+        lane.users += 1
+        try:
+            async with lane.turns:
+                await self._pause(lane)
+                async with self._slow if lane.slow else nullcontext(), self._all:
+                    began = loop.time()
+                    lane.ready_at = began + self._gap
+                    try:
+                        yield
+                    finally:
+                        lane.slow = loop.time() - began > self._slow_from
+                        lane.ready_at = loop.time() + self._gap
+        finally:
+            lane.users -= 1
+
+    def hold(self, host: str, asked: timedelta | None, now: datetime) -> None:
+        """This host answered 429: leave it alone as long as it asked, else 15 minutes and twice as long each time."""
+        lane = self._lane(host)
+        wait = asked or FIRST_HOLD * 2 ** min(lane.holds, 10)
+        lane.held_until, lane.holds = now + min(wait, LONGEST_HOLD), lane.holds + 1
+
+    def release(self, host: str) -> None:
+        """This host answered well again."""
+        lane = self._lane(host)
+        lane.held_until, lane.holds = None, 0
+
+    def held_for(self, host: str, now: datetime) -> timedelta | None:
+        """How much longer this host must be left alone; None where it may be asked."""
+        until = self._lane(host).held_until
+        return until - now if until is not None and until > now else None
+
+    async def _pause(self, lane: _Lane) -> None:
+        loop = asyncio.get_running_loop()
+        while (wait := lane.ready_at - loop.time()) > 0:
+            await asyncio.sleep(wait)
+        lane.ready_at = loop.time() + self._gap  # at once, so that a second request in this lane waits too
+
+    def _lane(self, host: str) -> _Lane:
+        if len(self._lanes) >= MOST_LANES and host not in self._lanes:
+            self._forget_idle()
+        return self._lanes.setdefault(host, _Lane(asyncio.Semaphore(self._per_host)))
+
+    def _forget_idle(self) -> None:
+        time = asyncio.get_running_loop().time()
+        for host, lane in tuple(self._lanes.items()):
+            if not lane.users and not lane.holds and lane.ready_at <= time:
+                del self._lanes[host]

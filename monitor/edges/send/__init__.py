@@ -1,0 +1,67 @@
+"""Channels: where a URL's scheme decides which sender carries a message.
+
+`mailto(s)://`, `slack://`, `matrix(s)://` and `console://` have senders of our own; all else goes
+through Apprise. A sender makes one attempt at a time: it does not wait, retry, or remember.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Protocol
+
+from monitor.model import Delivery, Sent
+
+TIMEOUT = timedelta(seconds=30)
+"""For one whole attempt. Servers that are slow to say yes are common; a second copy is worse than a wait."""
+
+_SLACK_WEB = re.compile(r"https?://hooks\.slack(-gov)?\.com/", re.IGNORECASE)
+
+
+class Sender(Protocol):
+    """Carries messages to one channel."""
+
+    recipients: tuple[str, ...]
+    """Whom a message goes to, one delivery each; `("",)` where the channel has just one."""
+
+    async def send(self, delivery: Delivery) -> Sent:
+        """Make one attempt. Returns what the server gave back; raises DeliveryError, whose text and
+        chain hold no secret. `delivery.id` is the key against doubles where a channel has one."""
+
+    async def close(self) -> None:
+        """Let go of connections. No send may follow."""
+
+
+def open_sender(name: str, url: str, *, timeout: timedelta = TIMEOUT) -> Sender:
+    """The sender for a channel: `name` as configured, `url` with its secrets filled in.
+
+    Opens no connection. Raises ValueError with a sentence for the operator, without the secret,
+    where no channel is written so.
+    """
+    scheme = url.partition("://")[0].lower() if "://" in url else ""
+    if not scheme:
+        raise ValueError(f"channel {name}: a channel is written as a URL, such as mailto://, slack:// or console://")
+    if scheme == "slack" or _SLACK_WEB.match(url):
+        from monitor.edges.send.slack import SlackSender
+
+        return SlackSender(name, url, timeout=timeout)
+    return _open_other(scheme, name, url, timeout)
+
+
+def _open_other(scheme: str, name: str, url: str, timeout: timedelta) -> Sender:
+    if scheme == "console":
+        from monitor.edges.send.console import ConsoleSender
+
+        return ConsoleSender(name, url)
+    if scheme in ("mailto", "mailtos"):
+        from monitor.edges.send.email import EmailSender
+
+        return EmailSender(name, url, timeout=timeout)
+    if scheme in ("matrix", "matrixs"):
+        from monitor.edges.send.matrix import MatrixSender, speaks_matrix
+
+        if speaks_matrix(url):
+            return MatrixSender(name, url, timeout=timeout)
+    from monitor.edges.send.apprise import AppriseSender
+
+    return AppriseSender(name, url, timeout=timeout)

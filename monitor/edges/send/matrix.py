@@ -1,0 +1,310 @@
+"""`matrix(s)://`: one message to a plain Matrix room.
+
+Speaks the client-server API v3 itself, because the transaction id is the one key against doubles that a
+channel offers: it is the delivery's id, so a homeserver shows a message once however often it is sent.
+Therefore nothing here is ambiguous; a broken exchange is simply tried again. Logs in once, on a device
+of its own that keeps its name. Does not encrypt: a room with end-to-end encryption shows the message
+as unencrypted.
+
+`matrixs://user:password@host/!room:server` or `matrixs://token@host/#alias:server`, several rooms in a row.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from html import escape
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import aiohttp
+
+from monitor.edges.send import http, layout
+from monitor.edges.send.apprise import build, read_url
+from monitor.edges.send.outcome import bounded_wait, http_error, quoted
+from monitor.errors import DeliveryError, DeliveryErrorKind
+from monitor.model import Delivery, Message, Sent
+
+# https://spec.matrix.org/latest/client-server-api/#size-limits: an event of more than 65,536 bytes is
+# refused; the server adds to what we send, so half is ours
+EVENT_LIMIT = 32 * 1024
+_API = "/_matrix/client/v3"
+_ROOM = re.compile(r"![^\s:]+(:\S+)?|#[^\s:]+:\S+")
+
+
+# ── the message ──────────────────────────────────────────────────────────────────────────────────
+
+
+def content(message: Message, *, msgtype: str = "m.text", plain: bool = False) -> dict[str, Any]:
+    """The event's content. `body` is plain, `formatted_body` is our tags around escaped text (left out
+    if `plain`, for a message that was refused with it), and `m.mentions` is empty, so nobody is called
+    whatever the text says. At most `EVENT_LIMIT` bytes."""
+    bare: dict[str, Any] = {"msgtype": msgtype, "body": _body(message), "m.mentions": {}}
+    rich = bare | {"format": "org.matrix.custom.html", "formatted_body": html(message)}
+    if not plain and _size(rich) <= EVENT_LIMIT:
+        return rich
+    return bare | {"body": _cut(bare["body"], EVENT_LIMIT - 1024)}
+
+
+def _body(message: Message) -> str:
+    return "\n\n".join((layout.headline(message), *layout.paragraphs(message, under_headline=True)))
+
+
+def html(message: Message) -> str:
+    """The message as Matrix clients show it: `strong`, `a`, `br`, `p`, `ul` and `li` only."""
+    facts = [escape(line) for line in (layout.facts(message), layout.one_line(message.spread)) if line]
+    head = [f"<strong>{_link(layout.title(message), message.url)}</strong>", *facts]
+    items = "".join(f"<li>{_link(*layout.split_link(line))}</li>" for line in layout.reasons(message))
+    parts = (
+        f"<p>{escape(layout.badge(message))}</p>" if layout.badge(message) else "",
+        f"<p>{'<br>'.join(head)}</p>",
+        f"<p>{escape(layout.one_line(message.lead))}</p>" if message.lead else "",
+        f"<p>Why:</p><ul>{items}</ul>" if items else "",
+        f"<p>{_link('Story and all copies', message.story_link)}</p>" if layout.web_address(message.story_link) else "",
+    )
+    return "".join(parts)
+
+
+def _link(text: str, url: str) -> str:
+    address = layout.web_address(url)
+    if not address:
+        return escape(text)
+    before, words = layout.link_text(text, url)
+    return f"{escape(before)} " * bool(before) + f'<a href="{escape(address)}">{escape(words)}</a>'
+
+
+def _size(event: dict[str, Any]) -> int:
+    return len(json.dumps(event, ensure_ascii=False).encode("utf-8", "replace"))
+
+
+def _cut(text: str, limit: int) -> str:
+    """`text` cut so that its JSON form fits `limit` bytes; never inside a character."""
+    while _size({"": text}) > limit:
+        text = text[: len(text) * 9 // 10] + "…"
+    return text
+
+
+# ── the answer ───────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What the homeserver said to one request."""
+
+    status: int
+    said: dict[str, Any] = field(default_factory=dict, repr=False)  # a login's answer holds the token
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def errcode(self) -> str:
+        """The Matrix error code, or an empty string."""
+        return str(self.said.get("errcode", ""))
+
+
+def refusal(answer: Answer, *, secrets: tuple[str, ...] = (), about_message: bool = True) -> DeliveryError:
+    """The error for an answer that is not a success.
+
+    `about_message`: the request carried the message; where it did not (login, join, alias), no refusal
+    can be the message's fault.
+    """
+    words = f"{answer.errcode} {answer.said.get('error', '')}" if answer.said else ""
+    error = http_error(answer.status, words, answer.headers, secrets=secrets)
+    if answer.status == 200:
+        return DeliveryError("the homeserver's answer is no Matrix answer")
+    if error.kind is DeliveryErrorKind.MESSAGE and not about_message:
+        error.kind = DeliveryErrorKind.CHANNEL
+    if answer.errcode == "M_LIMIT_EXCEEDED":
+        error.kind = DeliveryErrorKind.RETRY
+        milliseconds = answer.said.get("retry_after_ms")
+        wait = bounded_wait(milliseconds / 1000) if isinstance(milliseconds, int | float) else None
+        error.retry_after = error.retry_after or wait
+    return error
+
+
+# ── the sender ───────────────────────────────────────────────────────────────────────────────────
+
+
+def speaks_matrix(url: str) -> bool:
+    """Whether a matrix URL means the client-server API; in its webhook modes Apprise carries it."""
+    mode = str((read_url(url) or {}).get("mode") or "off").lower()
+    return mode in ("off", "disabled")
+
+
+def device_of(channel: str) -> str:
+    """The device id of a channel: the same for ever, since transaction ids count a device."""
+    return "WIREWATCH" + hashlib.sha256(channel.encode()).hexdigest()[:10].upper()
+
+
+class MatrixSender:
+    """Sends to the rooms of one URL as one user on one device."""
+
+    def __init__(self, name: str, url: str, *, timeout: timedelta):
+        """Raises ValueError (without the secret) where the URL names no server, account or room."""
+        plugin = build(read_url(url) or {"schema": ""})
+        problem = _problem(plugin)
+        if problem:
+            raise ValueError(f"channel {name}: {problem}")
+        self.recipients: tuple[str, ...] = tuple(plugin.rooms)
+        self._msgtype, self._device = f"m.{plugin.msgtype}", device_of(name)
+        self._user, self._password = plugin.user, plugin.password if plugin.user else None
+        self._token: str | None = None if plugin.user else plugin.password
+        self._secrets: tuple[str, ...] = (plugin.password,)
+        self._base, self._discovers = _origin(plugin), plugin.discovery and plugin.secure and not plugin.port
+        self._verified = plugin.verify_certificate
+        self._aliases: dict[str, str] = {}
+        self._seconds = timeout.total_seconds()
+        self._entering = asyncio.Lock()
+        self._session: aiohttp.ClientSession | None = None
+
+    async def send(self, delivery: Delivery) -> Sent:
+        """Send one message to the room `delivery.recipient`. Raises DeliveryError."""
+        try:
+            async with asyncio.timeout(self._seconds):
+                return await self._send(delivery)
+        except TimeoutError:
+            pass  # raised below, so that the chain holds nothing of the request
+        raise DeliveryError("the homeserver did not answer in time")
+
+    async def close(self) -> None:
+        """Close the connections. The login stays: the next start uses the same device."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def _send(self, delivery: Delivery) -> Sent:
+        await self._discover()
+        room = await self._room(delivery.recipient)
+        answer = await self._put(room, delivery)
+        if answer.errcode == "M_FORBIDDEN":  # not in the room yet, or the alias leads to a new one
+            answer = await self._put(await self._join(delivery.recipient), delivery)
+        if answer.status != 200 or not isinstance(answer.said.get("event_id"), str):
+            raise refusal(answer, secrets=self._secrets)
+        return Sent(remote_id=answer.said["event_id"], answer=quoted(f"event {answer.said['event_id']}"))
+
+    async def _put(self, room: str, delivery: Delivery) -> Answer:
+        path = f"{_API}/rooms/{_quoted(room)}/send/m.room.message/{_quoted(delivery.id)}"
+        event = content(delivery.message, msgtype=self._msgtype, plain=delivery.plain)
+        return await self._authorised("PUT", path, event)
+
+    # rooms
+
+    async def _room(self, recipient: str) -> str:
+        if recipient.startswith("!"):
+            return recipient
+        if recipient not in self._aliases:
+            answer = await self._call("GET", f"{_API}/directory/room/{_quoted(recipient)}")
+            if answer.status != 200 or not isinstance(answer.said.get("room_id"), str):
+                raise refusal(answer, secrets=self._secrets, about_message=False)
+            self._aliases[recipient] = answer.said["room_id"]
+        return self._aliases[recipient]
+
+    async def _join(self, recipient: str) -> str:
+        answer = await self._authorised("POST", f"{_API}/join/{_quoted(recipient)}", {})
+        if answer.status != 200 or not isinstance(answer.said.get("room_id"), str):
+            raise refusal(answer, secrets=self._secrets, about_message=False)
+        self._aliases[recipient] = answer.said["room_id"]
+        return answer.said["room_id"]
+
+    # the account
+
+    async def _authorised(self, method: str, path: str, body: dict[str, Any]) -> Answer:
+        """One request as our user; logs in first where needed, and once more where the login was lost."""
+        token = await self._enter(lost=None)
+        answer = await self._call(method, path, body, token=token)
+        if answer.errcode == "M_UNKNOWN_TOKEN" and self._password:
+            answer = await self._call(method, path, body, token=await self._enter(lost=token))
+        return answer
+
+    async def _enter(self, *, lost: str | None) -> str:
+        """Our access token; logs in where there is none or the one there is was `lost`."""
+        async with self._entering:
+            if self._token is None or (self._token == lost and self._password):
+                self._token = None
+                self._token = await self._login()
+            return self._token
+
+    async def _login(self) -> str:
+        answer = await self._call(
+            "POST",
+            f"{_API}/login",
+            {
+                "type": "m.login.password",
+                "identifier": {"type": "m.id.user", "user": self._user},
+                "password": self._password,
+                "device_id": self._device,
+                "initial_device_display_name": "wirewatch",
+            },
+        )
+        token = answer.said.get("access_token")
+        if answer.status != 200 or not isinstance(token, str):
+            raise refusal(answer, secrets=self._secrets, about_message=False)
+        self._secrets = (*self._secrets[:1], token)
+        return token
+
+    # the wire
+
+    async def _discover(self) -> None:
+        """Ask the host where its homeserver is, once, as the specification's `.well-known` has it.
+        Without an answer that can be trusted nothing is sent: the password would go to a stranger."""
+        if not self._discovers:
+            return
+        answer = await self._call("GET", "/.well-known/matrix/client")
+        if answer.status == 404:
+            self._discovers = False
+            return
+        base = (answer.said.get("m.homeserver") or {}).get("base_url") if answer.status == 200 else None
+        if not isinstance(base, str) or urlsplit(base).scheme != "https" or "@" in base:
+            raise DeliveryError("the host's /.well-known/matrix/client names no homeserver")
+        self._base, self._discovers = base.rstrip("/"), False
+
+    async def _call(self, method: str, path: str, body: dict[str, Any] | None = None, *, token: str = "") -> Answer:
+        if self._session is None or self._session.closed:
+            self._session = http.open_session(None)
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        request = self._session.request(
+            method, _literal(self._base + path), json=body, headers=headers, allow_redirects=False, ssl=self._verified
+        )
+        try:
+            async with request as response:
+                return Answer(status=response.status, said=_as_object(await response.read()), headers=response.headers)
+        except http.BROKEN as cause:
+            error = http.broken(cause, ambiguous=False)
+        raise error
+
+
+def _as_object(body: bytes) -> dict[str, Any]:
+    try:
+        said = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def _literal(url: str) -> Any:
+    import yarl
+
+    return yarl.URL(url, encoded=True)  # ids keep their percent-encoding
+
+
+def _quoted(part: str) -> str:
+    return quote(part, safe="")
+
+
+def _origin(plugin: Any) -> str:
+    host = plugin.host.strip("[]")
+    host = f"[{host}]" if ":" in host else host
+    return f"{'https' if plugin.secure else 'http'}://{host}" + (f":{plugin.port}" if plugin.port else "")
+
+
+def _problem(plugin: Any) -> str:
+    if plugin is None or not plugin.password:
+        return "a matrix:// URL holds an account and a host (matrixs://user:password@host/!room:server)"
+    if plugin.users or not plugin.rooms:
+        return "a matrix:// URL names rooms, not people (matrixs://user:password@host/!room:server)"
+    if not all(_ROOM.fullmatch(room) for room in plugin.rooms):
+        return "a Matrix room is written !id:server or #alias:server"
+    return ""

@@ -1,0 +1,182 @@
+"""One SMTP transaction, and what its answers mean.
+
+Connects, secures, logs in and hands in one mail for one recipient. Never sends mail or credentials over a
+connection that was to be secured and could not be. Does not know what is in the mail, and does not retry.
+
+What an SMTP answer means (first digit 4 is always: again later):
+
+    stage                       answer                          outcome
+    greeting, EHLO, STARTTLS    5xx, no STARTTLS, bad certificate   channel broken
+    AUTH                        5xx (535, 534 …), no AUTH       channel broken
+    MAIL FROM                   552 (too large)                 this message
+                                5xx                             channel broken: every mail has this sender
+    RCPT TO                     530, or "relay" in the words    channel broken
+                                5xx (550 unknown)               this message: the other recipients are well
+    DATA, after the final dot   530, 535                        channel broken
+                                5xx (552, 554 content)          this message
+    connection lost             before the final dot            again later: no server may have taken it
+                                after it, without an answer     ambiguous (RFC 1047)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import smtplib
+import socket
+import ssl
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any
+
+from monitor.edges.send.outcome import quoted
+from monitor.errors import DeliveryError, DeliveryErrorKind
+from monitor.model import Sent
+
+
+class Stage(IntEnum):
+    """How far a conversation came; what a failure means hangs on it."""
+
+    CONNECT = 0  # connection, greeting, EHLO, TLS
+    AUTH = 1
+    SENDER = 2
+    RECIPIENT = 3
+    DATA = 4  # the mail is on its way, its final dot is not
+    DOT = 5  # the whole mail was written: from here on the server may have it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """Where and how to hand in mail."""
+
+    host: str
+    port: int
+    secure: str  # "insecure", "starttls" or "ssl", as Apprise names them
+    user: str | None = field(default=None, repr=False)
+    password: str | None = field(default=None, repr=False)
+    verified: bool = True
+
+
+def kind_of_answer(stage: Stage, code: int, words: str = "") -> DeliveryErrorKind:
+    """Outcome class of an SMTP refusal (`code`, `words`) at a stage: the table above."""
+    if not 500 <= code < 600:
+        return DeliveryErrorKind.RETRY
+    if code in (530, 534, 535, 538):
+        return DeliveryErrorKind.CHANNEL
+    if stage is Stage.SENDER:
+        return DeliveryErrorKind.MESSAGE if code == 552 else DeliveryErrorKind.CHANNEL
+    if stage is Stage.RECIPIENT and "relay" in words.lower():
+        return DeliveryErrorKind.CHANNEL
+    return DeliveryErrorKind.MESSAGE if stage >= Stage.RECIPIENT else DeliveryErrorKind.CHANNEL
+
+
+class _Refused(Exception):
+    def __init__(self, code: int, words: bytes | str):
+        super().__init__(code)
+        self.code = code
+        self.words = words.decode("utf-8", "replace") if isinstance(words, bytes) else words
+
+
+class Conversation:
+    """One SMTP transaction. Blocks, so it runs in a thread; `hang_up` may be called from another."""
+
+    def __init__(self, server: Server, seconds: float):
+        self.stage = Stage.CONNECT
+        self._server, self._seconds = server, seconds
+        self._smtp: smtplib.SMTP | None = None
+
+    def hold(self, mail: bytes, sender: str, recipient: str) -> Sent | DeliveryError:
+        """Hand in one mail for one recipient; returns how it ended, raises nothing foreseeable."""
+        try:
+            words = self._transact(mail, sender, recipient)
+        except _Refused as refusal:
+            return self._refusal(refusal.code, refusal.words)
+        except smtplib.SMTPResponseException as refusal:
+            return self._refusal(refusal.smtp_code, refusal.smtp_error)
+        except ssl.SSLCertVerificationError:
+            return DeliveryError("the mail server's certificate is not trusted", kind=DeliveryErrorKind.CHANNEL)
+        except smtplib.SMTPNotSupportedError:
+            return DeliveryError(_unsupported(self.stage), kind=DeliveryErrorKind.CHANNEL)
+        except (OSError, smtplib.SMTPException, ValueError) as cause:
+            return self.broken(type(cause).__name__)
+        finally:
+            self._goodbye()
+        return Sent(answer=quoted(words, self._secrets()))
+
+    def broken(self, what: str) -> DeliveryError:
+        """The error for a conversation that ended without an answer."""
+        if self.stage is Stage.DOT:
+            words = f"no answer after the whole mail was written ({what})"
+            return DeliveryError(words, kind=DeliveryErrorKind.AMBIGUOUS)
+        return DeliveryError(f"the mail server was lost before the mail was handed in ({what})")
+
+    def hang_up(self) -> None:
+        """Break the connection from another thread: whatever waits on it ends at once."""
+        sock = self._smtp.sock if self._smtp is not None else None
+        if sock is not None:
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+
+    def _transact(self, mail: bytes, sender: str, recipient: str) -> bytes:
+        smtp = self._smtp = self._connect()
+        self.stage = Stage.AUTH
+        if self._server.user and self._server.password:
+            smtp.login(self._server.user, self._server.password)
+        smtp.ehlo_or_helo_if_needed()
+        self.stage = Stage.SENDER
+        _expect(smtp.mail(sender, [f"size={len(mail)}"] if smtp.has_extn("size") else []), 250)
+        self.stage = Stage.RECIPIENT
+        _expect(smtp.rcpt(recipient), 250, 251)
+        self.stage = Stage.DATA
+        _expect(smtp.docmd("DATA"), 354)
+        smtp.send(_dotted(mail))
+        self.stage = Stage.DOT
+        return _expect(smtp.getreply(), 250)
+
+    def _connect(self) -> smtplib.SMTP:
+        context = ssl.create_default_context()
+        if not self._server.verified:
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        where = (self._server.host, self._server.port)
+        if self._server.secure == "ssl":
+            return smtplib.SMTP_SSL(*where, timeout=self._seconds, context=context)
+        smtp = self._smtp = smtplib.SMTP(*where, timeout=self._seconds)
+        if self._server.secure == "starttls":
+            smtp.starttls(context=context)
+        return smtp
+
+    def _refusal(self, code: int, words: bytes | str) -> DeliveryError:
+        said = quoted(words, self._secrets())
+        kind = kind_of_answer(self.stage, code, said)
+        return DeliveryError(f"the mail server said {code} {said} ({self.stage.name.lower()})", kind=kind)
+
+    def _secrets(self) -> tuple[str, ...]:
+        user, password = self._server.user or "", self._server.password or ""
+        return (password, f"\0{user}\0{password}") if password else ()
+
+    def _goodbye(self) -> None:
+        smtp = self._smtp
+        if smtp is None:
+            return
+        with contextlib.suppress(OSError, smtplib.SMTPException):
+            smtp.putcmd("quit")
+        smtp.close()
+
+
+def _expect(reply: tuple[int, Any], *codes: int) -> Any:
+    code, words = reply
+    if code not in codes:
+        raise _Refused(code, words)
+    return words
+
+
+def _unsupported(stage: Stage) -> str:
+    lacks = "way to log in" if stage is Stage.AUTH else "STARTTLS, so neither mail nor password was sent"
+    return f"the mail server offers no {lacks}"
+
+
+def _dotted(mail: bytes) -> bytes:
+    """The mail as DATA wants it (RFC 5321 4.5.2): lines that begin with a dot get another, and a
+    line of one dot ends it."""
+    body = re.sub(rb"(?m)^\.", b"..", mail)
+    return (body if body.endswith(b"\r\n") else body + b"\r\n") + b".\r\n"

@@ -1,0 +1,94 @@
+"""What went wrong with a request, in words that a person understands and may be shown.
+
+Names the host, never the whole address: paths and queries may hold keys. Does not decide when to try again.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+from datetime import datetime
+from http import HTTPStatus
+
+import aiohttp
+
+from monitor.edges.answers import retry_after_of, shown
+from monitor.errors import FetchError
+
+_STATUS = {
+    204: "answers 204: nothing to read",
+    205: "answers 205: nothing to read",
+    206: "sends a part that we did not ask for (206)",
+    304: "says that nothing changed (304), which we did not ask",
+    401: "asks for a password (401)",
+    403: "refuses us (403)",
+    404: "has no such page (404)",
+    407: "has a proxy in front that asks for a password (407)",
+    410: "says this is gone for good (410)",
+    429: "asks us to come less often (429)",
+}
+
+
+def of_status(status: int, headers: Mapping[str, str], host: str, now: datetime) -> FetchError:
+    """The error that an answer with this status is; `headers` fold case, `now` is for a Retry-After date."""
+    asked = retry_after_of(headers.get("Retry-After"), now)
+    if headers.get("cf-mitigated", "").strip().lower() == "challenge":
+        says = f"is behind Cloudflare, which wants a browser to prove itself ({status}); ask its owner to let feeds pass"
+    else:
+        says = _STATUS.get(status) or _in_general(status)
+    wait = f" and asks to wait {asked}" if asked else ""
+    return FetchError(f"{host} {says}{wait}", status=status, retry_after=asked, permanent=status == 410)
+
+
+def of_transport(error: Exception, host: str, seconds: tuple[float, float, float]) -> FetchError:
+    """The error that aiohttp's (or the system's) is; `seconds` are the limits to connect, for a byte, for all."""
+    return FetchError(f"{host}: {_words(error, *seconds)}", permanent=isinstance(error, aiohttp.InvalidURL))
+
+
+def _in_general(status: int) -> str:
+    try:
+        name = f"{status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        name = str(status)
+    return f"has trouble of its own ({name})" if status >= 500 else f"answers {name}, which is not a document"
+
+
+def _words(error: Exception, connect: float, read: float, total: float) -> str:
+    match error:
+        case aiohttp.ClientConnectorCertificateError():
+            return f"its certificate is not to be trusted: {_certificate(error.certificate_error)}"
+        case aiohttp.ClientConnectorDNSError():
+            return _dns(error.os_error)
+        case aiohttp.ClientSSLError():
+            return f"no secure connection: {getattr(error.os_error, 'reason', None) or 'the TLS handshake failed'}"
+        case aiohttp.ConnectionTimeoutError():
+            return f"no connection within {connect:g} s"
+        case aiohttp.ServerTimeoutError():
+            return f"silent for {read:g} s"
+        case TimeoutError():
+            return f"not done within {total:g} s"
+        case aiohttp.ClientConnectorError():
+            return f"no connection: {os.strerror(error.errno).lower() if error.errno else 'unknown reason'}"
+        case aiohttp.ClientPayloadError():
+            return "broke off in the middle of the body"
+        case aiohttp.ServerDisconnectedError() | aiohttp.ClientOSError():
+            return "closed the connection without an answer"
+        case aiohttp.InvalidURL():
+            return "not a host name, and not an IP address as they are written"
+        case aiohttp.ClientResponseError():
+            return f"its answer is not valid HTTP: {shown(error.message.partition(chr(10))[0])}"
+        case _:
+            return f"cannot be asked: {shown(str(error))}"
+
+
+def _certificate(error: Exception) -> str:
+    words = getattr(error, "verify_message", "") or "verification failed"
+    hint = "; is this machine's clock right?" if "not yet valid" in words or "expired" in words else ""
+    return f"{words}{hint}"
+
+
+def _dns(error: OSError) -> str:
+    if error.errno == socket.EAI_NONAME:
+        return "no such host in DNS"
+    return f"DNS gives no answer: {error.strerror or error}"

@@ -1,0 +1,141 @@
+"""What can go wrong, drawn as a tree. It branches where callers act differently.
+
+    MonitorError
+    ├── ConfigError            exit 65: every problem as `file:line: key: …`
+    │   └── WatchlistError
+    ├── FeedError              the feed is tried again later; `pace` says when
+    │   ├── FetchError         status, retry_after, permanent
+    │   └── ParseError
+    ├── StoreError             exit 74
+    │   ├── SchemaError        the database is newer than this program
+    │   ├── StoreBusy          another process holds the write lock; try again
+    │   └── InstanceRunning    exit 73: another instance holds this database
+    └── DeliveryError          kind, permanent, retry_after, ambiguous
+
+Not errors: NotModified, a duplicate, no match. Raised at the edge with the cause chained; caught in
+`ingest`, `dispatch` and `cli`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+
+
+class MonitorError(Exception):
+    """Anything wirewatch itself raises."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """One mistake in a file that an operator wrote; lines and columns count from 1."""
+
+    file: str
+    line: int
+    key: str
+    says: str
+    column: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.key}: {self.says}"
+
+
+class ConfigError(MonitorError):
+    """Configuration is invalid. Carries every problem at once."""
+
+    def __init__(self, problems: list[Problem] | tuple[Problem, ...]):
+        self.problems = tuple(sorted(problems))
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+class WatchlistError(ConfigError):
+    """A watchlist is invalid."""
+
+
+class FeedError(MonitorError):
+    """A feed could not be read this time."""
+
+
+class FetchError(FeedError):
+    """The request failed.
+
+    `status` is the HTTP status where there was one; `retry_after` what the server asked for;
+    `permanent` that asking again soon is pointless (410, a forbidden address).
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        retry_after: timedelta | None = None,
+        permanent: bool = False,
+    ):
+        super().__init__(message)
+        self.status = status
+        self.retry_after = retry_after
+        self.permanent = permanent
+
+
+class ParseError(FeedError):
+    """The document is not a feed, or nothing in it could be read."""
+
+
+class StoreError(MonitorError):
+    """The database cannot be used."""
+
+    def __init__(self, message: str, *, path: Path | str | None = None):
+        super().__init__(message)
+        self.path = path
+
+
+class SchemaError(StoreError):
+    """The database was written by a newer wirewatch."""
+
+
+class StoreBusy(StoreError):
+    """Another process holds the write lock."""
+
+
+class InstanceRunning(StoreError):
+    """Another instance holds this database."""
+
+    def __init__(self, message: str, *, pid: int | None = None, path: Path | str | None = None):
+        super().__init__(message, path=path)
+        self.pid = pid
+
+
+class DeliveryErrorKind(StrEnum):
+    """What an unsuccessful send means for what comes next (design: outcome classes)."""
+
+    RETRY = "retry"  # 5xx, 408, 429, network
+    MESSAGE = "message"  # permanent for this message: plainest form once, then dead letter
+    CHANNEL = "channel"  # the channel is broken: suspend it, burn no row
+    AMBIGUOUS = "ambiguous"  # it may have been accepted
+
+
+class DeliveryError(MonitorError):
+    """A send did not succeed. Its text never holds a secret."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        kind: DeliveryErrorKind = DeliveryErrorKind.RETRY,
+        retry_after: timedelta | None = None,
+    ):
+        super().__init__(message)
+        self.kind = kind
+        self.retry_after = retry_after
+
+    @property
+    def permanent(self) -> bool:
+        """Whether trying this very message again is pointless."""
+        return self.kind is DeliveryErrorKind.MESSAGE
+
+    @property
+    def ambiguous(self) -> bool:
+        """Whether the server may have accepted it."""
+        return self.kind is DeliveryErrorKind.AMBIGUOUS

@@ -1,0 +1,150 @@
+"""What each stage makes of a document, and what every watchlist says of it. Writes nothing, sends nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from monitor.core.extract import extract_article, sniff
+from monitor.core.normalise import normalise_entry
+from monitor.core.parse import parse_feed
+from monitor.core.pipeline import exact_keys, read, recognise, story_text
+from monitor.core.score import score_story
+from monitor.model import (
+    Assignment,
+    Entry,
+    Feed,
+    Match,
+    Origin,
+    Reason,
+    Rule,
+    Standing,
+    StoryText,
+    Verdict,
+    Watchlist,
+    record,
+)
+from monitor.reload import InForce
+from monitor.store import stories
+from monitor.store.database import Database
+
+NO_FEED = Feed(name="-", url="")
+
+
+@record
+class Explained:
+    """One entry, seen through every stage."""
+
+    entry: Entry
+    text: StoryText
+    story: str | None  # of the archive: the one it is in, or would join
+    assignment: Assignment | None  # how; None where there is no archive to compare with
+    matches: tuple[Match, ...]
+
+
+def explain_document(
+    body: bytes,
+    in_force: InForce,
+    *,
+    name: str,
+    url: str | None,
+    now: datetime,
+    feed: Feed | None = None,
+    database: Database | None = None,
+) -> Iterator[Explained]:
+    """Explain a feed document, an HTML page or plain text.
+
+    `name` helps to tell which it is; `feed` is the configured feed it shall belong to: without one, scopes do not ask
+    for feeds and tiers; `database` is the archive in which copies are looked for. Entries are judged apart. Raises
+    ParseError.
+    """
+    entries = _entries(body, in_force, name=name, url=url, now=now, feed=feed)
+    for entry in entries:
+        text = story_text(entry)
+        story, assignment = _story(entry, in_force, database, now)
+        yield Explained(
+            entry=entry,
+            text=text,
+            story=story,
+            assignment=assignment,
+            matches=_matches(text, in_force, feed, now),
+        )
+
+
+def explain_story(story_id: str, in_force: InForce, database: Database, *, now: datetime) -> Explained | None:
+    """Explain a story of the archive, or None where the id (or the beginning of one) names none."""
+    with database.read() as tx:
+        row = stories.find_story(tx, story_id)
+        if row is None:
+            return None
+        lead, body = stories.text_of(tx, row)
+        pickups = stories.list_pickups(tx, [row["id"]]).get(row["id"], ())
+        assignment = stories.find_entry(tx, row["id"]) or Assignment(story=row["id"])
+    first = pickups[0] if pickups else None
+    entry = Entry(
+        id=row["id"],
+        feed=first.feed if first else "-",
+        outlet=first.outlet if first else "",
+        guid="",
+        url=row["url"],
+        title=row["title"],
+        headline=row["title"],
+        summary=lead,
+        body=body,
+        language=row["language"],
+        published_at=row["published_at"],
+        credit=row["credit"],
+    )
+    text = story_text(entry, Standing(story=row["id"], first_seen_at=row["first_seen_at"]))
+    origins = tuple(in_force.config.origins.get(p.feed) or Origin(feed=p.feed) for p in pickups)
+    matches = score_story(text, origins, in_force.compiled, complete=True)
+    return Explained(
+        entry=entry,
+        text=text,
+        story=row["id"],
+        assignment=assignment,
+        matches=tuple(_aged(m, in_force.watchlists, text.published_at or row["first_seen_at"], now) for m in matches),
+    )
+
+
+def _entries(
+    body: bytes, in_force: InForce, *, name: str, url: str | None, now: datetime, feed: Feed | None
+) -> Sequence[Entry]:
+    language = in_force.config.monitor.language
+    if sniff(body, name) == "feed":
+        parsed = parse_feed(body, url=url or (feed.url if feed else ""))
+        return read(replace(parsed, language=parsed.language or language), feed or NO_FEED, now=now)
+    article = extract_article(body, url=url)
+    if not article.link and url:
+        article = replace(article, link=url)
+    return [normalise_entry(article, feed=feed.name if feed else "-", outlet=feed.outlet or "" if feed else "", language=language, now=now)]
+
+
+def _matches(text: StoryText, in_force: InForce, feed: Feed | None, now: datetime) -> tuple[Match, ...]:
+    origins = (Origin(feed=feed.name, tags=feed.tags, tier=feed.tier),) if feed else ()
+    matches = score_story(text, origins, in_force.compiled, complete=True)
+    return tuple(_aged(match, in_force.watchlists, text.published_at or now, now) for match in matches)
+
+
+def _aged(match: Match, watchlists: tuple[Watchlist, ...], since: datetime, now: datetime) -> Match:
+    """The same verdict, or silence where the watchlist wants nothing so old."""
+    watchlist = next(watchlist for watchlist in watchlists if watchlist.id == match.watchlist)
+    if match.verdict is Verdict.SILENT or watchlist.max_age is None or now - since <= watchlist.max_age:
+        return match
+    return replace(match, verdict=Verdict.SILENT, reason=Reason.TOO_OLD)
+
+
+def _story(
+    entry: Entry, in_force: InForce, database: Database | None, now: datetime
+) -> tuple[str | None, Assignment | None]:
+    """The story of the archive that an entry is in, or would join, and how."""
+    if database is None:
+        return None, None
+    with database.read() as tx:
+        known = stories.find_entry(tx, entry.id)
+        if known is not None:
+            return known.story, known
+        snapshot = stories.snapshot(tx, [entry], exact_keys(entry))
+    assignment = recognise((entry,), snapshot, now=now, window=in_force.config.alerts.story_window)[0]
+    return (None if assignment.rule is Rule.FOUNDER else assignment.story), assignment

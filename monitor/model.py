@@ -1,0 +1,591 @@
+"""The records that travel between rooms, and their closed vocabularies.
+
+Says what things are; does nothing. Imports nothing of ours. All records are frozen, slotted and
+keyword-only; collections are tuples; every time is an aware UTC `datetime`, every span a `timedelta`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+record = dataclass(frozen=True, slots=True, kw_only=True)
+
+
+# ── vocabularies ─────────────────────────────────────────────────────────────────────────────────
+
+
+class Rule(StrEnum):
+    """Why an entry belongs to its story."""
+
+    FOUNDER = "founder"
+    SAME_URL = "same_url"
+    SAME_TITLE = "same_title"
+    SAME_TEXT = "same_text"
+    SIMILAR = "similar"
+
+
+class Level(StrEnum):
+    """How loudly an alert speaks."""
+
+    NORMAL = "normal"
+    URGENT = "urgent"
+
+
+class Verdict(StrEnum):
+    """What a watchlist says of a story."""
+
+    ALERT = "alert"
+    URGENT = "urgent"
+    SILENT = "silent"
+
+
+class Reason(StrEnum):
+    """Why an alert was sent, or why it was not. A "no" has a reason too.
+
+    Every value is documented in docs/operations.md.
+    """
+
+    # yes
+    MATCHED = "matched"
+    BECAME_URGENT = "became_urgent"
+    # no, said by the watchlist
+    OUT_OF_SCOPE = "out_of_scope"
+    VETOED = "vetoed"
+    REQUIRED_ABSENT = "required_absent"
+    BELOW_THRESHOLD = "below_threshold"
+    # no, said by the history and the clock
+    TOO_OLD = "too_old"
+    BACKLOG = "backlog"
+    ALREADY_ALERTED = "already_alerted"
+    SHADOW = "shadow"
+
+
+class FeedStatus(StrEnum):
+    """Health of a feed, as `wirewatch feeds` shows it."""
+
+    NEW = "new"
+    OK = "ok"
+    FAILING = "failing"
+    THROTTLED = "throttled"
+    GONE = "gone"
+    QUARANTINED = "quarantined"
+
+
+class DeliveryStatus(StrEnum):
+    """Where one delivery stands."""
+
+    HELD = "held"
+    QUEUED = "queued"
+    SENDING = "sending"
+    DELIVERED = "delivered"
+    DEAD = "dead"
+    CANCELLED = "cancelled"
+    MERGED = "merged"
+
+
+# ── feeds and what comes from them ───────────────────────────────────────────────────────────────
+
+
+@record
+class Feed:
+    """A feed as the operator configured it."""
+
+    name: str
+    url: str
+    outlet: str | None = None
+    tier: int = 2
+    language: str | None = None
+    tags: tuple[str, ...] = ()
+    interval: timedelta = timedelta(minutes=30)
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+@record
+class Validators:
+    """What a server gave us for the next conditional request; echoed byte-exact, never parsed."""
+
+    etag: str | None = None
+    last_modified: str | None = None
+
+
+@record
+class Fetched:
+    """A whole, decoded answer to a GET."""
+
+    url: str  # after redirects
+    status: int
+    body: bytes
+    content_type: str | None = None
+    validators: Validators = Validators()
+    max_age: timedelta | None = None
+    moved_to: str | None = None  # where permanent redirects alone (301, 308) lead
+
+
+@record
+class NotModified:
+    """304: nothing new. Validators are those the answer itself brought, if any."""
+
+    url: str
+    validators: Validators = Validators()
+    max_age: timedelta | None = None
+    moved_to: str | None = None  # where permanent redirects alone (301, 308) lead
+
+
+@record
+class FeedState:
+    """What the database knows of a feed."""
+
+    name: str
+    state: FeedStatus = FeedStatus.NEW
+    validators: Validators = Validators()
+    body_hash: str | None = None
+    seeded_at: datetime | None = None  # the first successful check; None: everything in it is backlog
+    next_check_at: datetime
+    not_before: datetime | None = None
+    failures: int = 0
+    possible_gaps: int = 0
+
+
+@record
+class ParsedEntry:
+    """One item as the feed wrote it. Text fields may still hold HTML; `title_is_text` and its
+    siblings say when the feed declared plain text, where `<` is a letter and not a tag."""
+
+    guid: str | None = None
+    link: str | None = None
+    title: str = ""
+    summary: str = ""
+    body: str = ""
+    author: str = ""
+    published_at: datetime | None = None
+    updated_at: datetime | None = None
+    language: str | None = None
+    title_is_text: bool = False
+    summary_is_text: bool = False
+    body_is_text: bool = False
+
+
+@record
+class ParsedFeed:
+    """A feed document, read."""
+
+    parser: str  # "lxml", "feedparser" or "json"
+    title: str = ""
+    link: str | None = None
+    language: str | None = None
+    ttl: timedelta | None = None
+    entries: tuple[ParsedEntry, ...] = ()
+    truncated: int = 0  # entries beyond the limit, counted and left out
+
+
+@record
+class Sketch:
+    """What one text is compared by: its words and small integers (made in core/sketch.py)."""
+
+    words: tuple[str, ...] = ()  # folded words of the headline, in order
+    names: frozenset[str] = frozenset()  # those of them that are names: capitals in a sentence-case headline, countries
+    numbers: frozenset[str] = frozenset()  # numbers in the headline
+    days: frozenset[str] = frozenset()  # weekdays and dates in the headline
+    lead: frozenset[int] = frozenset()  # hashes of word 3-shingles of the first 60 words
+    body: frozenset[int] = frozenset()  # sampled hashes of the body's; empty where the body is not trusted
+    live: bool = False  # a live page, rewritten all day
+
+
+@record
+class Entry:
+    """One item, normalised: plain text once decoded, UTC, a stable id and folded keys."""
+
+    id: str  # hash(feed, identity)
+    feed: str
+    outlet: str
+    guid: str
+    url: str
+    title: str  # as published
+    headline: str = ""  # the title without wire slug and outlet suffix
+    summary: str = ""
+    body: str = ""
+    author: str = ""
+    language: str | None = None
+    published_at: datetime | None = None
+    slug: str | None = None  # "UPDATE 2", "CORRECTED", "KILL" …
+    credit: str | None = None  # the wire agency, where one is named
+    url_key: int | None = None  # None where the address does not identify the item
+    title_key: int = 0
+    text_key: int | None = None
+    content_hash: str = ""  # of what the feed said; a change means an edit
+    sketch: Sketch = Sketch()
+    keys: tuple[int, ...] = ()  # blocking keys
+
+
+# ── stories ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@record
+class Candidate:
+    """An earlier entry that might be the same text."""
+
+    entry: str
+    story: str
+    feed: str
+    outlet: str
+    published_at: datetime | None
+    seen_at: datetime
+    url_key: int | None
+    title_key: int
+    text_key: int | None
+    sketch: Sketch
+
+
+@record
+class Pickup:
+    """One outlet's copy of a story."""
+
+    entry: str
+    feed: str
+    outlet: str
+    url: str
+    title: str
+    published_at: datetime | None
+    seen_at: datetime
+    similarity: float
+    rule: Rule
+
+
+@record
+class Assignment:
+    """Which story an entry belongs to, how similar it is and by which rule; `nearest` is the
+    closest story that was refused, with the reason."""
+
+    story: str
+    similarity: float = 100.0
+    rule: Rule = Rule.FOUNDER
+    nearest: str | None = None
+    nearest_similarity: float = 0.0
+    refused_because: str | None = None
+
+
+@record
+class Snapshot:
+    """What the database knows that might be the same text as some new entries."""
+
+    candidates: tuple[Candidate, ...] = ()
+    postings: tuple[tuple[int, tuple[str, ...]], ...] = ()  # key → ids of entries, newest first
+
+
+@record
+class Waiting:
+    """A delivery that has not been tried yet, so its message may still tell of more copies."""
+
+    delivery: str
+    message: Message
+
+
+@record
+class Standing:
+    """Where a story stands before a new copy of it (or an edit) is judged."""
+
+    story: str
+    first_seen_at: datetime
+    pickups: tuple[Pickup, ...] = ()
+    lead: str = ""  # the longest summary that a copy brought
+    body: str = ""  # the longest body
+    alerted: tuple[tuple[str, Level, str], ...] = ()  # watchlist, level, alert id; oldest first
+    waiting: tuple[Waiting, ...] = ()
+
+
+@record
+class StoryText:
+    """What a watchlist searches: the best text that any copy of the story brought."""
+
+    title: str
+    lead: str = ""  # the summary, or the first paragraph where there is none
+    body: str = ""
+    language: str | None = None
+    published_at: datetime | None = None
+
+
+@record
+class Origin:
+    """What a watchlist's scope may ask about a feed."""
+
+    feed: str
+    tags: tuple[str, ...] = ()
+    tier: int = 2
+
+
+# ── watchlists and what they say ─────────────────────────────────────────────────────────────────
+
+
+@record
+class Near:
+    """This term counts only near another one."""
+
+    term: str
+    words: int | None = None
+    sentence: bool = False
+    ordered: bool = False
+
+
+@record
+class Term:
+    """One line of evidence."""
+
+    name: str
+    any: tuple[str, ...]  # variants, groups already inserted
+    weight: float = 1.0
+    required: bool = False
+    fields: tuple[str, ...] = ()  # of title, lead, body; empty: all
+    fuzzy: float | None = None  # 0–100
+    at_least: int = 1
+    exact_case: bool = False
+    near: Near | None = None
+
+
+@record
+class Veto:
+    """Words that silence a story."""
+
+    any: tuple[str, ...]
+    fields: tuple[str, ...] = ()
+    exact_case: bool = False
+    near: Near | None = None
+
+
+@record
+class Scope:
+    """Hard gates, tried first."""
+
+    languages: tuple[str, ...] = ()
+    feeds: tuple[str, ...] = ()
+    not_feeds: tuple[str, ...] = ()
+    max_tier: int | None = None
+
+
+@record
+class SelfTest:
+    """An inline test of a watchlist."""
+
+    title: str
+    lead: str = ""
+    body: str = ""
+    language: str | None = None
+    expect: Verdict = Verdict.ALERT
+    line: int = 0
+
+
+@record
+class Watchlist:
+    """A topic that somebody watches; its id is the stem of its file."""
+
+    id: str
+    title: str
+    threshold: float
+    urgent: float | None = None
+    max_age: timedelta | None = None
+    shadow: bool = False
+    tags: tuple[str, ...] = ()
+    scope: Scope = Scope()
+    field_factors: tuple[float, float, float] = (2.0, 1.5, 1.0)  # title, lead, body
+    terms: tuple[Term, ...] = ()
+    vetoes: tuple[Veto, ...] = ()
+    tests: tuple[SelfTest, ...] = ()
+    backfill: timedelta | None = None  # a new or changed watchlist also alerts on archived stories this young
+    update_pickups: tuple[int, ...] = ()  # numbers of copies at which an update is sent
+
+
+@record
+class Hit:
+    """One term found: the best place it was found at."""
+
+    term: str
+    variant: str
+    field: str  # title, lead or body
+    quote: str  # the words around it, as written
+    points: float
+    start: int = 0  # of the matched words in the field's text, in characters
+    end: int = 0
+
+
+@record
+class Match:
+    """What one watchlist says of one story, and why."""
+
+    watchlist: str
+    score: float
+    threshold: float
+    verdict: Verdict
+    reason: Reason
+    hits: tuple[Hit, ...] = ()
+    missing: tuple[str, ...] = ()
+    veto: str | None = None
+
+    @property
+    def level(self) -> Level | None:
+        """The alert level this verdict asks for, or None where it is silent."""
+        return {Verdict.ALERT: Level.NORMAL, Verdict.URGENT: Level.URGENT}.get(self.verdict)
+
+    @property
+    def near_miss(self) -> bool:
+        """Whether the score came within 30 % of the threshold without an alert."""
+        return self.verdict is Verdict.SILENT and self.score >= 0.7 * self.threshold
+
+
+# ── alerts and deliveries ────────────────────────────────────────────────────────────────────────
+
+
+@record
+class Channel:
+    """Where alerts can go, as the dispatcher needs to know it; never holds a secret."""
+
+    name: str
+    recipients: tuple[str, ...] = ("",)  # one delivery each; "" where the channel has just one
+    min_level: Level = Level.NORMAL
+    operator: bool = False
+
+
+@record
+class Route:
+    """Which watchlists and levels go to which channels."""
+
+    channels: tuple[str, ...]
+    watchlists: tuple[str, ...] = ("*",)
+    min_level: Level = Level.NORMAL
+    group_wait: timedelta = timedelta(seconds=60)
+    continues: bool = False
+
+
+@record
+class Alert:
+    """A decision to tell people of a story."""
+
+    id: str  # hash(watchlist, story, occasion)
+    watchlist: str
+    watchlist_title: str
+    story: str
+    level: Level
+    score: float
+    reason: Reason
+    title: str
+    url: str
+    created_at: datetime
+
+
+@record
+class Decision:
+    """What was decided about one match, and why; `alert` is None for a no."""
+
+    match: Match
+    reason: Reason
+    alert: Alert | None = None
+
+
+@record
+class Message:
+    """A rendered alert, in plain data that each sender turns into its channel's form.
+
+    All strings are already clean: no control or bidirectional characters, bounded lengths.
+    """
+
+    headline: str  # the one line that decides: "[urgent] Watchlist — headline (outlet, 3 copies)"
+    title: str
+    url: str
+    watchlist: str
+    watchlist_title: str
+    level: Level
+    outlet: str = ""
+    credit: str | None = None
+    published: str = ""  # in the reader's zone
+    lead: str = ""
+    why: tuple[str, ...] = ()
+    spread: str = ""  # "4 outlets, first: Harbour Gazette"
+    story: str = ""
+    thread: str = ""  # id of the story's first alert for this watchlist
+    story_link: str = ""  # on our status page, where base_url is set
+
+
+@record
+class Delivery:
+    """One message for one recipient of one channel."""
+
+    id: str  # hash(alert, channel, recipient, revision)
+    alert: str
+    channel: str
+    recipient: str
+    revision: int = 0
+    message: Message
+    state: DeliveryStatus = DeliveryStatus.QUEUED
+    attempts: int = 0
+    created_at: datetime
+    next_attempt_at: datetime
+    first_attempt_at: datetime | None = None
+    plain: bool = False  # the plainest form is being tried
+
+
+@record
+class Sent:
+    """The server accepted a delivery."""
+
+    remote_id: str | None = None
+    answer: str = ""  # what the server said, for test-channel; never a secret
+
+
+@record
+class Judged:
+    """All that follows from one entry: what to save, whom to tell."""
+
+    entry: Entry
+    assignment: Assignment
+    decisions: tuple[Decision, ...] = ()
+    deliveries: tuple[Delivery, ...] = ()
+    rewritten: tuple[Waiting, ...] = ()  # messages that wait and now tell of one more copy
+    lead_grew: bool = False  # this copy brought the longest summary so far
+    body_grew: bool = False
+    is_edit: bool = False
+
+
+# ── facts that services return and app.py says aloud ─────────────────────────────────────────────
+
+
+@record
+class FeedChecked:
+    """One feed was checked."""
+
+    feed: str
+    outcome: str  # "fresh", "not_modified", "failed"
+    entries: int = 0
+    new: int = 0
+    pickups: int = 0
+    alerts: int = 0
+    error: str | None = None
+
+
+@record
+class Attempted:
+    """One delivery was attempted."""
+
+    delivery: str
+    alert: str
+    channel: str
+    outcome: str  # "delivered", "retry", "dead"
+    attempts: int = 0
+    error: str | None = None
+
+
+@record
+class Reloaded:
+    """Configuration or watchlists were read again; on failure the old ones stay in force."""
+
+    ok: bool
+    watchlists: int = 0
+    problems: tuple[str, ...] = ()
+
+
+@record
+class Swept:
+    """Old rows were deleted; their fingerprints stay."""
+
+    entries: int = 0
+    stories: int = 0
+    deliveries: int = 0

@@ -1,0 +1,58 @@
+"""Reading configuration and watchlists (again): everything is built before anything live is touched.
+
+The result is one record that `app` swaps in by a single reference. Where any file is broken the old set stays in
+force and the problems are told.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from monitor.config import Config, load_config
+from monitor.core.score import CompiledWatchlists, compile_watchlists
+from monitor.errors import ConfigError
+from monitor.model import Watchlist, record
+from monitor.watchlists import load_watchlists
+
+Fingerprint = tuple[tuple[str, int, int, int], ...]
+
+
+@record
+class InForce:
+    """What the operator wrote, read and understood."""
+
+    config: Config
+    watchlists: tuple[Watchlist, ...]
+    compiled: CompiledWatchlists
+
+
+def read_all(path: Path) -> InForce:
+    """Read configuration and watchlists. Raises ConfigError with all problems of all files."""
+    return read_watchlists(load_config(path))
+
+
+def read_watchlists(config: Config) -> InForce:
+    """Read the watchlists that a configuration names. Raises ConfigError (WatchlistError)."""
+    tags = frozenset(tag for feed in config.feeds for tag in feed.tags)
+    watchlists = load_watchlists(
+        config.watchlists, known_feeds=frozenset(feed.name for feed in config.feeds), known_tags=tags
+    )
+    return InForce(config=config, watchlists=watchlists, compiled=compile_watchlists(watchlists))
+
+
+def fingerprint(folder: Path) -> Fingerprint:
+    """What the watchlist files look like from outside; another value means that one was edited, replaced, added or
+    removed. Editors replace files, so the inode counts too."""
+    found = []
+    try:
+        for path in sorted(folder.glob("*.toml")):
+            about = path.stat()
+            found.append((path.name, about.st_mtime_ns, about.st_size, about.st_ino))
+    except OSError:
+        return tuple(found)
+    return tuple(found)
+
+
+def problems_of(error: ConfigError) -> tuple[str, ...]:
+    """The problems as lines to show."""
+    return tuple(map(str, error.problems))

@@ -1,0 +1,283 @@
+"""Records and rows → what a person reads on a terminal, and the JSON lines that scripts read.
+
+The JSON fields are public: they may grow, never change. On a terminal tables and colours, in a pipe plain lines.
+Outside text is shown with control characters removed.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, tzinfo
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from monitor.core.render import points
+from monitor.explain import Explained
+from monitor.model import Hit, Match, Pickup, Verdict
+
+VERDICT_STYLE = {Verdict.ALERT: "bold green", Verdict.URGENT: "bold red", Verdict.SILENT: "dim"}
+STATE_STYLE = {
+    "delivered": "green", "dead": "bold red", "queued": "yellow", "sending": "yellow", "held": "cyan",
+    "ok": "green", "new": "cyan", "failing": "red", "throttled": "yellow", "gone": "red", "quarantined": "red",
+}  # fmt: skip
+
+
+def console() -> Console:
+    """Where answers go: standard output, without colours and boxes when it is no terminal."""
+    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+
+
+def clean(text: str | None) -> str:
+    """Outside text as a terminal may show it: no control or escape characters."""
+    return "".join(letter for letter in text or "" if letter.isprintable() or letter == "\n")
+
+
+def json_line(value: Mapping[str, Any]) -> None:
+    """One object, one line."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+
+
+def rfc3339(moment: datetime | None) -> str | None:
+    """A time as JSON has it: RFC 3339, UTC."""
+    if moment is None:
+        return None
+    return moment.isoformat(timespec="microseconds" if moment.microsecond else "seconds").replace("+00:00", "Z")
+
+
+def local(moment: datetime | None, zone: tzinfo) -> str:
+    """A time as the reader's clock shows it."""
+    return moment.astimezone(zone).strftime("%d %b %H:%M") if moment else "–"
+
+
+def table(rows: Iterable[Sequence[str | Text]], *columns: str, wide: int = 0) -> None:
+    """Rows as a table on a terminal, as tab-separated lines in a pipe. Column number `wide` takes what room is left."""
+    if not sys.stdout.isatty():
+        for row in rows:
+            print("\t".join(str(cell) for cell in row))
+        return
+    shown = Table(box=None, pad_edge=False, header_style="bold")
+    for number, name in enumerate(columns):
+        shown.add_column(name, overflow="fold" if number == wide else "ellipsis", no_wrap=number != wide, ratio=1 if number == wide else None)
+    for row in rows:
+        shown.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in row))
+    console().print(shown)
+
+
+def state(name: str) -> Text:
+    """A state in its colour."""
+    return Text(name, style=STATE_STYLE.get(name, ""))
+
+
+def print_status(found: Mapping[str, Any]) -> None:
+    """The picture of monitor/status.py, for people."""
+    out = console()
+    out.print(Text("all is well" if found["ok"] else "not well", style="bold green" if found["ok"] else "bold red"))
+    for problem in found["problems"]:
+        out.print(Text(f"  ! {clean(problem)}", style="red"))
+    running = f"running, pid {found['pid']}" if found["running"] else "not running"
+    reloaded = found["last_reload"]
+    lines = (
+        ("daemon", f"{running}, last progress {found['last_tick_at'] or 'never'}"),
+        ("feeds", _counts(found["feeds"]) or "none"),
+        ("last check", found["last_checked_at"] or "never"),
+        ("deliveries", _counts(found["deliveries"]) or "none"),
+        ("oldest waiting", f"{found['oldest_waiting_seconds']} s" if found["oldest_waiting_seconds"] is not None else "–"),
+        ("last reload", f"{'accepted' if reloaded['ok'] else 'refused'} {reloaded['at'] or ''}" if reloaded["at"] else "never"),
+        ("database", f"{found['database']['path']}, schema {found['database']['schema']}"),
+    )
+    for name, value in lines:
+        out.print(Text(f"  {name:<15} {clean(value)}"))
+
+
+def _counts(counted: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in sorted(counted.items()))
+
+
+# ── JSON, as the contract has it ─────────────────────────────────────────────────────────────────
+
+
+def story_json(row: Mapping[str, Any], pickups: Sequence[Pickup], matches: Sequence[Mapping[str, Any]]) -> dict:
+    """A story of the archive."""
+    return {
+        "id": row["id"],
+        "title": row["title"],
+        "url": row["url"],
+        "language": row["language"],
+        "first_seen_at": rfc3339(row["first_seen_at"]),
+        "published_at": rfc3339(row["published_at"]),
+        "credit": row["credit"],
+        "pickups": [_pickup_json(pickup) for pickup in pickups],
+        "matches": [
+            {
+                "watchlist": match["watchlist"],
+                "score": match["score"],
+                "level": {"alert": "normal", "urgent": "urgent"}.get(match["verdict"]),
+                "reason": match["reason"],
+            }
+            for match in matches
+        ],
+    }
+
+
+def alert_json(row: Mapping[str, Any], deliveries: Sequence[Mapping[str, Any]]) -> dict:
+    """An alert and where its deliveries stand."""
+    return {
+        "id": row["id"],
+        "watchlist": row["watchlist"],
+        "story": row["story"],
+        "level": row["level"],
+        "score": row["score"],
+        "reason": row["reason"],
+        "title": row["title"],
+        "url": row["url"],
+        "created_at": rfc3339(row["created_at"]),
+        "deliveries": [
+            {
+                "channel": delivery["channel"],
+                "recipient": delivery["recipient"],
+                "state": delivery["state"],
+                "attempts": delivery["attempts"],
+                "sent_at": rfc3339(delivery["sent_at"]),
+                "error": delivery["error"],
+            }
+            for delivery in deliveries
+        ],
+    }
+
+
+def feed_json(row: Mapping[str, Any]) -> dict:
+    """A feed's health."""
+    return {
+        "name": row["name"],
+        "url": row["url"],
+        "state": row["state"],
+        "last_checked_at": rfc3339(row["last_checked_at"]),
+        "last_changed_at": rfc3339(row["last_changed_at"]),
+        "next_check_at": rfc3339(row["next_check_at"]),
+        "failures": row["failures"],
+        "last_error": row["last_error"],
+        "entries": row["entries"],
+        "possible_gaps": row["possible_gaps"],
+    }
+
+
+def explained_json(explained: Explained) -> dict:
+    """One entry, seen through every stage."""
+    entry, assignment = explained.entry, explained.assignment
+    known = explained.story is not None
+    return {
+        "document": {
+            "title": entry.title,
+            "url": entry.url or None,
+            "published_at": rfc3339(entry.published_at),
+            "language": entry.language,
+            "text": "\n".join(filter(None, (entry.summary, entry.body))),
+            "credit": entry.credit,
+        },
+        "story": {
+            "id": explained.story,
+            "similarity": assignment.similarity if known else None,
+            "rule": str(assignment.rule) if known else None,
+            "nearest": assignment.nearest if assignment else None,
+            "nearest_similarity": assignment.nearest_similarity if assignment and assignment.nearest else None,
+            "refused_because": assignment.refused_because if assignment else None,
+        },
+        "verdicts": [match_json(match) for match in explained.matches],
+    }
+
+
+def match_json(match: Match) -> dict:
+    """What a watchlist says of a document."""
+    return {
+        "watchlist": match.watchlist,
+        "score": match.score,
+        "threshold": match.threshold,
+        "level": str(match.level) if match.level else None,
+        "verdict": str(match.verdict),
+        "reason": str(match.reason),
+        "hits": [
+            {"term": hit.term, "variant": hit.variant, "field": hit.field, "quote": hit.quote, "points": hit.points}
+            for hit in match.hits
+        ],
+        "missing": list(match.missing),
+        "veto": match.veto,
+    }
+
+
+def _pickup_json(pickup: Pickup) -> dict:
+    return {
+        "feed": pickup.feed,
+        "outlet": pickup.outlet,
+        "url": pickup.url,
+        "title": pickup.title,
+        "published_at": rfc3339(pickup.published_at),
+        "seen_at": rfc3339(pickup.seen_at),
+        "similarity": pickup.similarity,
+        "rule": str(pickup.rule),
+    }
+
+
+# ── explain, for people ──────────────────────────────────────────────────────────────────────────
+
+
+def sentence(match: Match, urgent: float | None = None) -> str:
+    """A verdict as a person would say it."""
+    score, threshold = points(match.score), points(match.threshold)
+    strongest = sorted((hit for hit in match.hits if hit.points > 0), key=lambda hit: -hit.points)[:3]
+    because = ", ".join(f"{hit.term} in the {hit.field}" for hit in strongest)
+    if match.verdict is Verdict.URGENT:
+        return f"urgent: {score} ≥ {points(urgent or match.threshold)} because of {because}"
+    if match.verdict is Verdict.ALERT:
+        more = f"; urgent with {points(urgent - match.score)} more" if urgent is not None else ""
+        return f"alerts: {score} ≥ {threshold} because of {because}{more}"
+    if match.veto:
+        return f"silent: vetoed by {match.veto} (score {score} of {threshold})"
+    if match.missing:
+        return f"silent: required, but absent: {', '.join(match.missing)} (score {score} of {threshold})"
+    if str(match.reason) == "out_of_scope":
+        return "silent: out of scope"
+    if str(match.reason) == "too_old":
+        return f"silent: older than the watchlist wants (score {score} of {threshold})"
+    return f"silent: {score} of {threshold}, {points(match.threshold - match.score)} short"
+
+
+def print_explained(explained: Explained, urgents: Mapping[str, float | None], zone: tzinfo) -> None:
+    """One entry on a terminal: the text with its hits marked, points in the margin, and a sentence a watchlist."""
+    out = console()
+    entry, assignment = explained.entry, explained.assignment
+    out.print(Text(clean(entry.title) or "(no title)", style="bold"))
+    facts = (entry.url, local(entry.published_at, zone) if entry.published_at else "no date", entry.language, entry.credit)
+    out.print(Text("  " + " · ".join(clean(fact) for fact in facts if fact), style="dim"))
+    if explained.story is not None:
+        out.print(f"  story {explained.story} ({assignment.rule}, {assignment.similarity:g} % alike)")
+    elif assignment is not None and assignment.nearest:
+        out.print(f"  own story; nearest {assignment.nearest} ({assignment.nearest_similarity:g} %) refused: {escape(assignment.refused_because or '')}")
+    telling = [match for match in explained.matches if match.hits or match.veto]
+    for match in sorted(telling, key=lambda match: -match.score):
+        out.print()
+        out.print(Text(f"  {match.watchlist}: {sentence(match, urgents.get(match.watchlist))}", style=VERDICT_STYLE[match.verdict]))
+        for hit in match.hits:
+            out.print(_hit_line(hit, explained))
+    quiet = [match.watchlist for match in explained.matches if match not in telling]
+    if quiet:
+        out.print(Text(f"\n  nothing found by: {', '.join(quiet)}", style="dim"))
+    out.print()
+
+
+def _hit_line(hit: Hit, explained: Explained) -> Text:
+    field = getattr(explained.text, hit.field)
+    words = clean(field[hit.start : hit.end])
+    quote = clean(hit.quote.replace("\n", " "))
+    line = Text(f"  {hit.points:>+6g}  ")
+    before, found, after = quote.partition(words) if words else (quote, "", "")
+    line.append(before)
+    line.append(found, style="bold yellow" if hit.points >= 0 else "bold magenta")
+    line.append(after)
+    line.append(f"  ← {hit.term}, {hit.field}", style="dim")
+    return line

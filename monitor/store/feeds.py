@@ -1,0 +1,169 @@
+"""Feeds: which are due, what their servers gave us, how healthy they are.
+
+Functions take an open transaction `tx`. When a feed is next due is decided in core/pace.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from monitor.model import Feed, FeedState, FeedStatus, Validators
+from monitor.store.database import chunks, insert_new
+from monitor.store.schema import UtcTime, entries, feeds
+
+LEASE = timedelta(minutes=5)  # longer than any check may take; a crashed check is due again after it
+
+
+def register(tx: sa.Connection, configured: Iterable[Feed], now: datetime) -> None:
+    """Say which feeds are polled from now on; makes rows for new ones, keeps the history of all others.
+
+    A changed address drops the validators, and the feed is due at once.
+    """
+    configured = tuple(configured)
+    known = {row.name: row.url for row in tx.execute(sa.select(feeds.c.name, feeds.c.url))}
+    tx.execute(feeds.update().values(configured=False))
+    insert_new(tx, feeds, [_new_row(feed, now) for feed in configured if feed.name not in known])
+    for names in chunks([feed.name for feed in configured]):
+        tx.execute(feeds.update().where(feeds.c.name.in_(names)).values(configured=True))
+    for feed in configured:
+        if known.get(feed.name, feed.url) != feed.url:
+            fresh_start = {"etag": None, "last_modified": None, "body_hash": None, "next_check_at": now, "failures": 0}
+            tx.execute(feeds.update().where(feeds.c.name == feed.name).values(url=feed.url, **fresh_start))
+
+
+def claim_due(
+    tx: sa.Connection,
+    now: datetime,
+    *,
+    limit: int,
+    min_interval: timedelta,
+    only: Iterable[str] | None = None,
+    ignore_schedule: bool = False,
+) -> tuple[FeedState, ...]:
+    """Lease feeds that are due, so that nobody else checks them, and move their due time first.
+
+    The due time moves by `min_interval` *before* the fetch: a crash loop must not hammer anyone.
+    `ignore_schedule` takes feeds that are not due yet, but never one whose server asked us to wait (`not_before`).
+    """
+    conditions = [
+        feeds.c.configured,
+        sa.or_(feeds.c.lease_until.is_(None), feeds.c.lease_until <= now),
+        sa.or_(feeds.c.not_before.is_(None), feeds.c.not_before <= now),
+    ]
+    if not ignore_schedule:
+        conditions.append(feeds.c.next_check_at <= now)
+    if only is not None:
+        conditions.append(feeds.c.name.in_(tuple(only)))
+    chosen = sa.select(feeds.c.name).where(*conditions).order_by(feeds.c.next_check_at).limit(limit)
+    claimed = (
+        feeds.update()
+        .where(feeds.c.name.in_(chosen))
+        .values(lease_until=now + LEASE, next_check_at=now + min_interval)
+        .returning(feeds)
+    )
+    return tuple(_state(row) for row in tx.execute(claimed).mappings())
+
+
+def release_leases(tx: sa.Connection) -> None:
+    """Forget the leases of an instance that died; called by the one that holds the instance lock."""
+    tx.execute(feeds.update().where(feeds.c.lease_until.is_not(None)).values(lease_until=None))
+
+
+def record_success(
+    tx: sa.Connection,
+    name: str,
+    *,
+    now: datetime,
+    next_check_at: datetime,
+    not_before: datetime | None,
+    validators: Validators,
+    title: str | None = None,
+    body_hash: str | None = None,
+    changed: bool = False,
+    possible_gap: bool = False,
+) -> None:
+    """A check succeeded; None for title and body_hash keeps what is there."""
+    values = {
+        "state": FeedStatus.OK,
+        "last_checked_at": now,
+        "last_success_at": now,
+        "next_check_at": next_check_at,
+        "not_before": not_before,
+        "lease_until": None,
+        "failures": 0,
+        "last_error": None,
+        "etag": validators.etag,
+        "last_modified": validators.last_modified,
+        "seeded_at": sa.func.coalesce(feeds.c.seeded_at, sa.literal(now, UtcTime())),
+    }
+    if title is not None:
+        values["title"] = title
+    if body_hash is not None:
+        values["body_hash"] = body_hash
+    if changed:
+        values["last_changed_at"] = now
+        values["entries"] = sa.select(sa.func.count()).where(entries.c.feed == name).scalar_subquery()
+    if possible_gap:
+        values["possible_gaps"] = feeds.c.possible_gaps + 1
+    tx.execute(feeds.update().where(feeds.c.name == name).values(**values))
+
+
+def record_failure(
+    tx: sa.Connection,
+    name: str,
+    *,
+    now: datetime,
+    state: FeedStatus,
+    error: str,
+    next_check_at: datetime,
+    not_before: datetime | None,
+) -> None:
+    """A check failed; validators and entries stay as they were."""
+    tx.execute(
+        feeds.update()
+        .where(feeds.c.name == name)
+        .values(
+            state=state,
+            last_checked_at=now,
+            next_check_at=next_check_at,
+            not_before=not_before,
+            lease_until=None,
+            failures=feeds.c.failures + 1,
+            last_error=error,
+        )
+    )
+
+
+def list_feeds(tx: sa.Connection) -> tuple[sa.RowMapping, ...]:
+    """Every configured feed, by name."""
+    return tuple(tx.execute(sa.select(feeds).where(feeds.c.configured).order_by(feeds.c.name)).mappings())
+
+
+def _new_row(feed: Feed, now: datetime) -> dict:
+    return {
+        "name": feed.name,
+        "url": feed.url,
+        "configured": True,
+        "state": FeedStatus.NEW,
+        "next_check_at": now,
+        "failures": 0,
+        "entries": 0,
+        "possible_gaps": 0,
+    }
+
+
+def _state(row: sa.RowMapping) -> FeedState:
+    return FeedState(
+        name=row["name"],
+        state=FeedStatus(row["state"]),
+        validators=Validators(etag=row["etag"], last_modified=row["last_modified"]),
+        body_hash=row["body_hash"],
+        seeded_at=row["seeded_at"],
+        next_check_at=row["next_check_at"],
+        not_before=row["not_before"],
+        failures=row["failures"],
+        possible_gaps=row["possible_gaps"],
+    )

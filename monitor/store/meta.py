@@ -1,0 +1,24 @@
+"""Single facts about the daemon itself, kept so that other commands can read them: ticks, reloads, versions.
+
+Functions take an open transaction `tx`.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import sqlalchemy as sa
+
+from monitor.store.database import upsert
+from monitor.store.schema import meta
+
+
+def put(tx: sa.Connection, key: str, value: Any) -> None:
+    """Keep a JSON value under a key."""
+    upsert(tx, meta, [{"key": key, "value": json.dumps(value, ensure_ascii=False)}])
+
+
+def get_all(tx: sa.Connection) -> dict[str, Any]:
+    """All kept facts."""
+    return {row.key: json.loads(row.value) for row in tx.execute(sa.select(meta))}

@@ -1,0 +1,217 @@
+"""The tables. Says how rows look; does not read or write them.
+
+Rows are named by hashes (`entries.id`, `stories.id`, `alerts.id`, `deliveries.id`), so that every
+insert can be `ON CONFLICT DO NOTHING` and doing the work twice is harmless. `entries.seq` is the short
+number that the key table points at. Times are microseconds since 1970 in UTC.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+)
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """An aware UTC `datetime`, kept as an integer of microseconds so that it sorts and indexes alike everywhere."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value, dialect):
+        return None if value is None else (value - EPOCH) // MICROSECOND
+
+    def process_result_value(self, value, dialect):
+        return None if value is None else EPOCH + timedelta(microseconds=value)
+
+
+# SQLite makes a rowid alias (and so a small, ever-growing number) of an INTEGER primary key only.
+Sequence = BigInteger().with_variant(Integer, "sqlite")
+
+metadata = MetaData()
+
+meta = Table(
+    "meta",
+    metadata,
+    Column("key", String, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+feeds = Table(
+    "feeds",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("url", Text, nullable=False),
+    Column("title", Text),
+    Column("configured", Boolean, nullable=False),  # False: history of a feed that is no longer polled
+    Column("state", String, nullable=False),
+    Column("etag", Text),
+    Column("last_modified", Text),
+    Column("body_hash", String),
+    Column("seeded_at", UtcTime),  # the first successful check
+    Column("last_checked_at", UtcTime),
+    Column("last_success_at", UtcTime),
+    Column("last_changed_at", UtcTime),
+    Column("next_check_at", UtcTime, nullable=False),
+    Column("not_before", UtcTime),  # the server asked for this; even `poll --all` obeys
+    Column("lease_until", UtcTime),
+    Column("failures", Integer, nullable=False),
+    Column("last_error", Text),
+    Column("entries", Integer, nullable=False),
+    Column("possible_gaps", Integer, nullable=False),
+    Index("feeds_due", "next_check_at"),
+)
+
+entries = Table(
+    "entries",
+    metadata,
+    Column("seq", Sequence, primary_key=True, autoincrement=True),
+    Column("id", String, nullable=False, unique=True),
+    Column("feed", String, nullable=False),
+    Column("outlet", Text, nullable=False),
+    Column("story", String, nullable=False),
+    Column("rule", String, nullable=False),
+    Column("similarity", Float, nullable=False),
+    Column("nearest", String),  # for a founder: the story most like it that was refused …
+    Column("nearest_similarity", Float),
+    Column("refused_because", Text),  # … and why
+    Column("published_at", UtcTime),
+    Column("seen_at", UtcTime, nullable=False),
+    Column("updated_at", UtcTime, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("content_hash", String, nullable=False),
+    Column("url_key", BigInteger),
+    Column("title_key", BigInteger, nullable=False),
+    Column("text_key", BigInteger),
+    Column("language", String),
+    Column("slug", String),
+    Column("credit", String),
+    Column("sketch", LargeBinary, nullable=False),
+    # Wide columns stand last: SQLite then reads the narrow ones without touching overflow pages.
+    Column("guid", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("summary", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Index("entries_story", "story"),
+    Index("entries_url", "url_key"),
+    Index("entries_seen", "seen_at"),
+)
+
+fingerprints = Table(
+    "fingerprints",
+    metadata,
+    Column("id", String, primary_key=True),  # of an entry that retention deleted
+    Column("seen_at", UtcTime, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+dedup_keys = Table(
+    "dedup_keys",
+    metadata,
+    Column("key", BigInteger, primary_key=True, autoincrement=False),
+    Column("entry", BigInteger, primary_key=True, autoincrement=False),  # entries.seq
+    sqlite_with_rowid=False,
+)
+
+stories = Table(
+    "stories",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("title", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("language", String),
+    Column("credit", String),
+    Column("first_seen_at", UtcTime, nullable=False),
+    Column("published_at", UtcTime),
+    Column("updated_at", UtcTime, nullable=False),
+    Column("pickups", Integer, nullable=False),
+    Column("lead_entry", String, nullable=False),  # the copy that brought the longest summary
+    Column("lead_length", Integer, nullable=False),
+    Column("body_entry", String, nullable=False),  # the copy that brought the longest body
+    Column("body_length", Integer, nullable=False),
+    Index("stories_seen", "first_seen_at"),
+)
+
+matches = Table(
+    "matches",
+    metadata,
+    Column("story", String, primary_key=True),
+    Column("watchlist", String, primary_key=True),
+    Column("score", Float, nullable=False),
+    Column("threshold", Float, nullable=False),
+    Column("verdict", String, nullable=False),
+    Column("reason", String, nullable=False),  # what was decided in the end
+    Column("near_miss", Boolean, nullable=False),
+    Column("veto", Text),
+    Column("missing", Text, nullable=False),  # JSON list
+    Column("hits", Text, nullable=False),  # JSON list
+    Column("decided_at", UtcTime, nullable=False),
+    Index("matches_watchlist", "watchlist", "decided_at"),
+)
+
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("watchlist", String, nullable=False),
+    Column("story", String, nullable=False),
+    Column("level", String, nullable=False),
+    Column("score", Float, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Index("alerts_story", "story"),
+    Index("alerts_created", "created_at"),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("seq", Sequence, primary_key=True, autoincrement=True),
+    Column("id", String, nullable=False, unique=True),
+    Column("alert", String, nullable=False),
+    Column("channel", String, nullable=False),
+    Column("recipient", Text, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("state", String, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("next_attempt_at", UtcTime, nullable=False),
+    Column("first_attempt_at", UtcTime),
+    Column("lease_until", UtcTime),
+    Column("sent_at", UtcTime),
+    Column("remote_id", Text),
+    Column("error", Text),
+    Column("plain", Boolean, nullable=False),  # the plainest form is being tried
+    Column("message", Text, nullable=False),  # JSON of model.Message
+    Index("deliveries_due", "state", "channel", "next_attempt_at"),
+    Index("deliveries_alert", "alert"),
+)
+
+channels = Table(
+    "channels",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("paused_until", UtcTime),  # 429, or suspended and probed again then
+    Column("suspended", Boolean, nullable=False),
+    Column("last_error", Text),
+)

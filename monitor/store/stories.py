@@ -1,0 +1,475 @@
+"""Entries and the stories they belong to: what is known, what might be the same, what is saved.
+
+Functions take an open transaction `tx`. Whether two texts are copies is decided in core/dedup.py.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, replace
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from monitor.model import (
+    Assignment,
+    Candidate,
+    DeliveryStatus,
+    Entry,
+    Judged,
+    Level,
+    Match,
+    Pickup,
+    Rule,
+    Snapshot,
+    Standing,
+    Waiting,
+    record,
+)
+from monitor.store.database import chunks, insert_new, upsert
+from monitor.store.outbox import message_from
+from monitor.store.schema import alerts, dedup_keys, deliveries, entries, fingerprints, matches, stories
+from monitor.store.sketches import pack, unpack
+
+POSTINGS = 64  # entries read behind one key: the newest
+
+
+@record
+class Known:
+    """An entry that the database has: which story it is in, and whether what it says has changed."""
+
+    entry: Entry
+    story: str
+    rule: Rule
+    similarity: float
+
+
+@record
+class Fresh:
+    """A feed document, sorted by what is new in it."""
+
+    new: tuple[Entry, ...] = ()
+    edited: tuple[Known, ...] = ()
+    overlapping: frozenset[str] = frozenset()  # feeds of which something was known already
+
+
+def fresh(tx: sa.Connection, found: Sequence[Entry]) -> Fresh:
+    """Tell new entries from known and edited ones.
+
+    An entry is known by its id, by the fingerprint of a deleted one, or by its address in the same feed
+    (feeds that make up new guids at every build show the same addresses).
+    """
+    by_id, by_address = _known_entries(tx, found)
+    gone = _known_fingerprints(tx, [entry.id for entry in found])
+    new, edited, overlapping = [], [], set()
+    for entry in found:
+        row = by_id.get(entry.id) or by_address.get((entry.feed, entry.url_key))
+        if row is None and entry.id not in gone:
+            new.append(entry)
+            continue
+        overlapping.add(entry.feed)
+        if row is not None and row.content_hash != entry.content_hash:
+            edited.append(Known(entry=_with_id(entry, row.id), story=row.story, rule=Rule(row.rule), similarity=row.similarity))
+    return Fresh(new=tuple(new), edited=tuple(edited), overlapping=frozenset(overlapping))
+
+
+def snapshot(tx: sa.Connection, new: Sequence[Entry], exact_keys: Iterable[int]) -> Snapshot:
+    """Earlier entries that share a key with any of the new ones.
+
+    `exact_keys` are the address, headline and text keys of the new entries; an address is looked up at any age.
+    """
+    wanted = {key for entry in new for key in entry.keys} | set(exact_keys)
+    postings = _postings(tx, wanted)
+    numbers = {number for ids in postings.values() for number in ids}
+    rows = [
+        *_candidate_rows(tx, entries.c.seq, sorted(numbers)),
+        *_candidate_rows(tx, entries.c.url_key, sorted({entry.url_key for entry in new if entry.url_key})),
+    ]
+    ids = {row.seq: row.id for row in rows}
+    named = {key: tuple(ids[n] for n in numbers if n in ids) for key, numbers in postings.items()}
+    for row in rows:
+        if row.url_key:
+            named[row.url_key] = (row.id, *(i for i in named.get(row.url_key, ()) if i != row.id))
+    return Snapshot(
+        candidates=tuple({row.id: _candidate(row) for row in rows}.values()), postings=tuple(named.items())
+    )
+
+
+def standings(tx: sa.Connection, ids: Iterable[str]) -> dict[str, Standing]:
+    """Where these stories stand: their pickups, best texts, alerts so far and messages that still wait."""
+    ids = sorted(set(ids))
+    rows = [row for part in chunks(ids) for row in tx.execute(sa.select(stories).where(stories.c.id.in_(part)))]
+    pickups = list_pickups(tx, ids)
+    texts = _texts(tx, {entry for row in rows for entry in (row.lead_entry, row.body_entry)})
+    alerted, waiting = _alerted(tx, ids), _waiting(tx, ids)
+    return {
+        row.id: Standing(
+            story=row.id,
+            first_seen_at=row.first_seen_at,
+            pickups=pickups.get(row.id, ()),
+            lead=texts.get(row.lead_entry, ("", ""))[0],
+            body=texts.get(row.body_entry, ("", ""))[1],
+            alerted=alerted.get(row.id, ()),
+            waiting=waiting.get(row.id, ()),
+        )
+        for row in rows
+    }
+
+
+def save(tx: sa.Connection, judged: Sequence[Judged], now: datetime) -> None:
+    """Write entries, keys, stories, matches and alerts of one judgement; doing it twice changes nothing."""
+    new = [one for one in judged if not one.is_edit]
+    insert_new(tx, entries, [_entry_row(one, now) for one in new])
+    for one in judged:
+        if one.is_edit:
+            _update_entry(tx, one.entry, now)
+    _save_keys(tx, [one.entry for one in judged])
+    founders = [one for one in new if one.assignment.story == one.entry.id]
+    insert_new(tx, stories, [_story_row(one.entry, now) for one in founders])
+    _grow_stories(tx, judged, now)
+    decided = [(one, decision) for one in judged for decision in one.decisions]
+    upsert(tx, matches, [_match_row(one.assignment.story, d.match, d.reason, now) for one, d in decided])
+    insert_new(tx, alerts, [_alert_row(decision.alert) for _, decision in decided if decision.alert])
+
+
+def list_pickups(tx: sa.Connection, ids: Sequence[str]) -> dict[str, tuple[Pickup, ...]]:
+    """All copies of these stories, in the order in which we saw them."""
+    columns = (
+        entries.c.seq, entries.c.id, entries.c.story, entries.c.feed, entries.c.outlet, entries.c.url, entries.c.title,
+        entries.c.published_at, entries.c.seen_at, entries.c.similarity, entries.c.rule,
+    )  # fmt: skip
+    found: defaultdict[str, list[Pickup]] = defaultdict(list)
+    for part in chunks(ids):
+        for row in tx.execute(sa.select(*columns).where(entries.c.story.in_(part)).order_by(entries.c.seq)):
+            found[row.story].append(_pickup(row))
+    return {story: tuple(pickups) for story, pickups in found.items()}
+
+
+def list_stories(
+    tx: sa.Connection,
+    *,
+    since: datetime,
+    watchlist: str | None = None,
+    search: str | None = None,
+    limit: int = 10_000,
+) -> tuple[sa.RowMapping, ...]:
+    """Stories first seen since then, newest first; `search` looks in headlines of all copies, as plain text."""
+    statement = sa.select(stories).where(stories.c.first_seen_at >= since)
+    if watchlist is not None:
+        alerted = sa.select(matches.c.story).where(matches.c.watchlist == watchlist, matches.c.verdict != "silent")
+        statement = statement.where(stories.c.id.in_(alerted))
+    if search is not None:
+        holding = sa.select(entries.c.story).where(entries.c.title.icontains(search, autoescape=True))
+        statement = statement.where(stories.c.id.in_(holding))
+    statement = statement.order_by(stories.c.first_seen_at.desc(), stories.c.id).limit(limit)
+    return tuple(tx.execute(statement).mappings())
+
+
+def list_matches(tx: sa.Connection, ids: Sequence[str]) -> dict[str, tuple[sa.RowMapping, ...]]:
+    """What was decided about these stories: verdicts and near misses."""
+    found: defaultdict[str, list[sa.RowMapping]] = defaultdict(list)
+    for part in chunks(ids):
+        statement = sa.select(matches).where(matches.c.story.in_(part)).order_by(matches.c.score.desc(), matches.c.watchlist)
+        for row in tx.execute(statement).mappings():
+            found[row["story"]].append(row)
+    return {story: tuple(rows) for story, rows in found.items()}
+
+
+def find_story(tx: sa.Connection, prefix: str) -> sa.RowMapping | None:
+    """The story whose id is, or begins uniquely with, `prefix`."""
+    begins = sa.select(stories).where(stories.c.id.startswith(prefix, autoescape=True)).limit(2)
+    rows = tx.execute(begins).mappings().all()
+    return rows[0] if len(rows) == 1 else None
+
+
+def find_entry(tx: sa.Connection, entry: str) -> Assignment | None:
+    """Which story an entry of the archive belongs to, and how."""
+    row = tx.execute(
+        sa.select(
+            entries.c.story, entries.c.similarity, entries.c.rule, entries.c.nearest, entries.c.nearest_similarity,
+            entries.c.refused_because,
+        ).where(entries.c.id == entry)
+    ).one_or_none()  # fmt: skip
+    if row is None:
+        return None
+    return Assignment(
+        story=row.story,
+        similarity=row.similarity,
+        rule=Rule(row.rule),
+        nearest=row.nearest,
+        nearest_similarity=row.nearest_similarity or 0.0,
+        refused_because=row.refused_because,
+    )
+
+
+def text_of(tx: sa.Connection, story: sa.RowMapping) -> tuple[str, str]:
+    """The longest summary and the longest body that copies of a story brought."""
+    texts = _texts(tx, {story["lead_entry"], story["body_entry"]})
+    return texts.get(story["lead_entry"], ("", ""))[0], texts.get(story["body_entry"], ("", ""))[1]
+
+
+def forget_old(tx: sa.Connection, *, seen_before: datetime, keys_before: datetime) -> tuple[int, int]:
+    """Delete stories (with all their entries) not touched since `seen_before`, leaving fingerprints; and
+    blocking keys of entries older than `keys_before`. Returns deleted entries and stories."""
+    last_kept = tx.execute(sa.select(sa.func.min(entries.c.seq)).where(entries.c.seen_at >= keys_before)).scalar()
+    if last_kept is not None:
+        tx.execute(dedup_keys.delete().where(dedup_keys.c.entry < last_kept))
+    old = sa.select(stories.c.id).where(stories.c.updated_at < seen_before)
+    gone = tx.execute(sa.select(entries.c.id, entries.c.seen_at).where(entries.c.story.in_(old))).all()
+    insert_new(tx, fingerprints, [{"id": row.id, "seen_at": row.seen_at} for row in gone])
+    tx.execute(matches.delete().where(matches.c.story.in_(old)))
+    tx.execute(entries.delete().where(entries.c.story.in_(old)))
+    deleted = tx.execute(stories.delete().where(stories.c.updated_at < seen_before)).rowcount
+    return len(gone), deleted
+
+
+def forget_fingerprints(tx: sa.Connection, *, seen_before: datetime) -> None:
+    """Delete fingerprints so old that nothing they stand for can come back."""
+    tx.execute(fingerprints.delete().where(fingerprints.c.seen_at < seen_before))
+
+
+# ── reading ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def _known_entries(tx: sa.Connection, found: Sequence[Entry]) -> tuple[dict, dict]:
+    columns = (
+        entries.c.id, entries.c.feed, entries.c.url_key, entries.c.content_hash, entries.c.story, entries.c.rule,
+        entries.c.similarity,
+    )  # fmt: skip
+    by_id = {
+        row.id: row
+        for part in chunks([entry.id for entry in found])
+        for row in tx.execute(sa.select(*columns).where(entries.c.id.in_(part)))
+    }
+    unknown = [entry for entry in found if entry.id not in by_id and entry.url_key]
+    names = {entry.feed for entry in found}
+    by_address = {
+        (row.feed, row.url_key): row
+        for part in chunks(sorted({entry.url_key for entry in unknown}))
+        for row in tx.execute(sa.select(*columns).where(entries.c.url_key.in_(part)))
+        if row.feed in names
+    }
+    return by_id, by_address
+
+
+def _known_fingerprints(tx: sa.Connection, ids: Sequence[str]) -> set[str]:
+    return {
+        row.id
+        for part in chunks(ids)
+        for row in tx.execute(sa.select(fingerprints.c.id).where(fingerprints.c.id.in_(part)))
+    }
+
+
+def _postings(tx: sa.Connection, keys: Iterable[int]) -> dict[int, list[int]]:
+    """Numbers of the newest entries behind each key, newest first."""
+    found: defaultdict[int, list[int]] = defaultdict(list)
+    for part in chunks(sorted(keys)):
+        statement = sa.select(dedup_keys).where(dedup_keys.c.key.in_(part))
+        for row in tx.execute(statement.order_by(dedup_keys.c.key, dedup_keys.c.entry.desc())):
+            if len(found[row.key]) < POSTINGS:
+                found[row.key].append(row.entry)
+    return found
+
+
+def _candidate_rows(tx: sa.Connection, column: sa.Column, values: Sequence[int]) -> list[sa.Row]:
+    columns = (
+        entries.c.seq, entries.c.id, entries.c.story, entries.c.feed, entries.c.outlet, entries.c.published_at,
+        entries.c.seen_at, entries.c.url_key, entries.c.title_key, entries.c.text_key, entries.c.sketch,
+    )  # fmt: skip
+    return [row for part in chunks(values) for row in tx.execute(sa.select(*columns).where(column.in_(part)))]
+
+
+def _candidate(row: sa.Row) -> Candidate:
+    return Candidate(
+        entry=row.id,
+        story=row.story,
+        feed=row.feed,
+        outlet=row.outlet,
+        published_at=row.published_at,
+        seen_at=row.seen_at,
+        url_key=row.url_key,
+        title_key=row.title_key,
+        text_key=row.text_key,
+        sketch=unpack(row.sketch),
+    )
+
+
+def _pickup(row: sa.Row) -> Pickup:
+    return Pickup(
+        entry=row.id,
+        feed=row.feed,
+        outlet=row.outlet,
+        url=row.url,
+        title=row.title,
+        published_at=row.published_at,
+        seen_at=row.seen_at,
+        similarity=row.similarity,
+        rule=Rule(row.rule),
+    )
+
+
+def _texts(tx: sa.Connection, ids: Iterable[str]) -> dict[str, tuple[str, str]]:
+    return {
+        row.id: (row.summary, row.body)
+        for part in chunks(sorted(ids))
+        for row in tx.execute(sa.select(entries.c.id, entries.c.summary, entries.c.body).where(entries.c.id.in_(part)))
+    }
+
+
+def _alerted(tx: sa.Connection, ids: Sequence[str]) -> dict[str, tuple[tuple[str, Level, str], ...]]:
+    found: defaultdict[str, list[tuple[str, Level, str]]] = defaultdict(list)
+    for part in chunks(ids):
+        for row in tx.execute(sa.select(alerts).where(alerts.c.story.in_(part)).order_by(alerts.c.created_at)):
+            found[row.story].append((row.watchlist, Level(row.level), row.id))
+    return {story: tuple(rows) for story, rows in found.items()}
+
+
+def _waiting(tx: sa.Connection, ids: Sequence[str]) -> dict[str, tuple[Waiting, ...]]:
+    waits = sa.and_(
+        deliveries.c.state.in_((DeliveryStatus.QUEUED, DeliveryStatus.HELD)), deliveries.c.attempts == 0
+    )
+    found: defaultdict[str, list[Waiting]] = defaultdict(list)
+    for part in chunks(ids):
+        statement = (
+            sa.select(alerts.c.story, deliveries.c.id, deliveries.c.message)
+            .join(deliveries, deliveries.c.alert == alerts.c.id)
+            .where(alerts.c.story.in_(part), waits)
+        )
+        for row in tx.execute(statement):
+            found[row.story].append(Waiting(delivery=row.id, message=message_from(row.message)))
+    return {story: tuple(rows) for story, rows in found.items()}
+
+
+# ── writing ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def _with_id(entry: Entry, known_as: str) -> Entry:
+    return entry if entry.id == known_as else replace(entry, id=known_as)
+
+
+def _text_columns(entry: Entry, now: datetime) -> dict:
+    return {
+        "published_at": entry.published_at,
+        "updated_at": now,
+        "content_hash": entry.content_hash,
+        "title_key": entry.title_key,
+        "text_key": entry.text_key,
+        "slug": entry.slug,
+        "credit": entry.credit,
+        "sketch": pack(entry.sketch),
+        "title": entry.title,
+        "summary": entry.summary,
+        "body": entry.body,
+    }
+
+
+def _entry_row(one: Judged, now: datetime) -> dict:
+    entry, assignment = one.entry, one.assignment
+    return {
+        "id": entry.id,
+        "feed": entry.feed,
+        "outlet": entry.outlet,
+        "story": assignment.story,
+        "rule": assignment.rule,
+        "similarity": assignment.similarity,
+        "nearest": assignment.nearest,
+        "nearest_similarity": assignment.nearest_similarity if assignment.nearest else None,
+        "refused_because": assignment.refused_because,
+        "seen_at": now,
+        "revision": 0,
+        "url_key": entry.url_key,
+        "language": entry.language,
+        "guid": entry.guid,
+        "url": entry.url,
+        "author": entry.author,
+        **_text_columns(entry, now),
+    }
+
+
+def _update_entry(tx: sa.Connection, entry: Entry, now: datetime) -> None:
+    tx.execute(
+        entries.update()
+        .where(entries.c.id == entry.id)
+        .values(revision=entries.c.revision + 1, **_text_columns(entry, now))
+    )
+
+
+def _save_keys(tx: sa.Connection, saved: Sequence[Entry]) -> None:
+    numbers = {
+        row.id: row.seq
+        for part in chunks([entry.id for entry in saved])
+        for row in tx.execute(sa.select(entries.c.id, entries.c.seq).where(entries.c.id.in_(part)))
+    }
+    rows = [
+        {"key": key, "entry": numbers[entry.id]}
+        for entry in saved
+        for key in {*entry.keys, entry.title_key, entry.text_key}
+        if key
+    ]
+    insert_new(tx, dedup_keys, rows)
+
+
+def _story_row(entry: Entry, now: datetime) -> dict:
+    return {
+        "id": entry.id,
+        "title": entry.title,
+        "url": entry.url,
+        "language": entry.language,
+        "credit": entry.credit,
+        "first_seen_at": now,
+        "published_at": entry.published_at,
+        "updated_at": now,
+        "pickups": 0,  # _grow_stories counts the founder too
+        "lead_entry": entry.id,
+        "lead_length": len(entry.summary),
+        "body_entry": entry.id,
+        "body_length": len(entry.body),
+    }
+
+
+def _grow_stories(tx: sa.Connection, judged: Sequence[Judged], now: datetime) -> None:
+    for one in judged:
+        entry, values = one.entry, {"updated_at": now}
+        if not one.is_edit:
+            values["pickups"] = stories.c.pickups + 1
+        if entry.credit:
+            values["credit"] = sa.func.coalesce(stories.c.credit, entry.credit)
+        if one.lead_grew:
+            values |= {"lead_entry": entry.id, "lead_length": len(entry.summary)}
+        if one.body_grew:
+            values |= {"body_entry": entry.id, "body_length": len(entry.body)}
+        if one.is_edit and entry.id == one.assignment.story:
+            values["title"] = entry.title
+        tx.execute(stories.update().where(stories.c.id == one.assignment.story).values(**values))
+
+
+def _match_row(story: str, match: Match, reason: str, now: datetime) -> dict:
+    return {
+        "story": story,
+        "watchlist": match.watchlist,
+        "score": match.score,
+        "threshold": match.threshold,
+        "verdict": match.verdict,
+        "reason": reason,
+        "near_miss": match.near_miss,
+        "veto": match.veto,
+        "missing": json.dumps(match.missing, ensure_ascii=False),
+        "hits": json.dumps([asdict(hit) for hit in match.hits], ensure_ascii=False),
+        "decided_at": now,
+    }
+
+
+def _alert_row(alert) -> dict:
+    return {
+        "id": alert.id,
+        "watchlist": alert.watchlist,
+        "story": alert.story,
+        "level": alert.level,
+        "score": alert.score,
+        "reason": alert.reason,
+        "title": alert.title,
+        "url": alert.url,
+        "created_at": alert.created_at,
+    }

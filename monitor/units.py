@@ -1,0 +1,86 @@
+"""Durations and sizes as operators write them: "30s", "15m", "8h", "7d"; "500KB", "15MB".
+
+Reads them and says what is wrong with one; knows no option and no default.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, WithJsonSchema
+
+LONGEST = timedelta(days=36_500)  # a century; beyond it, arithmetic with dates would overflow
+LARGEST = 1 << 40  # 1 TiB
+_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+_BYTES = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30}
+_DURATION = re.compile(r"([0-9]{1,12})\s?([smhd])")
+_SIZE = re.compile(r"([0-9]{1,15})\s?([KMG]?I?B)", re.IGNORECASE)
+
+
+def parse_duration(text: str) -> timedelta:
+    """A span of time from a whole number and one of s, m, h, d. Raises ValueError with what was expected."""
+    found = _DURATION.fullmatch(text)
+    if found is None:
+        raise ValueError(f'is {text!r}; expected a duration such as "30s", "15m", "8h" or "7d"')
+    seconds = int(found[1]) * _SECONDS[found[2]]
+    if seconds > LONGEST.total_seconds():
+        raise ValueError(f"is {text!r}; expected at most {LONGEST.days}d")
+    return timedelta(seconds=seconds)
+
+
+def format_duration(span: timedelta) -> str:
+    """The shortest way to write a span of whole seconds: 48 hours are "2d"."""
+    seconds = int(span.total_seconds())
+    unit = next(u for u in ("d", "h", "m", "s") if seconds % _SECONDS[u] == 0)
+    return f"{seconds // _SECONDS[unit]}{unit}"
+
+
+def parse_size(text: str) -> int:
+    """A number of bytes from a whole number and B, KB, MB, GB (powers of 1000) or KiB, MiB, GiB (of 1024).
+
+    Raises ValueError with what was expected.
+    """
+    found = _SIZE.fullmatch(text)
+    if found is None:
+        raise ValueError(f'is {text!r}; expected a size such as "500KB" or "15MB"')
+    size = int(found[1]) * _BYTES[found[2].upper()]
+    if size > LARGEST:
+        raise ValueError(f"is {text!r}; expected at most {LARGEST // _BYTES['GB']}GB")
+    return size
+
+
+def _duration(value: Any) -> timedelta:
+    if isinstance(value, timedelta):
+        return value
+    if not isinstance(value, str):
+        raise ValueError(f'must be a duration in quotation marks, such as "30s", "15m", "8h" or "7d", is {value!r}')
+    return parse_duration(value)
+
+
+def _size(value: Any) -> int:
+    if not isinstance(value, str):
+        raise ValueError(f'must be a size in quotation marks, such as "500KB" or "15MB", is {value!r}')
+    return parse_size(value)
+
+
+def duration_between(least: str = "0s", most: str = "36500d") -> BeforeValidator:
+    """For `Annotated`: a duration within limits, both included."""
+    low, high = parse_duration(least), parse_duration(most)
+
+    def read(value: Any) -> timedelta:
+        span = _duration(value)
+        if not low <= span <= high:
+            raise ValueError(f'is {value!r}; expected between "{least}" and "{most}"')
+        return span
+
+    return BeforeValidator(read)
+
+
+_DURATION_SCHEMA = WithJsonSchema({"type": "string", "pattern": r"^[0-9]{1,12} ?[smhd]$", "examples": ["15m", "8h"]})
+_SIZE_SCHEMA = WithJsonSchema({"type": "string", "pattern": r"^[0-9]{1,15} ?([KMGkmg][Ii]?)?[Bb]$", "examples": ["15MB"]})
+
+Duration = Annotated[timedelta, BeforeValidator(_duration), _DURATION_SCHEMA]
+PositiveDuration = Annotated[timedelta, duration_between("1s"), _DURATION_SCHEMA]
+Size = Annotated[int, BeforeValidator(_size), _SIZE_SCHEMA]

@@ -1,0 +1,46 @@
+"""The one writer thread: every write transaction of a process runs here, one after another.
+
+Does not know what is written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from monitor.errors import StoreBusy
+from monitor.store.database import Database
+
+T = TypeVar("T")
+BUSY_RETRIES = 12  # of the 5 s that the database itself waits: a minute in all
+
+
+class Writer:
+    """Runs functions that take an open write transaction, in the one writer thread."""
+
+    def __init__(self, database: Database):
+        self._database = database
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="writer")
+
+    async def run(self, function: Callable[..., T], *args: Any) -> T:
+        """Call `function(tx, *args)` in a transaction of its own and return what it returns, once that is durable.
+
+        Raises what the function raises (nothing is then written), or StoreBusy after a minute of another's lock.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._transact, function, *args)
+
+    def close(self) -> None:
+        """Wait for the transaction that runs, and end the thread."""
+        self._thread.shutdown(wait=True)
+
+    def _transact(self, function: Callable[..., T], *args: Any) -> T:
+        for attempt in range(BUSY_RETRIES):
+            try:
+                with self._database.write() as tx:
+                    return function(tx, *args)
+            except StoreBusy:
+                if attempt == BUSY_RETRIES - 1:
+                    raise
+        raise AssertionError("unreachable")

@@ -1,0 +1,33 @@
+"""Fixtures that many tests share: a real database in a temporary folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from monitor.store.database import Database
+
+
+@pytest.fixture
+def database(tmp_path):
+    """An open, empty database."""
+    opened = Database.open(str(tmp_path / "test.db"))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def tx(database):
+    """An open write transaction."""
+    with database.write() as transaction:
+        yield transaction
+
+
+@pytest.fixture(scope="session")
+def shared_data():
+    """The folder of real data beside the project; skips where it is missing."""
+    folder = Path(__file__).parents[2] / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("needs the real feeds in ../shared/data, which are not part of this repository")
+    return folder

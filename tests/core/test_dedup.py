@@ -1,0 +1,120 @@
+from datetime import timedelta
+
+import pytest
+
+from monitor.core.dedup import recognise
+from monitor.model import Rule, Snapshot
+from tests.builders import NOW, ago, entry
+
+WINDOW = timedelta(hours=72)
+
+LEAD = (
+    "Members of parliament voted by 61 to 58 early on Thursday to hand the old harbour to a public trust, ending a dispute of nine "
+    "years between the port company, the city and the fishing fleet that has kept most of the quays closed to visitors."
+)
+BODY = LEAD + "\n" + (
+    "The bill obliges the trust to publish its accounts every quarter and to keep two thirds of the berths for working boats.\n"
+    "Opponents said the price of nine million was a gift to the city and promised to test the law in court before the winter.\n"
+    "Harbour master Ilse Brandt said dredging would begin as soon as the ice was gone, and that the first cranes would be sold in May.\n"
+    "Shipping agents had warned that the change of hands would cost the port a fifth of its traffic within two seasons.\n"
+    "The vote was postponed twice after a water pipe burst above the chamber and flooded the benches of the opposition."
+)  # fmt: skip
+OTHER_LEAD = (
+    "A night of shouting ended at dawn when the speaker counted the last ballots and declared that the quays belong to the public, "
+    "while fishermen on the gallery sang and the opposition left the hall in protest against what it called theft."
+)
+TITLE = "Parliament hands old harbour to public trust after nine years of dispute"
+
+
+def assigned(*entries):
+    return recognise(entries, Snapshot(), now=NOW, window=WINDOW)
+
+
+def together(*entries):
+    stories = {assignment.story for assignment in assigned(*entries)}
+    return len(stories) == 1
+
+
+def copy(title=TITLE, summary="", body="", *, outlet="Chronicle", hours=1.0, link=""):
+    guid = f"{outlet} {title} {hours}"
+    return entry(title, summary, body, feed=outlet.lower(), outlet=outlet, guid=guid, link=link, published_at=ago(hours=hours))
+
+
+COPIES = [
+    ("the same headline in two outlets", copy(), copy(outlet="Herald")),
+    ("the same text under another headline", copy(body=BODY), copy("Quays go to a trust in dawn vote", body=BODY, outlet="Herald")),
+    ("a text cut to a summary", copy(body=BODY), copy("Old harbour goes to public trust, ending dispute", LEAD[:160] + "…", outlet="Herald")),
+    ("an outlet's name behind the headline", copy(outlet="Herald"), copy(TITLE + " - Herald", outlet="Portal")),
+    ("a numbered update with hardly a change", copy(summary=LEAD), copy("UPDATE 2-" + TITLE, LEAD.replace("early", "late"), outlet="Herald")),
+    ("a dateline before the same words", copy(summary=LEAD), copy("Old harbour to go to trust", "PORT ELSE (Reuters) - " + LEAD, outlet="Herald")),
+    ("capitals and typographic quotes", copy("MP's 'gift' to city: harbour handed over to trust"), copy("MP’s ‘Gift’ To City: Harbour Handed Over To Trust", outlet="Herald")),
+    ("boilerplate round the same text", copy(body=BODY), copy(TITLE, body="Sign up for our letter.\n" + BODY + "\nAll rights reserved by the Herald group of newspapers.", outlet="Herald")),
+    ("the same address under another headline", copy(link="https://a.example/1"), copy("Quays for all", outlet="Herald", link="http://www.a.example/1?utm_source=x")),
+    ("a Japanese headline with one more particle", copy("国会、旧港湾を公共信託に移管する法案を可決"), copy("国会が旧港湾を公共信託に移管する法案を可決", outlet="Herald")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("first", "second"), [case[1:] for case in COPIES], ids=[case[0] for case in COPIES])
+def test_copies_are_one_story(first, second):
+    assert together(first, second)
+
+
+OTHERS = [
+    ("another outlet's own report on the event", copy(summary=LEAD), copy("Dawn vote gives quays to the public", OTHER_LEAD, outlet="Herald")),
+    ("results of two companies", copy("Aldgate Foods Q3 profit rises 12%, lifts full-year forecast"), copy("Brightwater Foods Q3 profit rises 8%, lifts full-year forecast", outlet="Herald")),
+    ("strikes on two cities", copy("Overnight strike on Kharkiv kills three, officials say"), copy("Overnight strike on Odesa kills three, officials say", outlet="Herald")),
+    ("another number in the headline", copy("Ferry accident off the coast kills 12 passengers"), copy("Ferry accident off the coast kills 37 passengers", outlet="Herald")),
+    ("the briefing of another day", copy("Morning briefing: what to know on Tuesday"), copy("Morning briefing: what to know on Wednesday", hours=25)),
+    ("the same headline a day later", copy("Your morning weather forecast for the coast", hours=30), copy("Your morning weather forecast for the coast")),
+    ("two tickers in one template", copy("Is ABCD A Good Stock To Buy Now?"), copy("Is WXYZ A Good Stock To Buy Now?")),
+    ("a boilerplate headline over different texts", copy("Press release", LEAD), copy("Press release", OTHER_LEAD, outlet="Herald")),
+    ("one common word", copy("Harbour"), copy(TITLE, outlet="Herald")),
+    ("a live page and a story", copy("Storm live: ferries stop as gale reaches the coast"), copy("Ferries stop as gale reaches coast", outlet="Herald")),
+    ("the same headline four days apart", copy(hours=100), copy(outlet="Herald")),
+    ("different texts under like headlines", copy(body=BODY), copy(TITLE + " today", body=OTHER_LEAD + "\nWhat parliament hands over is an old dispute of many years: a trust for a harbour, bought today.\n" + "\n".join(f"Paragraph {n} tells of {w} in words that stand nowhere else in any other report of that night {n * 7}." for n, w in enumerate(("cranes", "herring", "ballots", "benches", "taxis", "candles", "gulls", "ropes", "lamps", "coats"))), outlet="Herald")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("first", "second"), [case[1:] for case in OTHERS], ids=[case[0] for case in OTHERS])
+def test_what_looks_alike_is_not_always_a_copy(first, second):
+    assert not together(first, second)
+
+
+def test_each_assignment_tells_rule_and_similarity():
+    first, same, moved = copy(link="https://a.example/1"), copy(outlet="Herald"), copy("Quays for all", outlet="Portal", link="https://a.example/1")
+    rules = [(a.rule, a.similarity) for a in assigned(first, same, moved)]
+    assert rules == [(Rule.FOUNDER, 100), (Rule.SAME_TITLE, 100), (Rule.SAME_URL, 100)]
+
+
+def test_a_founder_tells_which_story_was_nearest_and_why_it_was_refused():
+    first, second = OTHERS[2][1:]
+    refused = assigned(first, second)[1]
+    assert (refused.story, refused.nearest) == (second.id, first.id)
+    assert "kharkiv" in refused.refused_because
+    assert refused.nearest_similarity > 80
+
+
+def test_an_earlier_candidate_from_the_database_counts_like_one_of_this_call():
+    from monitor.core.dedup import exact_keys
+    from monitor.model import Candidate
+
+    first, second = copy(body=BODY), copy("Quays go to a trust in dawn vote", body=BODY, outlet="Herald")
+    candidate = Candidate(
+        entry=first.id, story="s0", feed=first.feed, outlet=first.outlet, published_at=first.published_at, seen_at=NOW,
+        url_key=None, title_key=first.title_key, text_key=first.text_key, sketch=first.sketch,
+    )  # fmt: skip
+    postings = tuple((key, (first.id,)) for key in (*first.keys, *exact_keys(first)))
+    (assignment,) = recognise((second,), Snapshot(candidates=(candidate,), postings=postings), now=NOW, window=WINDOW)
+    assert (assignment.story, assignment.rule) == ("s0", Rule.SAME_TEXT)
+
+
+def test_an_address_that_several_entries_share_identifies_none():
+    hub = "https://a.example/ticker"
+    first = entry("Ferry runs aground near the lighthouse", link=hub, shared_link=True)
+    second = entry("Council sets the water price for the year", link=hub, shared_link=True)
+    assert not together(first, second)
+
+
+def test_entries_without_a_date_are_compared_by_when_they_were_seen():
+    first, second = (entry(TITLE, feed=feed, published_at=None) for feed in ("gazette", "herald"))
+    assert together(first, second)

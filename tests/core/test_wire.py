@@ -1,0 +1,56 @@
+import pytest
+
+from monitor.core.wire import credit_of, read_headline
+
+HEADLINES = [
+    ("a numbered update", "UPDATE 2-Panel says shells left the port", "Panel says shells left the port", "UPDATE 2"),
+    ("a correction", "CORRECTED-Oil falls after stock data", "Oil falls after stock data", "CORRECTED"),
+    ("an official correction", "CORRECTED (OFFICIAL)-Bank cuts rate", "Bank cuts rate", "CORRECTED (OFFICIAL)"),
+    ("a wrap-up with a space", "WRAPUP 1 - Markets mixed", "Markets mixed", "WRAPUP 1"),
+    ("a spoken slug", "Exclusive: Ministry to ban sensors", "Ministry to ban sensors", "EXCLUSIVE"),
+    ("two slugs keep the first", "UPDATE 1-EXCLUSIVE-Ministry to ban sensors", "Ministry to ban sensors", "UPDATE 1"),
+    ("a withdrawal", "STORY WITHDRAWN: Mayor resigns", "Mayor resigns", "STORY WITHDRAWN"),
+    ("a kill", "KILL-Mayor resigns over harbour", "Mayor resigns over harbour", "KILL"),
+    ("a film is no kill", "Kill Bill returns to cinemas", "Kill Bill returns to cinemas", None),
+    ("advice is no update", "Update your phone now", "Update your phone now", None),
+    ("a hyphenated word is no slug", "Covid-19: what we know", "Covid-19: what we know", None),
+    ("a slug alone is the headline", "CORRECTED-", "CORRECTED-", None),
+]
+
+
+@pytest.mark.parametrize(("title", "text", "slug"), [case[1:] for case in HEADLINES], ids=[case[0] for case in HEADLINES])
+def test_a_slug_is_stripped_and_kept(title, text, slug):
+    headline = read_headline(title)
+    assert (headline.text, headline.slug) == (text, slug)
+
+
+SUFFIXES = [
+    ("the outlet's own name", "Bill passes – The Harbour Gazette", "The Harbour Gazette", "Bill passes", "The Harbour Gazette"),
+    ("a well-known agency", "Oil falls 3% - Reuters", "Any Portal", "Oil falls 3%", "Reuters"),
+    ("a domain", "Bill passes after night | gazette.example", "", "Bill passes after night", "gazette.example"),
+    ("a clause behind a dash stays", "Bill passes - and nobody noticed", "Gazette", "Bill passes - and nobody noticed", None),
+    ("a headline that is only the name stays", "Reuters", "Reuters", "Reuters", None),
+]
+
+
+@pytest.mark.parametrize(("title", "outlet", "text", "suffix"), [case[1:] for case in SUFFIXES], ids=[case[0] for case in SUFFIXES])
+def test_an_outlet_suffix_is_cut_only_when_it_is_known(title, outlet, text, suffix):
+    headline = read_headline(title, outlet)
+    assert (headline.text, headline.suffix) == (text, suffix)
+
+
+CREDITS = [
+    ("a dateline", None, "", "WASHINGTON (AP) — The president said", "AP"),
+    ("a dateline with a date", None, "", "SEOUL, Aug 18 (Reuters) - North Korea", "Reuters"),
+    ("a byline", None, "By AFP", "Some text", "AFP"),
+    ("a suffix of the title", "Reuters", "", "Some text", "Reuters"),
+    ("a copyright line", None, "", "Text.\nCopyright 2026 The Associated Press. All rights reserved.", "AP"),
+    ("a mere mention is no credit", None, "", "An official told Reuters on Monday that", None),
+    ("a word in brackets is no credit", None, "", "The deal (apparently) - was signed", None),
+    ("nothing", None, "", "", None),
+]
+
+
+@pytest.mark.parametrize(("suffix", "author", "text", "credit"), [case[1:] for case in CREDITS], ids=[case[0] for case in CREDITS])
+def test_the_credit_is_whose_copy_it_is(suffix, author, text, credit):
+    assert credit_of(suffix, author, text) == credit

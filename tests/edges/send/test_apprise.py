@@ -1,0 +1,203 @@
+"""Channels through Apprise: delivered for real to a sink, judged by what went over the wire."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import requests
+
+from monitor.edges.send import open_sender
+from monitor.edges.send.apprise import inert
+from monitor.errors import DeliveryErrorKind
+from monitor.model import Sent
+from tests.edges.send.samples import (
+    HOSTILE,
+    MESSAGE,
+    Listener,
+    accepted,
+    delivery,
+    everything_said,
+    refused,
+    send,
+)
+from tests.fakes import FakeHttp
+
+RETRY, MESSAGE_KIND, CHANNEL, AMBIGUOUS = (
+    DeliveryErrorKind.RETRY,
+    DeliveryErrorKind.MESSAGE,
+    DeliveryErrorKind.CHANNEL,
+    DeliveryErrorKind.AMBIGUOUS,
+)
+
+
+def test_a_message_arrives_with_headline_and_lines():
+    with FakeHttp() as sink:
+        assert accepted(sink.url).answer == "HTTP 200"
+        (request,) = sink.requests
+    assert request.json["title"] == MESSAGE.headline
+    for part in (MESSAGE.url, MESSAGE.outlet, MESSAGE.lead, *MESSAGE.why, MESSAGE.spread):
+        assert part in request.json["message"]
+
+
+def test_a_retry_is_byte_identical():
+    with FakeHttp() as sink:
+        send(sink.url, delivery(attempts=1), delivery(attempts=2))
+        first, second = sink.requests
+    assert first.body == second.body
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (400, MESSAGE_KIND),
+        (401, CHANNEL),
+        (403, CHANNEL),
+        (404, CHANNEL),
+        (408, RETRY),
+        (410, CHANNEL),
+        (413, MESSAGE_KIND),
+        (418, RETRY),
+        (429, RETRY),
+        (500, RETRY),
+        (503, RETRY),
+    ],
+)
+def test_L3_L4_L5_a_status_has_its_outcome_after_one_request(status: int, kind: DeliveryErrorKind):
+    with FakeHttp() as sink:
+        sink.fails_with(status, "because")
+        error = refused(sink.url)
+        assert error.kind is kind
+        assert str(error) == f"HTTP {status}: because"
+        assert len(sink.requests) == 1
+
+
+def test_L1_a_rate_limit_says_how_long_to_wait():
+    with FakeHttp() as sink:
+        sink.fails_with(429, retry_after=30)
+        error = refused(sink.url)
+        assert error.retry_after is not None and error.retry_after.total_seconds() == 30
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+@pytest.mark.parametrize("wish", ["", "?redirect=yes"])
+def test_a_redirect_is_neither_followed_nor_a_success(status: int, wish: str):
+    with FakeHttp() as elsewhere, FakeHttp() as sink:
+        sink.fails_with(status, Location=f"http://127.0.0.1:{elsewhere.port}/")
+        assert refused(sink.url + wish).kind is CHANNEL
+        assert elsewhere.requests == []
+
+
+@pytest.mark.parametrize("wish", ["?retry=3&wait=0", "?optional=yes"])
+def test_a_url_cannot_ask_for_retries_or_make_a_failure_a_success(wish: str):
+    with FakeHttp() as sink:
+        sink.fails_with(500, times=5)
+        assert refused(sink.url + wish).kind is RETRY
+        assert len(sink.requests) == 1
+
+
+def test_L9_a_connection_lost_after_the_message_left_is_ambiguous():
+    with FakeHttp() as sink:
+        sink.drops_after_effect()
+        assert refused(sink.url).kind is AMBIGUOUS
+
+
+def test_L8_silence_is_ambiguous_and_ends_in_time():
+    with FakeHttp() as sink:
+        sink.never_answers()
+        assert refused(sink.url, timeout=0.3).kind is AMBIGUOUS
+
+
+def test_a_server_that_is_away_is_tried_again():
+    with FakeHttp() as sink:
+        url = sink.url
+    assert refused(url).kind is RETRY
+
+
+def test_an_outcome_belongs_to_its_own_send():
+    with FakeHttp() as sink:
+        sink.fails_with(403)
+        first, second = send(sink.url, delivery(), delivery())
+        assert getattr(first, "kind", None) is CHANNEL and isinstance(second, Sent)
+
+
+def test_requests_of_others_are_left_alone():
+    with FakeHttp() as elsewhere, FakeHttp() as sink:
+        accepted(sink.url)  # from here on our ear is in place
+        sink.fails_with(302, Location=f"http://127.0.0.1:{elsewhere.port}/")
+        assert requests.get(f"http://127.0.0.1:{sink.port}/", timeout=5).status_code == 200
+        assert len(elsewhere.requests) == 1
+
+
+def test_S11_a_proxy_in_the_environment_is_ignored(monkeypatch: pytest.MonkeyPatch):
+    with FakeHttp() as proxy, FakeHttp() as sink:
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.port}")
+        accepted(sink.url)
+        assert proxy.requests == []
+
+
+# ── injection ────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_I15_I16_text_arrives_as_letters():
+    with FakeHttp() as sink:
+        accepted(sink.url + "?emojis=yes", delivery(replace(MESSAGE, lead=HOSTILE)))
+        assert HOSTILE in sink.requests[0].json["message"]
+
+
+def test_I16_a_very_long_headline_is_cut_and_not_refused():
+    with FakeHttp() as sink:
+        accepted(sink.url, delivery(replace(MESSAGE, headline="x" * 5_000)))
+        assert len(sink.requests[0].json["title"]) <= 200
+
+
+@pytest.mark.parametrize(
+    "live",
+    ["@everyone", "@here", "<@U1>", "<!channel>", "[bank](https://evil.example)", "<b>x</b>", "![x](http://t/x.png)"],
+)
+def test_I1_I10_what_chat_services_would_act_on_is_broken_by_an_invisible_space(live: str):
+    assert live not in inert(f"a {live} b")
+    assert inert(f"a {live} b").replace("\u200b", "") == f"a {live} b"
+
+
+@pytest.mark.parametrize("quiet", ["desk@example.org", "1 < 2", "[sic] (so)", "https://x.example/a?b=c"])
+def test_I1_ordinary_text_is_left_as_it_is(quiet: str):
+    assert inert(quiet) == quiet
+
+
+def test_I10_a_chat_service_gets_no_live_mention():
+    with FakeHttp() as chat:
+        url = f"mmost://127.0.0.1:{chat.port}/3ccdd113474722377935511fc85d3dd4"
+        accepted(url, delivery(replace(MESSAGE, title="@channel [bank](https://evil.example)", headline="@all")))
+        text = chat.requests[0].json["text"]
+    assert "@channel" not in text and "@all" not in text and "](" not in text
+
+
+# ── secrets and URLs ─────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("fault", ["refusal that echoes", "reset", "silence", "redirect", "away"])
+def test_G14_no_fault_tells_anybody_the_secret(fault: str):
+    with Listener() as log, FakeHttp() as sink:
+        url = f"json://desk:c4nary-p4ss@127.0.0.1:{sink.port}/c4nary-path?+X-Key=c4nary-key"
+        match fault:
+            case "refusal that echoes":
+                sink.fails_with(403, "no c4nary-p4ss, no c4nary-path, no c4nary-key")
+            case "reset":
+                sink.drops_before_effect()
+            case "silence":
+                sink.never_answers()
+            case "redirect":
+                sink.fails_with(302, Location="/c4nary-path")
+            case "away":
+                url = url.replace(str(sink.port), "1")
+        error = refused(url, timeout=0.5)
+        said = everything_said(error) + repr(open_sender("hook", url)) + "\n".join(log.heard)
+    assert "c4nary" not in said
+
+
+@pytest.mark.parametrize("url", ["nonsense-c4nary", "foo://c4nary@bar", "json://", "tgram://c4nary", "http://[c4nary"])
+def test_a_url_that_nobody_knows_is_refused_without_its_secret(url: str):
+    with pytest.raises(ValueError, match="channel desk: ") as caught:
+        open_sender("desk", url)
+    assert "c4nary" not in everything_said(caught.value)

@@ -1,0 +1,400 @@
+"""The e-mail sender: what a mail looks like, what SMTP answers mean, and what must never leave."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+import shutil
+import ssl
+import subprocess
+from dataclasses import replace
+from email.headerregistry import Address
+from email.message import EmailMessage
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.edges.send import open_sender
+from monitor.edges.send.email import Stage, compose, html, kind_of_answer
+from monitor.edges.send.layout import headline
+from monitor.errors import DeliveryErrorKind
+from monitor.model import Level, Sent
+from tests.edges.send.samples import (
+    MESSAGE,
+    Listener,
+    accepted,
+    delivery,
+    everything_said,
+    hostile_message,
+    refused,
+    send,
+)
+from tests.fakes import FakeSmtp
+
+RETRY, MESSAGE_KIND, CHANNEL, AMBIGUOUS = (
+    DeliveryErrorKind.RETRY,
+    DeliveryErrorKind.MESSAGE,
+    DeliveryErrorKind.CHANNEL,
+    DeliveryErrorKind.AMBIGUOUS,
+)
+CANARY = "c4nary-p4ss/w%rd"
+
+
+def parsed(data: bytes) -> EmailMessage:
+    return email.message_from_bytes(data, policy=email.policy.default)  # type: ignore[return-value]
+
+
+def mail_of(*args, **fields) -> EmailMessage:
+    with FakeSmtp() as server:
+        accepted(server.url_of("desk@example.org"), delivery(*args, **fields))
+        return parsed(server.mails[0].data)
+
+
+def text_of(mail: EmailMessage, kind: str = "plain") -> str:
+    return mail.get_body((kind,)).get_content()
+
+
+# ── the mail ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_mail_says_in_its_headers_what_it_is():
+    mail = mail_of()
+    assert mail["Subject"] == MESSAGE.headline
+    assert mail["To"] == "desk@example.org"
+    assert mail["From"] == "wirewatch <wirewatch@localhost>"
+    assert mail["Message-ID"] == "<d0123456789abcdef012@localhost>"
+    assert mail["Date"] == "Tue, 25 Nov 2025 03:12:09 +0000"
+    assert mail["List-Id"] == "<dprk-arms.wirewatch.localhost>"
+    assert mail["X-Wirewatch-Watchlist"] == "dprk-arms"
+    assert mail["Auto-Submitted"] == "auto-generated"
+    assert mail["Importance"] == "high"
+
+
+def test_a_normal_mail_does_not_claim_importance():
+    assert mail_of(replace(MESSAGE, level=Level.NORMAL))["Importance"] is None
+
+
+@pytest.mark.parametrize("kind", ["plain", "html"])
+@pytest.mark.parametrize("field", ["title", "outlet", "credit", "published", "lead", "spread"])
+def test_both_parts_tell_the_whole_message(kind: str, field: str):
+    text = text_of(mail_of(), kind).replace("&amp;", "&")
+    assert getattr(MESSAGE, field) in text
+    assert MESSAGE.why[0] in text and MESSAGE.url in text and MESSAGE.story_link in text
+
+
+def test_the_html_part_loads_nothing_from_anywhere():
+    assert not any(word in html(MESSAGE) for word in ("<img", "src=", "<link", "@import", "url("))
+
+
+def test_the_first_mail_on_a_story_and_a_later_one_are_one_thread():
+    first = mail_of(replace(MESSAGE, thread="a1"), alert="a1", id="first")
+    later = mail_of(replace(MESSAGE, thread="a1"), alert="a2", id="later")
+    assert first["References"] == later["References"]
+    assert first["In-Reply-To"] is None
+    assert later["In-Reply-To"] == later["References"]
+
+
+def test_a_message_without_thread_url_title_or_watchlist_is_still_a_mail():
+    bare = replace(MESSAGE, thread="", url="", title="", watchlist="", watchlist_title="", why=(), story_link="")
+    mail = mail_of(bare)
+    assert MESSAGE.headline in text_of(mail)
+    assert mail["X-Wirewatch-Watchlist"] is None
+
+
+def test_the_plainest_form_has_no_html_part():
+    mail = mail_of(plain=True)
+    assert mail.get_content_type() == "text/plain"
+    assert MESSAGE.title in mail.get_content()
+
+
+def test_a_digest_lists_its_stories_as_links():
+    lines = tuple(f"Story {n} (Outlet) https://news.example/{n}?a=1&b=2" for n in range(200))
+    mail = mail_of(replace(MESSAGE, why=lines))
+    assert '<a href="https://news.example/199?a=1&amp;b=2">Story 199 (Outlet)</a>' in text_of(mail, "html")
+    assert "Story 199 (Outlet) https://news.example/199?a=1&b=2" in text_of(mail)
+
+
+# ── injection ────────────────────────────────────────────────────────────────────────────────────
+
+SUBJECTS = {
+    "CRLF and a Bcc": "News\r\nBcc: victim@example.org\r\n\r\nbody",
+    "NUL, ESC and overrides": "a\x00b\x1b[31mc\u202ed\u2066e",
+    "5,000 characters": "x" * 5_000,
+    "5,000 characters in words": "word " * 1_000,
+    "300 accented letters": "é" * 300,
+    "Chinese without spaces": "导弹" * 150,
+    "an encoded word": "=?utf-8?q?=0D=0ABcc:_victim=40example.org?=",
+    "quotes, commas and angles": 'A "quoted", <odd>; (comment) @ subject: \\ back',
+    "a lone surrogate": "a\ud800b",
+    "nothing but spaces": "   ",
+    "combining marks": "z" + "\u0301" * 200,
+    "emoji": "🚢" * 80 + "e" * 120,
+    "syntax of templates": "{{7*7}} %s ${x} {0.__class__}",
+}
+
+
+@pytest.mark.parametrize("subject", SUBJECTS.values(), ids=SUBJECTS.keys())
+def test_I7_I8_whatever_the_headline_it_is_one_short_subject_and_nothing_else(subject: str):
+    with FakeSmtp() as server:
+        accepted(server.url_of("desk@example.org"), delivery(replace(MESSAGE, headline=subject, title=subject)))
+        (received,) = server.mails
+    mail = parsed(received.data)
+    assert received.recipient == "desk@example.org"
+    assert mail["Bcc"] is None and len(mail.get_all("Subject")) == 1
+    assert len(mail["Subject"]) <= 200
+    assert not any(ord(c) < 32 or c in "\u202e\u2066\x7f" for c in mail["Subject"])
+    assert all(len(line) <= 998 for line in received.data.split(b"\r\n"))
+    assert received.data.isascii()
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [MESSAGE.headline, "é" * 150, "导弹 " * 60, "a" * 200, "“Quoted” – dash — and ümlaut: end", "🚢" * 60],
+)
+def test_a_subject_arrives_as_it_was_written(subject: str):
+    assert mail_of(replace(MESSAGE, headline=subject))["Subject"] == subject.strip()
+
+
+@given(st.text(max_size=150))
+def test_I7_I8_any_headline_at_all_is_read_as_it_was_shown(text: str):
+    data = compose(
+        delivery(replace(MESSAGE, headline=text, title=text, outlet=text), recipient="a@x.example"),
+        sender=Address("w", addr_spec="w@x.example"),
+    )
+    assert parsed(data)["Subject"].split() == headline(replace(MESSAGE, headline=text, title=text)).split()
+    assert b"\n" not in data.replace(b"\r\n", b"")
+    assert max(map(len, data.split(b"\r\n"))) <= 998
+
+
+def test_I5_I15_hostile_text_is_literal_in_the_html_part():
+    shown = html(hostile_message())
+    assert "<script" not in shown and "<img" not in shown and "javascript:" not in shown
+    assert "{{7*7}} %s ${x} {0.__class__}" in shown
+    assert shown.count("</body>") == 1
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["javascript:alert(1)", "data:text/html,x", "file:///etc/passwd", "https://", "//evil.example", "https://[", "x"],
+)
+def test_I5_only_web_addresses_become_links(url: str):
+    assert "<a " not in html(replace(MESSAGE, url=url, story_link=url))
+
+
+def test_I3_an_address_cannot_close_its_own_markup():
+    shown = html(replace(MESSAGE, url='https://evil.example/"><script>alert(1)</script>|x y'))
+    assert "https://evil.example/%22%3E%3Cscript%3Ealert(1)%3C/script%3E%7Cx%20y" in shown
+
+
+@pytest.mark.parametrize("title", ["https://bank.example", "www.bank.example/login", "bank.example", "bank.example/x"])
+def test_I10_a_title_that_looks_like_an_address_is_no_link(title: str):
+    shown = html(replace(MESSAGE, title=title, url="https://evil.example/x"))
+    assert f">{title}</a>" not in shown
+    assert '<a href="https://evil.example/x">Read at evil.example</a>' in shown
+
+
+def test_a_link_host_that_mixes_scripts_is_shown_in_punycode():
+    assert "xn--" in html(replace(MESSAGE, url="https://аррle.example/x"))  # the first letters are Cyrillic
+
+
+def test_lines_of_dots_survive_the_wire():
+    text = text_of(mail_of(replace(MESSAGE, lead=".", spread="..", why=(".",))))
+    assert "\n.\n" in text.replace("\r\n", "\n")
+
+
+# ── retries ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_L13_a_mail_sent_twice_is_the_same_bytes():
+    with FakeSmtp() as server:
+        server.drops_after_dot()
+        for attempts in (1, 2):
+            send(server.url_of("desk@example.org"), delivery(attempts=attempts))
+        first, second = server.mails
+    assert first.data == second.data
+
+
+def test_mails_to_two_people_are_two_transactions_of_two_mails():
+    with FakeSmtp() as server:
+        send(server.url_of("a@example.org", "b@example.org"))
+        assert [(mail.recipient, parsed(mail.data)["To"]) for mail in server.mails] == [
+            ("a@example.org", "a@example.org"),
+            ("b@example.org", "b@example.org"),
+        ]
+
+
+# ── outcomes ─────────────────────────────────────────────────────────────────────────────────────
+
+ANSWERS = [
+    ("a greeting that asks for patience", Stage.CONNECT, 421, "", RETRY),
+    ("a greeting that refuses us", Stage.CONNECT, 554, "", CHANNEL),
+    ("a wrong password", Stage.AUTH, 535, "", CHANNEL),
+    ("a login that is broken for now", Stage.AUTH, 454, "", RETRY),
+    ("a sender that must log in", Stage.SENDER, 530, "", CHANNEL),
+    ("a sender that is not allowed", Stage.SENDER, 550, "", CHANNEL),
+    ("a mail announced as too large", Stage.SENDER, 552, "", MESSAGE_KIND),
+    ("greylisting", Stage.RECIPIENT, 451, "", RETRY),
+    ("a mailbox that is busy", Stage.RECIPIENT, 450, "", RETRY),
+    ("an unknown recipient", Stage.RECIPIENT, 550, "5.1.1 unknown", MESSAGE_KIND),
+    ("a server that does not relay", Stage.RECIPIENT, 554, "5.7.1 Relay access denied", CHANNEL),
+    ("a disk that is full", Stage.DOT, 452, "", RETRY),
+    ("a mail that is too large", Stage.DOT, 552, "", MESSAGE_KIND),
+    ("content that is refused", Stage.DOT, 554, "", MESSAGE_KIND),
+    ("an answer nobody knows", Stage.DOT, 299, "", RETRY),
+]
+
+
+@pytest.mark.parametrize(
+    ("stage", "code", "words", "kind"), [case[1:] for case in ANSWERS], ids=[c[0] for c in ANSWERS]
+)
+def test_L4_L5_an_smtp_answer_has_its_outcome(stage: Stage, code: int, words: str, kind: DeliveryErrorKind):
+    assert kind_of_answer(stage, code, words) is kind
+
+
+@pytest.mark.parametrize(
+    ("stage", "answer", "kind"),
+    [
+        ("mail", "550 5.7.1 not you", CHANNEL),
+        ("rcpt", "450 4.2.0 greylisted", RETRY),
+        ("rcpt", "550 5.1.1 no such user", MESSAGE_KIND),
+        ("data", "451 4.3.0 try later", RETRY),
+        ("data", "552 5.3.4 too big", MESSAGE_KIND),
+        ("data", "554 5.7.1 spam", MESSAGE_KIND),
+    ],
+)
+def test_L4_a_refusal_on_the_wire_has_its_outcome_and_its_words(stage: str, answer: str, kind: DeliveryErrorKind):
+    with FakeSmtp() as server:
+        server.refuses(stage, answer)
+        error = refused(server.url_of("desk@example.org"))
+    assert error.kind is kind
+    assert answer in str(error)
+    assert not server.mails
+
+
+def test_L12_one_bad_recipient_does_not_touch_the_other():
+    with FakeSmtp() as server:
+        server.refuses("rcpt", "550 5.1.1 unknown", recipient="a@example.org")
+        bad, good = send(server.url_of("a@example.org", "b@example.org"))
+        assert getattr(bad, "kind", None) is MESSAGE_KIND and isinstance(good, Sent)
+        assert [mail.recipient for mail in server.mails] == ["b@example.org"]
+
+
+def test_L13_a_connection_lost_after_the_final_dot_is_ambiguous():
+    with FakeSmtp() as server:
+        server.drops_after_dot()
+        assert refused(server.url_of("desk@example.org")).kind is AMBIGUOUS
+
+
+def test_L8_silence_after_the_final_dot_is_ambiguous_and_ends_in_time():
+    with FakeSmtp() as server:
+        server.is_silent_after_dot()
+        assert refused(server.url_of("desk@example.org"), timeout=0.3).kind is AMBIGUOUS
+
+
+def test_L3_a_server_that_is_away_is_tried_again():
+    with FakeSmtp() as server:
+        url = server.url_of("desk@example.org")
+    assert refused(url).kind is RETRY
+
+
+# ── TLS and secrets ──────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl makes the test certificate, and is not installed")
+    pem = tmp_path_factory.mktemp("tls") / "server.pem"
+    command = (
+        f"openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost "
+        f"-addext subjectAltName=DNS:localhost -keyout {pem} -out {pem}.crt"
+    )
+    subprocess.run(command.split(), check=True, capture_output=True)
+    pem.write_bytes(pem.read_bytes() + Path(f"{pem}.crt").read_bytes())
+    return pem
+
+
+def tls_server(certificate: Path) -> FakeSmtp:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    return FakeSmtp(tls=context, user="desk", password=CANARY)
+
+
+LOGIN = "desk:c4nary-p4ss%2Fw%25rd@"
+
+
+def test_a_verified_connection_logs_in_and_delivers(certificate: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    with tls_server(certificate) as server:
+        accepted(server.url_of("desk@example.org", scheme="mailtos", login=LOGIN))
+        assert server.logins == [("desk", CANARY)] and len(server.mails) == 1
+
+
+def test_L15_a_bad_certificate_gets_no_password_and_suspends_the_channel(certificate: Path):
+    with tls_server(certificate) as server:
+        error = refused(server.url_of("desk@example.org", scheme="mailtos", login=LOGIN))
+        assert error.kind is CHANNEL
+        assert not server.logins and not server.mails
+
+
+def test_L15_a_server_without_starttls_gets_no_password_and_suspends_the_channel():
+    with FakeSmtp(user="desk", password=CANARY) as server:
+        error = refused(server.url_of("desk@example.org", scheme="mailtos", login=LOGIN))
+        assert error.kind is CHANNEL
+        assert not server.logins and not server.mails
+
+
+@pytest.mark.parametrize("scheme", ["mailto", "mailtos"])
+def test_G14_a_failed_login_tells_nobody_the_password(scheme: str, certificate: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    server = tls_server(certificate) if scheme == "mailtos" else FakeSmtp(user="desk", password=CANARY)
+    server._password = "another"
+    with Listener() as log, server:
+        url = server.url_of("desk@example.org", scheme=scheme, login=LOGIN)
+        error = refused(url)
+        sender = repr(open_sender("mail", url))
+    assert error.kind is CHANNEL and server.logins
+    said = everything_said(error) + sender + "\n".join(log.heard)
+    assert "c4nary" not in said
+
+
+# ── URLs ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("url", "recipients"),
+    [
+        ("mailto://localhost:2525?to=a@x.example,b@y.example", ("a@x.example", "b@y.example")),
+        ("mailto://127.0.0.1:2525?to=a@x.example", ("a@x.example",)),
+        ("mailtos://user:pw@smtp.example.org?to=a@x.example&cc=b@y.example&bcc=c@z.example", tuple("abc")),
+        ("mailtos://user:pw@gmail.com", ("user@gmail.com",)),
+        ("mailto://localhost?to=Desk%20%3Ca@x.example%3E&to=a@x.example", ("a@x.example",)),
+    ],
+)
+def test_every_address_of_a_url_is_a_recipient_once(url: str, recipients: tuple[str, ...]):
+    found = open_sender("mail", url).recipients
+    assert found == recipients or tuple(address[0] for address in found) == recipients
+
+
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [
+        ("mailto://localhost", "says who gets the mail"),
+        ("mailto://localhost?to=not-an-address", "not a valid address"),
+        ("mailto://localhost?to=a@x.example,broken@", "not a valid address"),
+        ("mailtos://u:c4nary@x.example?to=a@x.example&pgp=encrypt", "not encrypted"),
+        ("mailtos://u:c4nary%C3%A9@x.example?to=a@x.example", "must be ASCII"),
+    ],
+)
+def test_a_url_that_cannot_work_is_refused_with_a_sentence_and_without_its_secret(url: str, sentence: str):
+    with pytest.raises(ValueError, match=sentence) as caught:
+        open_sender("mail", url)
+    assert "c4nary" not in everything_said(caught.value)
+
+
+def test_composing_needs_no_server():
+    mail = compose(delivery(recipient="a@x.example"), sender=Address("w", addr_spec="w@x.example"))
+    assert mail == compose(delivery(recipient="a@x.example"), sender=Address("w", addr_spec="w@x.example"))
+    assert b"\r\n" in mail and b"\n" not in mail.replace(b"\r\n", b"")

@@ -1,0 +1,320 @@
+"""The Slack sender: what Slack gets, what its answers mean, and what must never be live or leave."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from monitor.edges.send import open_sender
+from monitor.edges.send.slack import Answer, escape, judge, payload
+from monitor.errors import DeliveryError, DeliveryErrorKind
+from monitor.model import Sent
+from tests.edges.send.samples import (
+    HOSTILE,
+    MESSAGE,
+    Listener,
+    accepted,
+    delivery,
+    everything_said,
+    hostile_message,
+    refused,
+    send,
+)
+from tests.fakes import FakeHttp, FakeSlack, Seen, slack_refusal
+
+RETRY, MESSAGE_KIND, CHANNEL, AMBIGUOUS = (
+    DeliveryErrorKind.RETRY,
+    DeliveryErrorKind.MESSAGE,
+    DeliveryErrorKind.CHANNEL,
+    DeliveryErrorKind.AMBIGUOUS,
+)
+
+
+def texts(body: object) -> list[str]:
+    """All strings of a payload."""
+    if isinstance(body, str):
+        return [body]
+    parts = body.values() if isinstance(body, dict) else body if isinstance(body, list) else ()
+    return [text for part in parts for text in texts(part)]
+
+
+def strict(body: dict) -> str:
+    raw = json.dumps(body).encode()
+    return slack_refusal(Seen(method="POST", path="/", headers={"Content-Type": "application/json"}, body=raw))
+
+
+# ── the message ──────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_webhook_gets_the_whole_message_and_says_ok():
+    with FakeSlack() as slack:
+        assert accepted(slack.url).answer == "ok"
+        (message,) = slack.messages
+    said = "\n".join(texts(message)).replace("&amp;", "&")
+    for part in (
+        MESSAGE.title,
+        MESSAGE.url,
+        MESSAGE.outlet,
+        MESSAGE.published,
+        MESSAGE.lead,
+        *MESSAGE.why,
+        MESSAGE.spread,
+    ):
+        assert part in said
+    assert message["text"].startswith("[urgent] North Korea: arms — Freighter")
+
+
+def test_the_title_is_the_link():
+    with FakeSlack() as slack:
+        accepted(slack.url)
+        assert (MESSAGE.url.replace("&", "&amp;"), MESSAGE.title.replace("&", "&amp;")) in slack.links
+
+
+def test_a_bot_token_posts_to_its_channel_and_brings_back_the_message_id():
+    with FakeSlack() as slack:
+        assert accepted(slack.bot_url).remote_id == "1700000000.000001"
+        assert slack.messages[0]["channel"] == "#general"
+
+
+def test_the_plainest_form_has_no_blocks():
+    assert "blocks" not in payload(MESSAGE, plain=True)
+    assert strict(payload(MESSAGE, plain=True)) == ""
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        replace(MESSAGE, url="", title="", outlet="", lead="", why=(), spread="", story_link="", watchlist_title=""),
+        replace(MESSAGE, title="&" * 200, lead="<" * 3_000, why=("&" * 3_000,) * 5, spread=">" * 3_000),
+        replace(MESSAGE, url="https://x.example/" + "&" * 2_500),
+        replace(MESSAGE, why=tuple(f"Story {n} — {'word ' * 30} https://x.example/{n}" for n in range(300))),
+        replace(MESSAGE, why=("x" * 10_000,) * 100),
+        hostile_message(),
+    ],
+    ids=["bare", "all escapes", "an endless address", "a digest of 300", "endless reasons", "hostile"],
+)
+def test_whatever_the_message_slack_takes_it(message):
+    assert strict(payload(message)) == ""
+
+
+def test_a_digest_lists_all_its_stories_as_links():
+    with FakeSlack() as slack:
+        lines = tuple(f"Story {n} (Outlet) https://x.example/{n}" for n in range(300))
+        accepted(slack.url, delivery(replace(MESSAGE, why=lines)))
+        assert {(f"https://x.example/{n}", f"Story {n} (Outlet)") for n in range(300)} <= set(slack.links)
+
+
+# ── injection ────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_I1_nothing_in_a_message_calls_anybody():
+    with FakeSlack() as slack:
+        accepted(slack.url, delivery(hostile_message()))
+        assert slack.called == []
+        raw = json.dumps(slack.messages)
+    assert "&lt;!channel&gt;" in raw and "<!channel>" not in raw and "<@U1>" not in raw
+
+
+def test_I1_outside_text_is_plain_wherever_a_block_allows():
+    kinds = [
+        each["type"] for block in payload(MESSAGE)["blocks"] for each in (block.get("elements") or [block["text"]])
+    ]
+    assert kinds.count("mrkdwn") == 2  # the title as link, and the link to the story
+    assert kinds.count("plain_text") == len(kinds) - 2
+
+
+def test_I3_all_links_lead_where_the_message_says():
+    with FakeSlack() as slack:
+        accepted(slack.url, delivery(hostile_message()))
+        hosts = {url.split("/")[2] for url, _ in slack.links}
+    assert hosts == {"harbour.example", "watch.example"}
+
+
+def test_I3_an_address_cannot_close_its_own_link():
+    with FakeSlack() as slack:
+        accepted(slack.url, delivery(replace(MESSAGE, url="https://evil.example/a|https://bank.example> <!channel> b")))
+        assert slack.called == []
+        assert (
+            "https://evil.example/a%7Chttps://bank.example%3E%20%3C!channel%3E%20b",
+            MESSAGE.title.replace("&", "&amp;"),
+        ) in slack.links
+
+
+def test_I3_a_title_that_looks_like_an_address_is_not_the_words_of_a_link():
+    with FakeSlack() as slack:
+        accepted(slack.url, delivery(replace(MESSAGE, title="https://bank.example/", url="https://evil.example/")))
+        assert {words for _, words in slack.links} == {"Read at evil.example", "Story and all copies"}
+
+
+def test_I4_nothing_is_parsed_or_unfurled():
+    body = payload(MESSAGE)
+    assert "link_names" not in body
+    assert (body["parse"], body["unfurl_links"], body["unfurl_media"]) == ("none", False, False)
+
+
+def test_I15_I16_templates_escapes_and_emoji_stay_letters():
+    body = payload(replace(MESSAGE, lead=HOSTILE))
+    (lead,) = [text for text in texts(body["blocks"]) if "{{7*7}}" in text]
+    assert "{{7*7}} %s ${x} {0.__class__}" in lead and ":fire: \\n &amp;amp;" in lead
+
+
+@pytest.mark.parametrize("url", ["javascript:alert(1)", "file:///etc/passwd", "", "https://"])
+def test_only_web_addresses_become_links(url: str):
+    assert not any("<" in text for text in texts(payload(replace(MESSAGE, url=url, story_link=url))))
+
+
+@pytest.mark.parametrize(("text", "limit"), [("&" * 10, 23), ("a<b", 3), ("x" * 9, 9), ("", 5)])
+def test_escaping_never_cuts_an_entity_and_keeps_the_limit(text: str, limit: int):
+    out = escape(text, limit)
+    assert len(out) <= limit
+    assert "&" not in out.replace("&amp;", "").replace("&lt;", "").replace("&gt;", "")
+
+
+# ── outcomes ─────────────────────────────────────────────────────────────────────────────────────
+
+ANSWERS = [
+    ("a word: ok", 200, "ok", None),
+    ("JSON: ok", 200, '{"ok":true,"ts":"1.2"}', None),
+    ("a rate limit in a 200", 200, '{"ok":false,"error":"ratelimited"}', RETRY),
+    ("not in the channel", 200, '{"ok":false,"error":"not_in_channel"}', CHANNEL),
+    ("a token that is gone", 200, '{"ok":false,"error":"token_revoked"}', CHANNEL),
+    ("blocks that are refused", 200, '{"ok":false,"error":"invalid_blocks"}', MESSAGE_KIND),
+    ("an error nobody knows", 200, '{"ok":false,"error":"moon_phase"}', RETRY),
+    ("a login page in place of Slack", 200, "<!DOCTYPE html><html>", RETRY),
+    ("a payload that is refused", 400, "invalid_payload", MESSAGE_KIND),
+    ("a message without text", 400, "no_text", MESSAGE_KIND),
+    ("a 400 nobody knows", 400, "moon_phase", MESSAGE_KIND),
+    ("an archived channel in a 400", 400, "channel_is_archived", CHANNEL),
+    ("a forbidden action", 403, "action_prohibited", CHANNEL),
+    ("a webhook that was removed", 404, "no_service", CHANNEL),
+    ("a channel that was archived", 410, "channel_is_archived", CHANNEL),
+    ("a message too large for a proxy", 413, "", MESSAGE_KIND),
+    ("a rate limit", 429, "rate_limited", RETRY),
+    ("a fault of Slack's", 500, "rollup_error", RETRY),
+    ("a fault of a proxy's", 502, "<html>bad gateway</html>", RETRY),
+]
+
+
+@pytest.mark.parametrize(("status", "body", "kind"), [case[1:] for case in ANSWERS], ids=[c[0] for c in ANSWERS])
+def test_L4_L5_L6_an_answer_has_its_outcome(status: int, body: str, kind: DeliveryErrorKind | None):
+    outcome = judge(Answer(status=status, body=body))
+    if kind is None:
+        assert isinstance(outcome, Sent)
+    else:
+        assert isinstance(outcome, DeliveryError) and outcome.kind is kind
+
+
+@pytest.mark.parametrize("url", ["url", "bot_url"])
+@pytest.mark.parametrize(
+    ("wait", "seconds"), [(30, 30), ("0", None), ("-5", None), ("abc", None), ("99999999", 86_400), (None, None)]
+)
+def test_L1_a_rate_limit_says_how_long_to_wait(url: str, wait: str | int | None, seconds: int | None):
+    with FakeSlack() as slack:
+        slack.fails_with(429, '{"ok":false,"error":"ratelimited"}', retry_after=wait)
+        error = refused(getattr(slack, url))
+        assert error.kind is RETRY
+        assert (error.retry_after.total_seconds() if error.retry_after else None) == seconds
+        assert len(slack.requests) == 1
+
+
+def test_a_retry_after_date_counts_from_the_servers_own_clock():
+    with FakeSlack() as slack:
+        dates = {"Date": "Tue, 25 Nov 2025 03:00:00 GMT"}
+        slack.fails_with(429, retry_after="Tue, 25 Nov 2025 03:02:00 GMT", **dates)
+        error = refused(slack.url)
+        assert error.retry_after is not None and error.retry_after.total_seconds() == 120
+
+
+def test_L3_a_broken_server_is_asked_once_and_the_next_send_gets_through():
+    with FakeSlack() as slack:
+        slack.fails_with(500)
+        first, second = send(slack.url, delivery(), delivery())
+        assert getattr(first, "kind", None) is RETRY and isinstance(second, Sent)
+        assert len(slack.requests) == 2
+
+
+def test_L9_a_connection_lost_after_the_message_left_is_ambiguous():
+    with FakeSlack() as slack:
+        slack.drops_after_effect()
+        assert refused(slack.url).kind is AMBIGUOUS
+        assert len(slack.messages) == 1 and len(slack.requests) == 1
+
+
+@pytest.mark.parametrize("url", ["url", "bot_url"])
+def test_L8_silence_is_ambiguous_and_ends_in_time(url: str):
+    with FakeSlack() as slack:
+        slack.never_answers()
+        assert refused(getattr(slack, url), timeout=0.3).kind is AMBIGUOUS
+
+
+def test_a_server_that_is_away_is_tried_again():
+    with FakeSlack() as slack:
+        url = slack.url
+    assert refused(url).kind is RETRY
+
+
+def test_a_redirect_is_not_followed_and_is_the_channels_fault():
+    with FakeHttp() as elsewhere, FakeSlack() as slack:
+        slack.fails_with(302, Location=f"http://127.0.0.1:{elsewhere.port}/")
+        assert refused(slack.url).kind is CHANNEL
+        assert elsewhere.requests == []
+
+
+def test_S11_a_proxy_in_the_environment_is_ignored(monkeypatch: pytest.MonkeyPatch):
+    with FakeHttp() as proxy, FakeSlack() as slack:
+        for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
+        accepted(slack.url)
+        accepted(slack.bot_url)
+        assert proxy.requests == []
+
+
+# ── secrets and URLs ─────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("url", ["url", "bot_url"])
+@pytest.mark.parametrize("fault", ["refusal that echoes", "reset", "silence", "redirect", "away", "nonsense"])
+def test_G14_no_fault_tells_anybody_the_secret(url: str, fault: str):
+    with Listener() as log, FakeSlack() as slack:
+        target = getattr(slack, url)
+        match fault:
+            case "refusal that echoes":
+                slack.fails_with(403, f"no {slack.secret if url == 'url' else slack.token}")
+            case "reset":
+                slack.drops_before_effect()
+            case "silence":
+                slack.never_answers()
+            case "redirect":
+                slack.fails_with(307, Location=f"/{slack.secret}/{slack.token}")
+            case "away":
+                target = target.replace(str(slack.port), "1")
+            case "nonsense":
+                slack.fails_with(200, "<html>", Content_Type="application/json")
+        error = refused(target, timeout=0.5)
+        said = everything_said(error) + repr(open_sender("desk", target)) + "\n".join(log.heard)
+    assert slack.secret not in said and slack.token not in said
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["slack://c4nary/x", "slack://xoxb-1-c4nary", "https://hooks.slack.com/workflows/T1/A1/1/c4nary", "slack://"],
+)
+def test_a_url_that_is_none_of_slacks_is_refused_without_its_secret(url: str):
+    with pytest.raises(ValueError, match="channel desk: ") as caught:
+        open_sender("desk", url)
+    assert "c4nary" not in everything_said(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "recipients"),
+    [
+        ("slack://T1/B1/X1", ("",)),
+        ("https://hooks.slack.com/services/T1/B1/X1", ("",)),
+        ("https://hooks.slack-gov.com/services/T1/B1/X1", ("",)),
+        ("slack://xoxb-1-2-x/#news/#desk", ("#news", "#desk")),
+    ],
+)
+def test_a_url_says_who_gets_the_message(url: str, recipients: tuple[str, ...]):
+    assert open_sender("desk", url).recipients == recipients

@@ -1,0 +1,813 @@
+"""The gate for everything that is fetched, against a server that does as it is told: named by hostile case.
+
+Everything runs on loopback. 127.0.0.1 is allowed; 127.0.0.2 and ::1 stand for what must never be reached, and
+"refused" means that no TCP connection arrived there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import os
+import resource
+import shutil
+import socket
+import ssl
+import subprocess
+import time
+import zlib
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_network
+
+import pytest
+from aiohttp.abc import AbstractResolver
+
+from monitor.edges.fetch import ACCEPT, Fetcher, FetchSettings, HostHeld
+from monitor.errors import FetchError
+from monitor.model import Fetched, NotModified, Validators
+from tests.fakeweb import Ending, FakeWeb, head
+
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+FEED = b"<rss><channel><title>A feed</title></channel></rss>"
+A = Validators(etag='"a"')
+SETTINGS = FetchSettings(
+    contact="desk@example.org",
+    timeout=timedelta(seconds=0.6),
+    connect_timeout=timedelta(seconds=0.4),
+    read_timeout=timedelta(seconds=0.3),
+    host_gap=timedelta(0),
+    allow_networks=(ip_network("127.0.0.1/32"),),
+)
+
+
+class FakeDNS(AbstractResolver):
+    """Answers each name from a list of answers, one lookup after the other; the last one repeats."""
+
+    def __init__(self, **names: tuple[tuple[str, ...], ...]):
+        self.names = {f"{name}.test": list(answers) for name, answers in names.items()}
+
+    async def resolve(self, host, port=0, family=socket.AF_UNSPEC):
+        if host not in self.names:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        answers = self.names[host]
+        found = answers.pop(0) if len(answers) > 1 else answers[0]
+        return [
+            {"hostname": host, "host": each, "port": port, "proto": 0, "flags": 0,
+             "family": socket.AF_INET6 if ":" in each else socket.AF_INET}
+            for each in found
+        ]  # fmt: skip
+
+    async def close(self):
+        pass
+
+
+def run(scenario, *, now=lambda: NOW, resolver=None, tls=None, **changes):
+    """Play an async scenario with a fetcher of its own."""
+
+    async def play():
+        async with Fetcher(replace(SETTINGS, **changes), now=now, resolver=resolver, tls=tls) as fetcher:
+            return await scenario(fetcher)
+
+    return asyncio.run(play())
+
+
+def get(web, path="/feed.xml", *, host=None, resolver=None, tls=None, now=lambda: NOW, settings=None, **wishes):
+    """Fetch one page of a fake server."""
+    wishes = {"own_port": web.port, **wishes}
+    url = web.url(path, host=host)
+    return run(lambda fetcher: fetcher.fetch(url, **wishes), resolver=resolver, tls=tls, now=now, **(settings or {}))
+
+
+def fails(web, path="/feed.xml", **wishes) -> FetchError:
+    with pytest.raises(FetchError) as caught:
+        get(web, path, **wishes)
+    return caught.value
+
+
+@pytest.fixture
+def web():
+    with FakeWeb() as server:
+        yield server
+
+
+@pytest.fixture
+def forbidden():
+    """A server where nothing may arrive."""
+    with FakeWeb("127.0.0.2") as server:
+        server.page("/").says(200, b"secret")
+        yield server
+        assert server.accepts == 0
+
+
+# ── H: the request ───────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_first_request_is_exactly_this(web):
+    web.page("/feed.xml").says(200, FEED)
+    get(web, "/feed.xml?b=%7e&a=1#top")
+    (request,) = web.requests
+    assert request.target == "/feed.xml?b=%7e&a=1"
+    assert request.headers == (
+        ("Host", f"127.0.0.1:{web.port}"),
+        ("User-Agent", SETTINGS.user_agent),
+        ("Accept", ACCEPT["feed"]),
+        ("Accept-Encoding", "gzip"),
+    )
+
+
+def test_the_user_agent_says_who_we_are_and_whom_to_write_to():
+    assert SETTINGS.user_agent.startswith("wirewatch/") and SETTINGS.user_agent.endswith("; contact=desk@example.org)")
+    assert FetchSettings().user_agent.endswith("wirewatch)") and "\n" not in FetchSettings(contact="a\nb").user_agent
+
+
+def test_h1_validators_go_back_byte_for_byte_and_304_is_an_answer(web):
+    web.page("/feed.xml").says(200, FEED, etag='"a"', modified="Sun, 01 Mar 2026 11:00:00 GMT").then(304)
+    first = get(web)
+    assert isinstance(first, Fetched) and first.body == FEED
+    again = get(web, validators=first.validators)
+    assert again == NotModified(url=web.url("/feed.xml"))
+    assert web.requests[1].headers[4:] == (
+        ("If-None-Match", '"a"'),
+        ("If-Modified-Since", "Sun, 01 Mar 2026 11:00:00 GMT"),
+    )
+
+
+ETAGS = {
+    "strong": (b'"abc"', '"abc"'),
+    "weak": (b'W/"x"', 'W/"x"'),
+    "unquoted": (b"abc", "abc"),
+    "with spaces inside": (b'"a b  c"', '"a b  c"'),
+    "with UTF-8": ('"é"'.encode(), '"é"'),
+    "of one KiB": (b"x" * 1024, "x" * 1024),
+    "quoted nothing is not kept": (b'""', None),
+    "weak nothing is not kept": (b'W/""', None),
+    "nothing is not kept": (b"", None),
+    "of four KiB is not kept": (b"x" * 4096, None),
+    "with a control character is not kept": (b'"a\x01b"', None),
+    "in Latin-1 is not kept, for it could not be sent back unchanged": (b'"\xe9"', None),
+}
+
+
+@pytest.mark.parametrize(("sent", "kept"), ETAGS.values(), ids=ETAGS)
+def test_h2_etags(web, sent, kept):
+    web.page("/feed.xml").says(200, FEED, etag=sent).then(304)
+    found = get(web).validators
+    assert found.etag == kept
+    if kept:
+        assert isinstance(get(web, validators=found), NotModified)
+        assert web.requests[1].header("If-None-Match").encode("latin-1") == sent
+
+
+def test_h3_h4_h5_the_newest_validators_come_with_every_answer_also_with_a_304(web):
+    web.page("/feed.xml").says(200, FEED, etag='"a"', modified="x").then(200, FEED, etag='"b"', modified="x").then(
+        304, etag='"c"', modified="y"
+    )
+    assert get(web).validators == Validators(etag='"a"', last_modified="x")
+    assert get(web, validators=A).validators == Validators(etag='"b"', last_modified="x")
+    assert get(web, validators=A).validators == Validators(etag='"c"', last_modified="y")
+
+
+@pytest.mark.parametrize("date", ["Thu, 01 Jan 2041 00:00:00 GMT", "Tue, 01 Jan 1980 00:00:00 GMT", "last tuesday"])
+def test_h7_last_modified_is_opaque(web, date):
+    web.page("/feed.xml").says(200, FEED, modified=date).then(304)
+    get(web, validators=get(web).validators)
+    assert web.requests[1].header("If-Modified-Since") == date
+
+
+def test_a_304_that_nobody_asked_for_is_an_error(web):
+    web.page("/feed.xml").says(304)
+    assert fails(web).status == 304
+
+
+def test_configured_headers_are_sent_and_replace_ours(web):
+    web.page("/feed.xml").says(200, FEED)
+    get(web, headers=(("Authorization", "Bearer t"), ("user-agent", "Special/1")))
+    assert web.requests[0].header("Authorization") == "Bearer t"
+    assert [value for name, value in web.requests[0].headers if name.lower() == "user-agent"] == ["Special/1"]
+
+
+def test_a_configured_header_cannot_break_out_of_its_line_and_its_value_is_not_shown(web):
+    error = fails(web, headers=(("X-Key", "secret\r\nHost: evil"),))
+    assert "X-Key" in str(error) and "secret" not in str(error) and web.accepts == 0
+
+
+def test_a_password_in_the_address_becomes_a_header_and_is_shown_nowhere(web):
+    web.page("/feed.xml").says(200, FEED).then(404)
+    url = web.url("/feed.xml?key=k3y", user="desk:s3cret%40")
+    assert run(lambda fetcher: fetcher.fetch(url, own_port=web.port)).url == web.url("/feed.xml?key=k3y")
+    assert web.requests[0].header("Authorization") == "Basic ZGVzazpzM2NyZXRA"
+    with pytest.raises(FetchError) as caught:
+        run(lambda fetcher: fetcher.fetch(url, own_port=web.port))
+    assert "s3cret" not in str(caught.value) and "k3y" not in str(caught.value)
+
+
+# ── H: redirects ─────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_h10_redirects_are_followed(web, status):
+    web.page("/old").redirects("/feed.xml?x=%2f", status=status, body=b"moved")
+    web.page("/feed.xml").says(200, FEED, etag='"a"')
+    found = get(web, "/old")
+    assert (found.url, found.body, found.validators) == (web.url("/feed.xml?x=%2f"), FEED, A)
+    assert web.requests[1].target == "/feed.xml?x=%2f"
+    assert found.moved_to == (found.url if status in (301, 308) else None)
+
+
+def test_h9_only_permanent_redirects_count_as_a_move(web):
+    web.page("/a").redirects("/b", status=301)
+    web.page("/b").redirects("/c", status=302)
+    web.page("/c").redirects("/d", status=301)
+    web.page("/d").says(200, FEED)
+    found = get(web, "/a")
+    assert (found.url, found.moved_to) == (web.url("/d"), web.url("/b"))
+
+
+def test_h11_five_redirects_and_no_more(web):
+    for hop in range(11):
+        web.page(f"/{hop}").redirects(f"/{hop + 1}")
+    assert "more than 5 times" in str(fails(web, "/0"))
+    assert len(web.requests) == 6
+
+
+def test_h11_a_circle_is_seen_at_once(web):
+    web.page("/a").redirects("/b")
+    web.page("/b").redirects("/a")
+    assert "in a circle" in str(fails(web, "/a"))
+    assert len(web.requests) == 2
+
+
+def test_a6_what_belongs_to_one_host_is_not_told_to_another(web):
+    with FakeWeb() as other:
+        other.page("/feed.xml").says(200, FEED)
+        web.page("/old").redirects(other.url("/feed.xml"))
+        settings = {"allow_ports": (web.port, other.port)}
+        get(web, "/old", validators=A, headers=(("Authorization", "Bearer t"),), settings=settings)
+        assert web.requests[0].header("Authorization") and web.requests[0].header("If-None-Match")
+        assert other.requests[0].names == ("Host", "User-Agent", "Accept", "Accept-Encoding")
+
+
+def test_a6_validators_go_to_the_address_that_gave_them_where_it_is_known(web):
+    with FakeWeb() as other:
+        other.page("/feed.xml").says(200, FEED, etag='"a"').knows_etags()
+        web.page("/old").redirects(other.url("/feed.xml"))
+        settings = {"allow_ports": (web.port, other.port)}
+        first = get(web, "/old", settings=settings)
+        again = get(web, "/old", validators=first.validators, validators_url=first.url, settings=settings)
+        assert isinstance(again, NotModified) and web.requests[1].header("If-None-Match") is None
+
+
+def test_t11_the_body_of_a_redirect_is_not_read(web):
+    web.page("/old").drips(b"x" * 1000, every=0.1, status=302, location="/feed.xml")
+    web.page("/feed.xml").says(200, FEED)
+    began = time.monotonic()
+    assert get(web, "/old").body == FEED
+    assert time.monotonic() - began < 0.3
+
+
+# ── H: what servers say ──────────────────────────────────────────────────────────────────────────
+
+STATUSES = {
+    "H15 410 is permanent": (410, {}, "gone for good", True),
+    "H16 404": (404, {}, "no such page", False),
+    "H16 403": (403, {}, "refuses us", False),
+    "H25 401": (401, {"WWW-Authenticate": "Basic"}, "asks for a password", False),
+    "H25 407": (407, {}, "asks for a password", False),
+    "H26 Cloudflare's challenge is named": (403, {"cf-mitigated": "challenge"}, "Cloudflare", False),
+    "H23 204": (204, {}, "nothing to read", False),
+    "H23 205": (205, {}, "nothing to read", False),
+    "H23 206": (206, {}, "did not ask for", False),
+    "500": (500, {}, "trouble of its own (500 Internal Server Error)", False),
+    "a status that nobody knows": (599, {}, "trouble of its own (599)", False),
+    "202 is not a document": (202, {}, "202 Accepted", False),
+    "a redirect to nowhere": (302, {}, "302 Found", False),
+}
+
+
+@pytest.mark.parametrize(("status", "headers", "words", "permanent"), STATUSES.values(), ids=STATUSES)
+def test_statuses_have_words(web, status, headers, words, permanent):
+    web.page("/feed.xml").says(status, b"" if status in (204, 205) else b"some page", headers=headers, etag='"x"')
+    error = fails(web)
+    assert words in str(error) and (error.status, error.permanent) == (status, permanent)
+    assert len(web.requests) == 1
+
+
+RETRY_AFTER = {
+    "seconds": ("3600", HOUR),
+    "a date": ("Sun, 01 Mar 2026 14:00:00 GMT", 2 * HOUR),
+    "an old-fashioned date": ("Sunday, 01-Mar-26 14:00:00 GMT", 2 * HOUR),
+    "absent": (None, None),
+    "negative": ("-5", None),
+    "words": ("abc", None),
+    "a date in the past": ("Sun, 01 Mar 2020 14:00:00 GMT", None),
+    "three years: a day is believed": ("99999999", DAY),
+    "a number without end": ("9" * 400, DAY),
+}
+
+
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize(("value", "asked"), RETRY_AFTER.values(), ids=RETRY_AFTER)
+def test_h17_h18_retry_after(web, status, value, asked):
+    web.page("/feed.xml").says(status, headers={"Retry-After": value} if value else {})
+    error = fails(web)
+    assert (error.status, error.retry_after) == (status, asked)
+
+
+def test_h17_a_host_that_said_429_is_left_alone_by_all_its_feeds_until_then(web):
+    web.page("/a").says(429, headers={"Retry-After": "3600"})
+    web.page("/b").says(200, FEED)
+    clock = [NOW]
+
+    async def scenario(fetcher):
+        async def ask(path):
+            return await fetcher.fetch(web.url(path), own_port=web.port)
+
+        with pytest.raises(FetchError):
+            await ask("/a")
+        clock[0] += timedelta(minutes=20)
+        with pytest.raises(HostHeld) as caught:
+            await ask("/b")
+        assert caught.value.retry_after == timedelta(minutes=40) and len(web.requests) == 1
+        clock[0] += timedelta(minutes=40)
+        assert (await ask("/b")).body == FEED
+
+    run(scenario, now=lambda: clock[0])
+
+
+def test_h18_a_503_holds_its_own_feed_only(web):
+    web.page("/a").says(503, headers={"Retry-After": "3600"})
+    web.page("/b").says(200, FEED)
+
+    async def scenario(fetcher):
+        with pytest.raises(FetchError):
+            await fetcher.fetch(web.url("/a"), own_port=web.port)
+        return await fetcher.fetch(web.url("/b"), own_port=web.port)
+
+    assert run(scenario).body == FEED
+
+
+MAX_AGE = {
+    "max-age=43200": 12 * HOUR,
+    "public, Max-Age=60": timedelta(minutes=1),
+    'max-age="300"': timedelta(minutes=5),
+    "max-age=0": None,
+    "no-cache, max-age=60": None,
+    "max-age=60, no-store": None,
+    "max-age=-1": None,
+    "max-age=soon": None,
+    "s-maxage=600": None,
+    "": None,
+    "max-age=" + "9" * 300: timedelta(days=365),
+}
+
+
+@pytest.mark.parametrize("status", [200, 304])
+@pytest.mark.parametrize(("value", "kept"), MAX_AGE.items(), ids=[key[:24] or "empty" for key in MAX_AGE])
+def test_h19_max_age(web, status, value, kept):
+    web.page("/feed.xml").says(status, FEED if status == 200 else b"", headers={"Cache-Control": value})
+    assert get(web, validators=A).max_age == kept
+
+
+def test_h19_what_a_cache_kept_already_is_not_waited_for_again(web):
+    web.page("/feed.xml").says(200, FEED, headers={"Cache-Control": "max-age=3600", "Age": "3000"})
+    assert get(web).max_age == timedelta(minutes=10)
+
+
+def test_h21_cookies_are_never_sent_back_not_even_within_redirects(web):
+    cookie = {"Set-Cookie": "id=1; Path=/"}
+    web.page("/old").redirects("/feed.xml", headers=cookie)
+    web.page("/feed.xml").says(200, FEED, headers=cookie)
+
+    async def scenario(fetcher):
+        for _ in range(2):
+            await fetcher.fetch(web.url("/old"), own_port=web.port)
+
+    run(scenario)
+    assert len(web.requests) == 4 and all(request.header("Cookie") is None for request in web.requests)
+
+
+def test_h22_226_is_an_answer(web):
+    web.page("/feed.xml").says(226, FEED, headers={"IM": "feed"})
+    assert get(web, validators=A).status == 226
+
+
+@pytest.mark.parametrize("headers", [{}, {"Content-Encoding": "gzip"}], ids=["plain", "said to be gzip"])
+def test_h23_an_empty_body_is_an_error(web, headers):
+    web.page("/feed.xml").says(200, b"", headers=headers)
+    assert "empty" in str(fails(web))
+
+
+def test_articles_are_html_or_nothing(web):
+    web.page("/story").says(200, b"<html>", headers={"Content-Type": "text/html; charset=utf-8"})
+    web.page("/film").drips(b"x" * 1000)
+    assert get(web, "/story", accept="html").content_type == "text/html; charset=utf-8"
+    assert "application/octet-stream" in str(fails(web, "/film", accept="html"))
+    assert web.requests[0].header("Accept") == ACCEPT["html"]
+
+
+# ── T: transport ─────────────────────────────────────────────────────────────────────────────────
+
+
+def endless_drip(_):
+    yield head(200, [("Transfer-Encoding", "chunked")])
+    while True:
+        yield b"1\r\nx\r\n"
+        yield 0.02
+
+
+SLOW = {
+    "T1 accepts, then is silent": lambda page: page.stays_silent(),
+    "T2 drips its body": lambda page: page.drips(FEED * 10),
+    "T3 drips its headers": lambda page: page.drips_head(),
+    "R2 never stops talking": lambda page: page.answers(endless_drip),
+}
+
+
+@pytest.mark.parametrize("kind", SLOW)
+def test_slow_servers_meet_a_deadline(web, kind):
+    SLOW[kind](web.page("/feed.xml"))
+    began = time.monotonic()
+    error = fails(web)
+    assert time.monotonic() - began < 0.9
+    assert ("silent for 0.3 s" if kind.startswith("T1") else "not done within 0.6 s") in str(error)
+
+
+PLAIN = [("Content-Length", "100")]
+CHUNKED = [("Transfer-Encoding", "chunked")]
+BROKEN = {
+    "T4 reset in the body": (head(200, PLAIN) + b"<rss>", Ending.RESET, "broke off"),
+    "T4 closed before Content-Length": (head(200, PLAIN) + b"<rss>", Ending.CLOSE, "broke off"),
+    "T4 a bad chunk": (head(200, CHUNKED) + b"zz\r\nabc\r\n", Ending.CLOSE, "not valid HTTP"),
+    "T4 a bad chunk behind a good one": (
+        head(200, CHUNKED) + b"3\r\nabc\r\nzz\r\n", Ending.CLOSE, "not valid HTTP"),
+    "T4 no last chunk": (head(200, CHUNKED) + b"3\r\nabc\r\n", Ending.CLOSE, "broke off"),
+    "T8 two different lengths": (
+        head(200, [("Content-Length", "3"), ("Content-Length", "5")]) + b"abcde", Ending.CLOSE, "not valid HTTP"),
+    "closed without a word": (b"", Ending.CLOSE, "without an answer"),
+    "reset without a word": (b"", Ending.RESET, "without an answer"),
+    "closed within the head": (b"HTTP/1.1 200 OK\r\nContent-Ty", Ending.CLOSE, "without an answer"),
+    "no HTTP at all": (b"SSH-2.0-OpenSSH_9.2\r\n\r\n", Ending.CLOSE, "not valid HTTP"),
+    "a header line of 100 KiB": (head(200, [("X", "y" * 102_400)]), Ending.CLOSE, "not valid HTTP"),
+    "a thousand headers": (head(200, [("X", "y")] * 1000), Ending.CLOSE, "not valid HTTP"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("sent", "ending", "words"), BROKEN.values(), ids=BROKEN)
+def test_broken_transport_is_an_error(web, sent, ending, words):
+    web.page("/feed.xml").breaks_off(sent, ending=ending)
+    error = fails(web)
+    assert words in str(error) and error.status is None and not error.permanent
+
+
+def test_nobody_listens():
+    with FakeWeb() as web:
+        pass
+    assert "connection refused" in str(fails(web))
+
+
+def test_t12_a_name_that_does_not_exist_and_a_resolver_that_is_silent(web):
+    class Silent(FakeDNS):
+        async def resolve(self, host, port=0, family=socket.AF_UNSPEC):
+            raise socket.gaierror(socket.EAI_AGAIN, "no answer within 5 s")
+
+    assert "no such host" in str(fails(web, host="missing.test", resolver=FakeDNS()))
+    error = fails(web, host="missing.test", resolver=Silent())
+    assert "DNS gives no answer" in str(error) and not error.permanent
+
+
+def test_t14_a_dead_ipv6_address_does_not_keep_us_from_the_living_ipv4_one(web):
+    web.page("/feed.xml").says(200, FEED)
+    dns = FakeDNS(dual=(("::1", "127.0.0.1"),))  # nobody listens on ::1 at this port
+    settings = {"allow_networks": (*SETTINGS.allow_networks, ip_network("::1/128"))}
+    assert get(web, host="dual.test", resolver=dns, settings=settings).body == FEED
+
+
+# ── T, R: packed bodies ──────────────────────────────────────────────────────────────────────────
+
+
+def raw_deflate(body: bytes) -> bytes:
+    packer = zlib.compressobj(wbits=-15)
+    return packer.compress(body) + packer.flush()
+
+
+PACKED = {
+    "gzip": ("gzip", gzip.compress(FEED)),
+    "x-gzip, as some still say": ("x-gzip", gzip.compress(FEED)),
+    "gzip in two pieces": ("gzip", gzip.compress(FEED[:10]) + gzip.compress(FEED[10:])),
+    "gzip with padding behind it": ("gzip", gzip.compress(FEED) + b"\0" * 100),
+    "deflate": ("deflate", zlib.compress(FEED)),
+    "deflate without its wrapper": ("deflate", raw_deflate(FEED)),
+    "identity, which is nothing": ("identity", FEED),
+    "gzip, in capitals": ("GZIP", gzip.compress(FEED)),
+}
+
+
+@pytest.mark.parametrize(("coding", "sent"), PACKED.values(), ids=PACKED)
+def test_packed_bodies_are_unpacked_also_in_crumbs(web, coding, sent):
+    fields = [("Content-Length", str(len(sent))), ("Content-Encoding", coding)]
+    web.page("/whole").says(200, sent, headers={"Content-Encoding": coding})
+    web.page("/crumbs").answers(lambda _: (head(200, fields), sent[:1], 0.01, sent[1:30], 0.01, sent[30:]))
+    assert get(web, "/whole").body == get(web, "/crumbs").body == FEED
+
+
+MISPACKED = {
+    "T5 gzip cut short, with the right Content-Length": ("gzip", gzip.compress(FEED * 100)[:-3], "cut short"),
+    "T5 gzip without its last eight bytes": ("gzip", gzip.compress(FEED)[:-8], "cut short"),
+    "T5 deflate cut short": ("deflate", zlib.compress(FEED)[:-1], "cut short"),
+    "a second piece cut short": ("gzip", gzip.compress(FEED) + gzip.compress(FEED)[:-1], "cut short"),
+    "a wrong checksum": ("gzip", gzip.compress(FEED)[:-8] + b"\0" * 8, "cannot be unpacked"),
+    "T6 plain, said to be gzip": ("gzip", FEED, "cannot be unpacked"),
+    "R1 gzip in gzip": ("gzip, gzip", gzip.compress(gzip.compress(FEED)), "more than once"),
+    "R1 a coding that was not offered": ("br", b"\x0b\x02\x80abc\x03", "'br'"),
+    "R1 a coding that nobody knows": ("\u202ezip", FEED, "did not offer"),
+    "R1 a bomb": ("gzip", gzip.compress(b"\0" * 10_000_000), "decompression bomb"),
+    "R1 a bomb in many pieces": ("gzip", gzip.compress(b"") * 1001, "1,000 pieces"),
+}
+
+
+@pytest.mark.parametrize(("coding", "sent", "words"), MISPACKED.values(), ids=MISPACKED)
+def test_bodies_packed_wrongly_are_errors(web, coding, sent, words):
+    web.page("/feed.xml").says(200, sent, headers={"Content-Encoding": coding}, etag='"a"')
+    assert words in str(fails(web))
+
+
+def test_r1_a_bomb_takes_no_memory(web):
+    packer, megabyte = zlib.compressobj(level=1, wbits=31), b"\0" * (1 << 20)
+    bomb = b"".join(packer.compress(megabyte) for _ in range(400)) + packer.flush()
+    web.page("/feed.xml").says(200, bomb, headers={"Content-Encoding": "gzip"})
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert "larger than 15,000,000 bytes" in str(fails(web))
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 * 1024
+
+
+LARGE = {
+    "said in Content-Length": lambda page: page.says(200, b"", length=20_000_000),
+    "R2 poured without end": lambda page: page.pours(b"x" * 65536),
+    "R1 unpacked": lambda page: page.gzips(bytes(range(256)) * 500),
+}
+
+
+@pytest.mark.parametrize("kind", LARGE)
+def test_r1_r2_a_body_beyond_the_limit_is_not_taken(web, kind):
+    LARGE[kind](web.page("/feed.xml"))
+    error = fails(web, max_body=100_000)
+    assert "larger than 100,000 bytes" in str(error)
+
+
+def test_a_body_at_the_limit_is_taken(web):
+    web.page("/plain").says(200, b"x" * 1000)
+    web.page("/packed").gzips(b"x" * 1000)
+    assert len(get(web, "/plain", max_body=1000).body) == len(get(web, "/packed", max_body=1000).body) == 1000
+    assert "larger" in str(fails(web, "/plain", max_body=999)) and "larger" in str(fails(web, "/packed", max_body=999))
+
+
+# ── T10: TLS ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def certificate(folder, name: str, *, days: int = 2) -> tuple[ssl.SSLContext, str]:
+    """A server's TLS context with a self-signed certificate for this name, and the certificate's path."""
+    if shutil.which("openssl") is None:
+        pytest.skip("needs the openssl command to make a certificate")
+    key, wish, cert = folder / "key.pem", folder / "wish.pem", folder / "cert.pem"
+    curve, subject = "-newkey ec -pkeyopt ec_paramgen_curve:P-256", f"-subj /CN={name} -addext subjectAltName=DNS:{name}"
+    for command in (
+        f"req -new {curve} -nodes {subject} -keyout {key} -out {wish}",
+        f"x509 -req -days {days} -copy_extensions copy -in {wish} -signkey {key} -out {cert}",
+    ):
+        subprocess.run(["openssl", *command.split()], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    return context, str(cert)
+
+
+def trusting(cert: str) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=cert)
+
+
+@pytest.fixture
+def secure(tmp_path):
+    """A server with a certificate for good.test, and a trust store that trusts it."""
+    context, cert = certificate(tmp_path, "good.test")
+    with FakeWeb(tls=context) as server:
+        server.page("/feed.xml").says(200, FEED)
+        yield server, trusting(cert)
+
+
+HERE = (("127.0.0.1",),)
+
+
+def test_t10_a_good_certificate_is_taken(secure):
+    web, tls = secure
+    assert get(web, host="good.test", resolver=FakeDNS(good=HERE), tls=tls).body == FEED
+
+
+def test_t10_a_self_signed_certificate_is_refused(secure):
+    web, _ = secure
+    assert "self-signed" in str(fails(web, host="good.test", resolver=FakeDNS(good=HERE)))
+    assert web.requests == []
+
+
+def test_t10_a_certificate_for_another_host_is_refused(secure):
+    web, tls = secure
+    assert "Hostname mismatch" in str(fails(web, host="bad.test", resolver=FakeDNS(bad=HERE), tls=tls))
+    assert web.requests == []
+
+
+def test_t10_an_expired_certificate_is_refused_and_the_clock_is_suspected(tmp_path):
+    context, cert = certificate(tmp_path, "good.test", days=-1)
+    with FakeWeb(tls=context) as web:
+        error = fails(web, host="good.test", resolver=FakeDNS(good=HERE), tls=trusting(cert))
+    assert "expired" in str(error) and "clock" in str(error) and not error.permanent
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
+def test_t10_tls_1_0_is_refused(tmp_path):
+    context, cert = certificate(tmp_path, "good.test")
+    context.minimum_version, context.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    with FakeWeb(tls=context) as web:
+        error = fails(web, host="good.test", resolver=FakeDNS(good=HERE), tls=trusting(cert))
+    assert "no secure connection" in str(error)
+
+
+def test_h12_from_https_to_http_is_not_followed(secure, web):
+    safe, tls = secure
+    safe.page("/old").redirects(web.url("/feed.xml"))
+    error = fails(safe, "/old", host="good.test", resolver=FakeDNS(good=HERE), tls=tls)
+    assert "plain http" in str(error) and web.accepts == 0
+
+
+# ── S: addresses ─────────────────────────────────────────────────────────────────────────────────
+
+SPELLINGS = (
+    "127.0.0.2", "localhost", "[::1]", "0.0.0.0", "0", "127.1", "0x7f.1", "0177.0.0.1", "2130706433", "①②⑦.0.0.2",
+    "127.0.0.2.", "[::ffff:127.0.0.2]", "[::ffff:7f00:2]", "user@127.0.0.2", "127.0.0.1@127.0.0.2",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("host", SPELLINGS)
+def test_s1_no_spelling_of_loopback_is_connected_to(web, forbidden, host):
+    """Nothing is allowed here, so 127.0.0.1 is as forbidden as its neighbour."""
+    for server in (web, forbidden):
+        error = fails(server, "/", host=host, settings={"allow_networks": ()})
+        assert error.permanent or "DNS" in str(error)
+        assert server.accepts == 0
+
+
+def test_s2_a_redirect_to_a_forbidden_address_stops_there(web, forbidden):
+    web.page("/feed.xml").redirects(forbidden.url("/"))
+    error = fails(web, settings={"allow_ports": (web.port, forbidden.port)})
+    assert "127.0.0.2 is not to be connected to" in str(error) and "allow_networks" in str(error) and error.permanent
+
+
+def test_s3_a_name_that_changes_its_address_is_judged_each_time(web, forbidden):
+    web.page("/").says(200, FEED, headers={"Connection": "close"})
+    dns = FakeDNS(rebind=(("127.0.0.1",), ("127.0.0.2",)))
+
+    async def scenario(fetcher):
+        assert (await fetcher.fetch(web.url("/", host="rebind.test"), own_port=web.port)).body == FEED
+        return await fetcher.fetch(forbidden.url("/", host="rebind.test"), own_port=forbidden.port)
+
+    with pytest.raises(FetchError, match="not to be connected to"):
+        run(scenario, resolver=dns)
+
+
+def test_s3_of_several_addresses_only_the_allowed_one_is_connected_to(web, forbidden):
+    web.page("/").says(200, FEED)
+    dns = FakeDNS(mixed=(("127.0.0.2", "::1", "127.0.0.1"),))
+    assert get(web, "/", host="mixed.test", resolver=dns).body == FEED
+    error = fails(forbidden, "/", host="mixed.test", resolver=FakeDNS(mixed=(("127.0.0.2", "::1"),)))
+    assert "not to be connected to" in str(error)
+
+
+SCHEMES = ("file:///etc/passwd", "ftp://127.0.0.1/", "gopher://127.0.0.1/", "data:text/xml,<rss/>", "source:file:///x",
+           "feed://127.0.0.1/", "javascript:alert(1)", "//127.0.0.1/", "/etc/passwd", "", "http://", "http:///x",
+           "http://a:b:c/", "http://127.0.0.1:99999/", "https://[::1/")  # fmt: skip
+
+
+@pytest.mark.parametrize("url", SCHEMES, ids=lambda url: url or "nothing")
+def test_s8_what_is_not_http_is_not_fetched(url):
+    with pytest.raises(FetchError) as caught:
+        run(lambda fetcher: fetcher.fetch(url))
+    assert caught.value.permanent
+
+
+@pytest.mark.parametrize("url", [url for url in SCHEMES if ":" in url and not url.startswith("http")])
+def test_s8_nor_redirected_to(web, url):
+    web.page("/feed.xml").redirects(url)
+    assert "redirects to" in str(fails(web))
+
+
+@pytest.mark.parametrize("port", [22, 25, 6379, 8080])
+def test_s10_unusual_ports_are_refused_unless_allowed(port):
+    with pytest.raises(FetchError, match=f"port {port} is not allowed"):
+        run(lambda fetcher: fetcher.fetch(f"http://127.0.0.1:{port}/", own_port=8000))
+
+
+def test_s10_a_feeds_own_port_is_for_its_own_host(web):
+    with FakeWeb() as other:
+        web.page("/feed.xml").redirects(other.url("/"))
+        assert f"port {other.port} is not allowed" in str(fails(web))
+        assert other.accepts == 0
+
+
+def test_s11_proxies_and_netrc_in_the_environment_mean_nothing(web, forbidden, tmp_path, monkeypatch):
+    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login me password s3cret\n")
+    for name, value in {"HTTP_PROXY": forbidden.url(), "http_proxy": forbidden.url(), "HOME": str(tmp_path)}.items():
+        monkeypatch.setenv(name, value)
+    web.page("/feed.xml").says(200, FEED)
+    assert get(web).body == FEED
+    assert web.requests[0].header("Authorization") is None
+
+
+# ── politeness and crowds ────────────────────────────────────────────────────────────────────────
+
+
+def test_b3_one_request_at_a_time_to_a_host_with_a_pause_between(web):
+    busy = most = 0
+
+    def script(_):
+        nonlocal busy, most
+        busy += 1
+        most = max(most, busy)
+        yield head(200, [("Content-Length", str(len(FEED)))])
+        yield 0.02
+        busy -= 1
+        yield FEED
+
+    web.page("/feed.xml").answers(script)
+
+    async def scenario(fetcher):
+        await asyncio.gather(*(fetcher.fetch(web.url("/feed.xml"), own_port=web.port) for _ in range(5)))
+
+    run(scenario, host_gap=timedelta(seconds=0.1))
+    gaps = [later.at - earlier.at for earlier, later in zip(web.requests, web.requests[1:], strict=False)]
+    assert most == 1 and all(gap >= 0.119 for gap in gaps)
+    assert web.accepts == 1  # one connection, kept
+
+
+def test_a_redirect_to_the_same_host_waits_like_any_other_request(web):
+    web.page("/old").redirects("/feed.xml")
+    web.page("/feed.xml").says(200, FEED)
+    get(web, "/old", settings={"host_gap": timedelta(seconds=0.15)})
+    assert web.requests[1].at - web.requests[0].at >= 0.15
+
+
+def test_a_wait_for_the_hosts_turn_is_not_counted_against_the_deadline(web):
+    web.page("/feed.xml").says(200, FEED)
+
+    async def scenario(fetcher):
+        return await asyncio.gather(*(fetcher.fetch(web.url("/feed.xml"), own_port=web.port) for _ in range(3)))
+
+    found = run(scenario, host_gap=timedelta(seconds=0.25), timeout=timedelta(seconds=0.2))
+    assert len(found) == 3
+
+
+def test_r3_a_crowd_at_one_slow_host_does_not_keep_others_waiting(web):
+    with FakeWeb() as other:
+        web.page("/slow").stays_silent()
+        other.page("/fast").says(200, FEED)
+
+        async def scenario(fetcher):
+            crowd = [asyncio.create_task(fetcher.fetch(web.url("/slow"), own_port=web.port)) for _ in range(50)]
+            await asyncio.sleep(0.05)
+            began = time.monotonic()
+            await fetcher.fetch(other.url("/fast"), own_port=other.port)
+            took = time.monotonic() - began
+            for task in crowd:
+                task.cancel()
+            await asyncio.gather(*crowd, return_exceptions=True)
+            return took
+
+        assert run(scenario, concurrency=4) < 0.1
+
+
+def test_a_cancelled_fetch_gives_its_turn_back(web):
+    web.page("/slow").stays_silent()
+    web.page("/feed.xml").says(200, FEED)
+
+    async def scenario(fetcher):
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(fetcher.fetch(web.url("/slow"), own_port=web.port), 0.1)
+        return await asyncio.wait_for(fetcher.fetch(web.url("/feed.xml"), own_port=web.port), 0.5)
+
+    assert run(scenario, concurrency=1).body == FEED
+
+
+def test_r10_failures_leave_no_open_files(web):
+    web.page("/feed.xml").breaks_off(head(200, PLAIN) + b"x", ending=Ending.RESET)
+
+    async def scenario(fetcher):
+        async def count():
+            for _ in range(8):
+                with pytest.raises(FetchError):
+                    await fetcher.fetch(web.url("/feed.xml"), own_port=web.port)
+            await asyncio.sleep(0.05)
+            return len(os.listdir("/proc/self/fd"))
+
+        return await count(), await count()
+
+    first, second = run(scenario)
+    assert second <= first + 1

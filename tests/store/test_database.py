@@ -1,0 +1,103 @@
+import os
+import sqlite3
+import stat
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from monitor.errors import InstanceRunning, SchemaError, StoreBusy, StoreError
+from monitor.store import database as module
+from monitor.store.database import HEAD, Database
+from monitor.store.schema import meta, metadata
+
+
+def test_a_new_database_is_durable_and_private(database):
+    with database.write() as tx:
+        pragmas = {name: tx.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("journal_mode", "synchronous", "foreign_keys")}
+    assert pragmas == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
+    assert stat.S_IMODE(os.stat(database.url).st_mode) == 0o600
+
+
+def test_the_migrations_make_exactly_the_declared_tables(database):
+    with database.write() as tx:
+        context = MigrationContext.configure(tx, opts={"compare_type": False, "include_name": lambda name, *_: name != "alembic_version"})
+        assert compare_metadata(context, metadata) == []
+
+
+def test_head_is_the_newest_migration_in_the_folder():
+    assert max(module._known_versions()) == HEAD
+
+
+def test_a_second_instance_is_refused_with_the_pid_of_the_first(database):
+    with pytest.raises(InstanceRunning) as refused:
+        Database.open(database.url)
+    assert refused.value.pid == os.getpid()
+
+
+def test_closing_lets_the_next_instance_in(tmp_path):
+    Database.open(str(tmp_path / "a.db")).close()
+    Database.open(str(tmp_path / "a.db")).close()
+
+
+def test_a_failed_transaction_leaves_nothing(database):
+    with pytest.raises(RuntimeError), database.write() as tx:
+        tx.execute(meta.insert().values(key="half", value="1"))
+        raise RuntimeError
+    with database.read() as tx:
+        assert tx.execute(sa.select(meta)).all() == []
+
+
+def test_a_reader_sees_the_database_beside_the_writer_and_cannot_write(database):
+    reader = Database.open_reader(database.url)
+    with database.write() as tx:
+        tx.execute(meta.insert().values(key="k", value="1"))
+    with reader.read() as tx:
+        assert tx.execute(sa.select(meta.c.key)).scalar() == "k"
+    with pytest.raises(StoreError, match="readonly"), reader.read() as tx:
+        tx.execute(meta.delete())
+    with pytest.raises(StoreError, match="reading only"), reader.write():
+        pass
+    reader.close()
+
+
+def test_reading_where_nothing_is_says_what_to_do(tmp_path):
+    with pytest.raises(StoreError, match="wirewatch poll"):
+        Database.open_reader(str(tmp_path / "none.db"))
+
+
+def test_a_file_that_is_no_database_is_an_error_with_its_path(tmp_path):
+    path = tmp_path / "odd.db"
+    path.write_bytes(b"this is not a database" * 100)
+    with pytest.raises(StoreError, match=r"odd\.db"):
+        Database.open(str(path))
+
+
+def test_a_folder_that_does_not_exist_is_an_error_with_its_path(tmp_path):
+    with pytest.raises(StoreError, match="nowhere"):
+        Database.open(str(tmp_path / "nowhere" / "a.db"))
+
+
+def test_a_newer_schema_is_refused(database):
+    with database.write() as tx:
+        tx.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    database.close()
+    for opening in (Database.open, Database.open_reader):
+        with pytest.raises(SchemaError, match="newer"):
+            opening(database.url)
+
+
+def test_a_lock_held_by_another_process_is_said_as_busy(database, monkeypatch):
+    monkeypatch.setitem(module.PRAGMAS, "busy_timeout", 10)
+    other = sqlite3.connect(database.url, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreBusy), Database.open_beside(database.url) as beside, beside.write():
+        pass
+    other.close()
+
+
+def test_a_name_with_url_characters_is_a_plain_file_name(tmp_path):
+    path = tmp_path / "a?b#c%20d.db"
+    Database.open(str(path)).close()
+    assert path.exists()

@@ -1,0 +1,146 @@
+"""Who may import whom. Read from the source of every file, so that a late import counts like an early one."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FILES = sorted(path for path in (ROOT / "monitor").rglob("*.py"))
+
+GROUND = {"model", "errors"}
+# The longest prefix of a module's name decides what it may import of ours.
+MAY_IMPORT = {
+    "model": set(),
+    "errors": set(),
+    "logs": set(),
+    "units": {"errors"},
+    "toml_file": {"errors", "units"},
+    "opml": GROUND,
+    "config": {*GROUND, "toml_file", "units", "opml"},
+    "watchlists": {*GROUND, "toml_file", "units", "core"},
+    "core": {*GROUND, "core"},
+    "store": {*GROUND, "store"},
+    "writer": {"errors", "store.database"},
+    "edges": {*GROUND, ""},
+    "edges.fetch": {*GROUND, "", "edges.addresses", "edges.answers", "edges.hops", "edges.lanes", "edges.resolve", "edges.troubles"},
+    "edges.send": {*GROUND, "", "edges.send"},
+    "ingest": {*GROUND, "core", "store", "writer"},
+    "dispatch": {*GROUND, "core", "store", "writer"},
+    "reload": {*GROUND, "config", "watchlists", "core.score"},
+    "upkeep": {*GROUND, "store"},
+    "status": {*GROUND, "store", ""},
+    "channels": {*GROUND, "config", "core.names", "edges.send"},
+    "explain": {*GROUND, "core", "store", "reload"},
+    "show": {*GROUND, "core.render", "explain"},
+    "web": {*GROUND, "status", "store"},
+    "demo": {*GROUND, "app", "config", "demo", "explain", "reload", "show", "store"},
+    "app": None,  # wires everything
+    "cli": None,
+    "__main__": {"cli"},
+    "": set(),
+}
+# Foreign libraries with exactly one home (a module or a package of ours).
+HOMES = {
+    "feedparser": {"core.parse", "core.parse_slow"},
+    "lxml": {"core.parse", "core.parse_xml", "core.extract"},
+    "trafilatura": {"core.extract"},
+    "ahocorasick_rs": {"core.score", "core.locate", "core.automaton"},
+    "apprise": {"edges.send.apprise"},
+    "slack_sdk": {"edges.send.slack"},
+    "smtplib": {"edges.send.email"},
+    "apscheduler": {"app"},
+    "alembic": {"store.database", "store.migrations"},
+    "sqlalchemy": {"store", "ingest", "upkeep", "status"},
+    "prometheus_client": {"edges.metrics"},
+    "jinja2": {"web"},
+    "click": {"cli"},
+    "pydantic": {"config", "watchlists", "toml_file", "units"},
+    "tomllib": {"toml_file"},
+}
+# core thinks: nothing in it has a clock, a socket, a disk, a log or randomness.
+NOT_IN_CORE = {
+    "asyncio", "socket", "os", "pathlib", "tempfile", "logging", "random", "secrets", "time", "subprocess", "sqlite3", "http",
+    "threading", "multiprocessing",
+}  # fmt: skip
+
+
+def name_of(path: Path) -> str:
+    """`monitor/core/dedup.py` → "core.dedup"."""
+    parts = path.relative_to(ROOT / "monitor").with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__")
+
+
+def imports_of(path: Path) -> set[str]:
+    """Everything a file imports, as absolute dotted names."""
+    package = ["monitor", *path.relative_to(ROOT / "monitor").parent.parts]
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            found |= {f"{module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def ours(imported: set[str]) -> set[str]:
+    """The modules of ours among them, without the leading `monitor.` and without names inside modules."""
+    modules = {name_of(path) for path in FILES}
+    found = set()
+    for name in imported:
+        if name.split(".")[0] == "monitor":
+            inner = name.removeprefix("monitor").lstrip(".")
+            found.add(inner if inner in modules else inner.rpartition(".")[0])
+    return found
+
+
+def within(name: str, rooms: set[str]) -> bool:
+    return any(name == room or (room and name.startswith(room + ".")) for room in rooms)
+
+
+def rule_for(name: str) -> set[str] | None:
+    prefixes = [name.rsplit(".", cut)[0] for cut in range(name.count(".") + 1)] if name else [""]
+    return next(MAY_IMPORT[prefix] for prefix in prefixes if prefix in MAY_IMPORT)
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_a_room_imports_only_what_lies_below_it(path):
+    allowed = rule_for(name_of(path))
+    if allowed is not None:
+        wrong = {name for name in ours(imports_of(path)) if not within(name, allowed) and name != name_of(path)}
+        assert not wrong, f"{name_of(path)} may not import {', '.join(sorted(wrong))}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_a_foreign_library_lives_in_its_home(path):
+    for library in {name.split(".")[0] for name in imports_of(path)} & HOMES.keys():
+        assert within(name_of(path), HOMES[library]), f"{library} belongs to {', '.join(sorted(HOMES[library]))}"
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if name_of(path).startswith("core")], ids=name_of)
+def test_core_has_no_clock_socket_disk_log_or_dice(path):
+    assert not {name.split(".")[0] for name in imports_of(path)} & NOT_IN_CORE
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if name_of(path) != "config"], ids=name_of)
+def test_only_the_configuration_reads_the_environment(path):
+    read = [
+        node.attr
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv")
+    ]
+    assert not read
+
+
+def test_the_checks_above_see_late_and_relative_imports(tmp_path, monkeypatch):
+    module = sys.modules[__name__]
+    (tmp_path / "monitor" / "core").mkdir(parents=True)
+    path = tmp_path / "monitor" / "core" / "odd.py"
+    path.write_text("def late():\n    from ..store import feeds\n    import feedparser.api\n", encoding="utf-8")
+    monkeypatch.setattr(module, "ROOT", tmp_path)
+    assert imports_of(path) == {"monitor.store.feeds", "feedparser.api"}
