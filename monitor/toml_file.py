@@ -88,14 +88,16 @@ def _read_bytes(path: Path) -> bytes:
         raise _refused(path, f"cannot be read: {error.strerror}; expected a TOML file") from error
     except ValueError as error:  # a NUL in the name
         raise _refused(path, f"cannot be read: {error}") from error
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         mode = os.fstat(descriptor).st_mode
         if not stat.S_ISREG(mode):
             raise _refused(path, f"is {_kind_of_file(mode)}; expected a regular file")
-        try:
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
             content = file.read(MAX_BYTES + 1)
-        except OSError as error:
-            raise _refused(path, f"cannot be read: {error.strerror}") from error
+    except OSError as error:
+        raise _refused(path, f"cannot be read: {error.strerror}") from error
+    finally:
+        os.close(descriptor)
     if len(content) > MAX_BYTES:
         raise _refused(path, f"is larger than {MAX_BYTES} bytes; expected a file written by hand")
     return content
@@ -132,7 +134,9 @@ _SAYS = (  # how tomllib begins, and what we say instead
     ("Unclosed array", "a list is not closed; expected ']'"),
     ("Unclosed inline table", "an inline table is not closed; expected '}'"),
     ("Expected newline or end of document after a statement", "something follows the value; expected a new line"),
+    ("Illegal character '\\n'", "a text is not closed; expected a quotation mark at its end"),
     ("Illegal character", "holds a character that TOML does not allow here"),
+    ("Found invalid character", "holds a character that TOML does not allow here"),
 )
 
 
@@ -203,6 +207,7 @@ class _Locator:
         self._at += brackets
         path: tuple[Step, ...] = ()
         for key in keys[:-1]:
+            self._note((*path, key), begin)
             path = self._within((*path, key))
         path = (*path, keys[-1])
         if brackets == 2:

@@ -7,11 +7,12 @@ start, through core/page_dump.py. Fetches nothing. Hostile pages may take long: 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from monitor.core.feed_dates import parse_date
-from monitor.core.page_dump import article_only, read_dump
+from monitor.core.page_dump import read_dump
 from monitor.core.parse import looks_like_feed, looks_like_html
 from monitor.core.plain import plain_text
 from monitor.core.repair import PROLOG, decoded, unzipped
@@ -33,7 +34,7 @@ _TIMES = tuple(
     )
 )
 _META_CHARSET = re.compile(rb"<meta[^>]{1,200}?charset=[\"']?\s*([A-Za-z0-9_:.\-]{2,40})", re.IGNORECASE)
-_HEADLINE = re.compile(r"<h1\b[^>]*>(.{1,1000}?)</h1\s*>|<title\b[^>]*>(.{1,1000}?)</title\s*>", re.IGNORECASE | re.DOTALL)
+_HEADLINE = re.compile(r"<(h1|title)\b[^>]*>(.{1,1000}?)</\1\s*>", re.IGNORECASE | re.DOTALL)
 _LANGUAGE = re.compile(r"<html\b[^>]{0,500}?\blang=[\"']?([A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*)", re.IGNORECASE)
 _BODY_ONLY = re.compile(r"<(head|nav|footer|aside|form|button)\b.*?(?:</\1\s*>|\Z)", re.IGNORECASE | re.DOTALL)
 
@@ -66,21 +67,16 @@ def sniff(body: bytes, name: str = "") -> str:
 def _from_html(html: str, url: str | None) -> ParsedEntry:
     found = _by_trafilatura(html, url)
     title = plain_text((found and found.title) or _title_of(html)).replace("\n", " ")
-    body = _body_of(found.text if found else "", title)
-    if len("".join(body)) < LEAST_TEXT:
-        dump = read_dump(plain_text(_BODY_ONLY.sub("", html)), url=url)
-        title, body = title or dump.title, body if len("".join(body)) >= len(dump.body) else dump.body.split("\n")
+    entry = read_dump((found and found.text) or "", url=url, title=title)
+    if len(entry.body) < LEAST_TEXT:
+        whole = read_dump(plain_text(_BODY_ONLY.sub("", html)), url=url, title=title)
+        entry = max(entry, whole, key=lambda each: len(each.body))
     author = plain_text((found and found.author) or "").replace("; ", ", ")
-    return ParsedEntry(
-        link=url,
-        title=title,
-        body="\n".join(body),
-        author="" if is_web_address(author) else author,
-        published_at=_published(html) or parse_date(found.date if found else None),
+    return replace(
+        entry,
+        author=entry.author if not author or is_web_address(author) else author,
+        published_at=_published(html) or entry.published_at or parse_date(found.date if found else None),
         language=(found and found.language) or _language_of(html),
-        title_is_text=True,
-        summary_is_text=True,
-        body_is_text=True,
     )
 
 
@@ -99,12 +95,8 @@ def _by_trafilatura(html: str, url: str | None) -> Any:
             deduplicate=False,
             date_extraction_params={"extensive_search": False, "original_date": True},
         )
-    except Exception:  # on odd pages it lets through what lxml, htmldate and its own code stumble over; the dump remains
+    except Exception:  # it lets through whatever lxml, htmldate and its own code stumble over; the dump remains
         return None
-
-
-def _body_of(text: str | None, title: str) -> list[str]:
-    return article_only([plain_text(line, is_text=True) for line in (text or "").split("\n") if line.strip()], title=title)
 
 
 def _published(html: str) -> datetime | None:
@@ -115,8 +107,8 @@ def _published(html: str) -> datetime | None:
 
 
 def _title_of(html: str) -> str:
-    match = _HEADLINE.search(html)
-    return (match[1] or match[2]) if match else ""
+    found = {match[1].lower(): match[2] for match in reversed([*_HEADLINE.finditer(html)])}
+    return found.get("h1") or found.get("title") or ""
 
 
 def _language_of(html: str) -> str | None:

@@ -30,6 +30,7 @@ FIELDS = ("title", "lead", "body")
 
 Place = tuple[int, int, int, int]  # first word, word after the last, 1 for a near spelling else 0, number of the variant
 _REMEMBERED_WINDOWS = 50_000  # window strings whose near spellings are kept; forgotten all at once beyond
+_LONGEST_WINDOW = 500  # characters; no name is so long
 
 
 # ── a story, read ────────────────────────────────────────────────────────────────────────────────
@@ -284,6 +285,8 @@ class _Names:
                     self._compare(story, " ".join(row[first : first + count]), first, first + count, found)
 
     def _compare(self, story: StoryWords, window: str, first: int, after: int, found: dict[int, list[Place]]) -> None:
+        if len(window) > _LONGEST_WINDOW:
+            return
         names = self._remembered.get(window)
         if names is None:
             if len(self._remembered) >= _REMEMBERED_WINDOWS:

@@ -21,20 +21,26 @@ LONGEST_TITLE = 250  # characters
 FEWEST_TITLE_WORDS = 4  # "World", "Sign in" and the names of sites are shorter than headlines
 FEWEST_TITLE_LETTERS = 8  # … in scripts that do not part words
 MOST_BETWEEN = 2  # standfirsts and captions above a byline
+LONGEST_STANDFIRST = 18  # words in a single sentence; more are the article's own
 LONGEST_BYLINE = 20  # words
-LEAST_BODY = 40  # words before a heading such as "Related" is believed to end the article
+LEAST_BODY = 40  # words before a notice of rights or a heading such as "Related" is believed to end the article
+MOST_EXCERPTS = 3  # paragraphs of prose below such a heading: so many are the article itself
 WRAPPED = range(55, 100)  # characters: where e-mail and terminals break their longest line
 FULL_LINE = 0.75  # of the longest line; a shorter one was not broken for want of room
 
-_BY = re.compile(r"(?:^|\s)(?:(?:written|reported|posted) by|by|von|par|por|di|door|автор:)\s+(?=[^\W\d_])", re.IGNORECASE)
+_BY = re.compile(
+    r"(?:^|\s)(?:(?:written|reported|posted) by|by|von|par|por|di|door|автор:)\s+(?=[^\W\d_])", re.IGNORECASE
+)
 _STAMP = re.compile(
     r"\b(?:(?:first )?published|posted|(?:last )?(?:updated|modified)|created|issued|date|veröffentlicht|stand|publié"
-    r"|mis à jour|publicado|actualizado|pubblicato|aggiornato|опубликовано|обновлено)\b(?: (?:on|at|le|el|am|il))?\s*:?",
+    r"|mis à jour|publicado|actualizado|pubblicato|aggiornato|опубликовано|обновлено)\b"
+    r"(?: (?:on|at|le|el|am|il))?\s*:?",
     re.IGNORECASE,
 )
 _UPDATED = re.compile(r"updated|modified|stand|mis à jour|actualizado|aggiornato|обновлено", re.IGNORECASE)
 _CLOCK = re.compile(
-    r"(?:\bat\s+)?\b\d{1,2}[:.]\d{2}(?::\d{2})?\s*(?:[ap]\.?m\b\.?)?\s*(?:[A-Z]{2,4}\b|[+-]\d\d:?\d\d)?|\b\d+ min(?:ute)?s?(?: read)?\b",
+    r"(?:\bat\s+)?\b\d{1,2}[:.]\d{2}(?::\d{2})?\s*(?:[ap]\.?m\b\.?)?\s*(?:[A-Z]{2,4}\b|[+-]\d\d:?\d\d)?"
+    r"|\b\d+ min(?:ute)?s?(?: read)?\b",
     re.IGNORECASE,
 )
 _WEEKDAY = re.compile(r"\b(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*\b[.,]?", re.IGNORECASE)
@@ -51,26 +57,30 @@ _CAREER = re.compile(
     r"|follow (?:him|her|them)|graduated|trusted source|passion(?:ate)?|previously (?:worked|wrote)|joined)\b",
     re.IGNORECASE,
 )
+# "Jane Doe is …", "The author has …"
+_PORTRAIT = re.compile(
+    rf"(?:[Tt]he (?:author|writer)|{_NAME.pattern}|He|She)\s+(?:is|was|has|covers|writes|reports|joined)\b"
+)
+_BROKEN_OFF = re.compile(r"(?:…|\.\.\.|\[[^\]]*\]|\b(?:read|continue) \w+)\W*$", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"[.!?…。！？]\W*$")
 
 
-def read_dump(text: str, *, url: str | None = None) -> ParsedEntry:
+def read_dump(text: str, *, url: str | None = None, title: str = "") -> ParsedEntry:
     """The article in the text of a page: title, time, author, and as body its paragraphs alone, joined by "\\n".
 
-    What cannot be found is empty. A text that is just a title and paragraphs, or paragraphs only, is read as such.
+    `title` is the headline where it is known already. What cannot be found is empty. A text that is just a title and
+    paragraphs, or paragraphs only, is read as such.
     """
     blocks = paragraphs(text)
-    start = _title_at(blocks)
-    rest = blocks if start is None else blocks[start + 1 :]
-    title = "" if start is None else blocks[start].lstrip("# ")
+    start = _index_of(title, blocks) if title else _title_at(blocks)
+    above, rest = ([], blocks) if start is None else (blocks[:start], blocks[start + 1 :])
+    title = title or ("" if start is None else blocks[start].lstrip("# "))
     header = _header_of(rest)
     author = _author(header)
-    body = article_only(rest[len(header) :], title=title, author=author)
-    above = blocks[: start or 0]
     return ParsedEntry(
         link=url,
         title=title,
-        body="\n".join(body),
+        body="\n".join(article_only(rest[len(header) :], title=title, author=author)),
         author=author,
         published_at=_published(header) or _published(_stamped(blocks)) or _published(_undecorated(above)),
         title_is_text=True,
@@ -93,13 +103,15 @@ def article_only(blocks: list[str], *, title: str = "", author: str = "") -> lis
     """The paragraphs of an article without what stands between and after them."""
     body: list[str] = []
     words = 0
-    in_list = False  # of other articles' headlines, under a heading met before the article was under way
-    for block in blocks:
-        related = is_related_heading(block)
-        if is_end(block) or _signed(block, author, words) or (related and words >= LEAST_BODY):
+    in_list = False  # of other articles' headlines, under a heading in the midst of the article
+    for number, block in enumerate(blocks, 1):
+        end, related = is_end(block), is_related_heading(block)
+        if _signed(block, author, words) or (end and words >= LEAST_BODY):
+            break
+        if (end or (related and words >= LEAST_BODY)) and not _goes_on(blocks[number:]):
             break
         in_list = related or (in_list and not _SENTENCE_END.search(block))
-        if in_list or is_furniture(block) or _same(block, title):
+        if end or in_list or is_furniture(block) or _same(block, title):
             continue
         body.append(block)
         words += len(block.split())
@@ -138,6 +150,10 @@ def _unwrapped(lines: list[str], longest: int) -> list[str]:
 # ── headline and header ──────────────────────────────────────────────────────────────────────────
 
 
+def _index_of(title: str, blocks: list[str]) -> int | None:
+    return next((number for number, block in enumerate(blocks[:TITLE_WITHIN]) if _same(block, title)), None)
+
+
 def _title_at(blocks: list[str]) -> int | None:
     """Where the headline stands: the first paragraph that can be one, or the last short one before the text."""
     short = named = None
@@ -163,7 +179,9 @@ def _is_headline(block: str) -> bool:
 def _is_prose(block: str) -> bool:
     """Whether a paragraph is running text: long, or more than one sentence."""
     sentences = len(re.findall(r"[.!?…][\"”’»')\]]*(?=\s|$)|[。！？]", block))
-    return len(block) > LONGEST_TITLE or (sentences > 1 and len(block) > 80) or (sentences == 1 and len(block.split()) > 18)
+    if sentences > 1:
+        return len(block) > 80
+    return len(block) > LONGEST_TITLE or (sentences == 1 and len(block.split()) > LONGEST_STANDFIRST)
 
 
 def _header_of(blocks: list[str]) -> list[str]:
@@ -239,6 +257,17 @@ def _undecorated(above: list[str]) -> list[str]:
 # ── the end ──────────────────────────────────────────────────────────────────────────────────────
 
 
+def _goes_on(blocks: list[str]) -> bool:
+    """Whether the article continues below a heading such as "Related": paragraphs of prose, and not the beginnings of
+    other articles, which break off."""
+    prose = 0
+    for block in blocks:
+        if is_end(block) or is_related_heading(block):
+            break
+        prose += _is_prose(block) and not _BROKEN_OFF.search(block)
+    return prose >= MOST_EXCERPTS
+
+
 def _same(block: str, title: str) -> bool:
     return bool(title) and block.casefold().strip("# ") == title.casefold()
 
@@ -254,10 +283,7 @@ def _is_biography(block: str, author: str) -> bool:
     names = author.casefold().split()
     first = re.match(r"\w+", block.casefold())
     by_name = bool(names) and first is not None and first[0] in (names[0], names[-1])
-    crafted = _CRAFT.search(block) is not None
-    return (by_name and (crafted or bool(_CAREER.search(block)))) or (crafted and bool(_CAREER.search(block)) and _introduces(block))
-
-
-def _introduces(block: str) -> bool:
-    """Whether a paragraph begins as portraits do: "Jane Doe is …", "The author has …"."""
-    return re.match(rf"(?:the (?:author|writer)|{_NAME.pattern}|he|she)\s+(?:is|was|has|covers|writes|reports|joined)\b", block) is not None
+    crafted, career = _CRAFT.search(block) is not None, _CAREER.search(block) is not None
+    if by_name:
+        return crafted or career
+    return crafted and career and _PORTRAIT.match(block) is not None

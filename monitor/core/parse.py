@@ -1,6 +1,6 @@
 """Bytes → `ParsedFeed`: strict lxml first, feedparser for what it refuses, JSON Feed by the standard library.
 
-The door to the rooms parse_xml, parse_json and parse_loose, the only ones that know a parser. Reads what feeds say, as
+The door to the rooms parse_xml, parse_json and parse_slow, the only ones that know a parser. Reads what feeds say, as
 they wrote it; cleaning text, telling entries apart and believing dates is core/normalise.py's work.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from monitor.core.parse_json import looks_like_json, read_json
-from monitor.core.parse_loose import read_loose
+from monitor.core.parse_slow import read_slowly
 from monitor.core.parse_xml import read_xml
 from monitor.core.repair import ROOT_WITHIN, unzipped
 from monitor.errors import ParseError
@@ -45,9 +45,7 @@ _OTHER_ROOTS = (
 _EBCDIC = b"\x4c\x6f\xa7\x94"
 
 
-def parse_feed(
-    body: bytes, *, url: str, content_type: str | None = None, max_entries: int = MAX_ENTRIES
-) -> ParsedFeed:
+def parse_feed(body: bytes, *, url: str, content_type: str | None = None, max_entries: int = MAX_ENTRIES) -> ParsedFeed:
     """Read a feed document.
 
     `url` is where it was fetched from (relative links are relative to it), `content_type` the header that came with
@@ -70,16 +68,14 @@ def parse_fast(
     return read_xml(body, url=url, content_type=content_type, max_entries=max_entries)
 
 
-def parse_slow(
-    body: bytes, url: str, content_type: str | None = None, max_entries: int = MAX_ENTRIES
-) -> ParsedFeed:
+def parse_slow(body: bytes, url: str, content_type: str | None = None, max_entries: int = MAX_ENTRIES) -> ParsedFeed:
     """Like `parse_feed`, for documents that `parse_fast` left. May need minutes and much memory for a hostile
     document: to be run where it can be stopped."""
     body = unzipped(body)
     _refuse_what_is_no_feed(body)
     if looks_like_json(body):
         return read_json(body, url=url, max_entries=max_entries)
-    return read_loose(body, url=url, content_type=content_type, max_entries=max_entries)
+    return read_slowly(body, url=url, content_type=content_type, max_entries=max_entries)
 
 
 def what_instead(body: bytes) -> str | None:

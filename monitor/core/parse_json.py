@@ -6,6 +6,7 @@ Believes no type: what is not text where text belongs counts as absent. Does not
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from monitor.core.feed_dates import parse_date
@@ -14,6 +15,8 @@ from monitor.core.repair import decoded
 from monitor.core.urls import resolved
 from monitor.errors import ParseError
 from monitor.model import ParsedEntry, ParsedFeed
+
+_STRAY = re.compile("[\x00\ud800-\udfff]")  # JSON can escape what no database and no terminal takes
 
 
 def looks_like_json(body: bytes) -> bool:
@@ -71,7 +74,7 @@ def _text(fields: dict[str, Any], name: str) -> str:
     value = fields.get(name)
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value) if abs(value) < 10**30 else ""
-    return value.strip() if isinstance(value, str) else ""
+    return _STRAY.sub("", value).strip() if isinstance(value, str) else ""
 
 
 def _address(fields: dict[str, Any], name: str, *, base: str) -> str | None:

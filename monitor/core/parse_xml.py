@@ -53,6 +53,9 @@ _SHORT = {
 }
 _MAIL_AND_NAME = re.compile(r"^\s*[^\s@()]+@[^\s()]+\s*\(\s*([^()]+?)\s*\)\s*$")
 _ROOTS = frozenset({"rss", "rdf", "feed", "channel"})
+_PUBLISHED = ("pubDate", "atom:published", "atom:issued", "dcterms:issued", "dc:date", "atom:created")
+_UPDATED = ("atom:updated", "atom:modified", "dcterms:modified", "lastBuildDate")
+
 Fields = dict[str, list[etree._Element]]  # by short name, in document order
 
 
@@ -150,8 +153,8 @@ def _entry(element: etree._Element, url: str) -> ParsedEntry:
         summary=summary.text,
         body=body.text,
         author=_author(fields),
-        published_at=_date(fields, "pubDate", "atom:published", "atom:issued", "dcterms:issued", "dc:date", "atom:created"),
-        updated_at=_date(fields, "atom:updated", "atom:modified", "dcterms:modified", "lastBuildDate"),
+        published_at=_date(fields, *_PUBLISHED),
+        updated_at=_date(fields, *_UPDATED),
         language=_text(fields, "dc:language") or element.get(f"{{{XML}}}lang") or None,
         title_is_text=title.is_text,
         summary_is_text=summary.is_text,

@@ -15,17 +15,18 @@ MOST_COMBINING = 4  # marks on one letter; Vietnamese and Hebrew need three, "za
 MOST_ESCAPES = 3  # layers of escaping, or of mistaken encodings, undone: one is right, two are common, three were seen
 
 # HTML living standard, with the obsolete elements that feeds still carry.
-_INLINE = frozenset(
+_INLINE_NAMES = (
     "a abbr acronym area audio b base basefont bdi bdo big button cite code data del dfn em embed font i img input ins "
     "kbd label link map mark meta meter nobr object output param picture progress q rb rp rt rtc ruby s samp script "
-    "small source span strike strong style sub sup svg template time track tt u var video wbr".split()
+    "small source span strike strong style sub sup svg template time track tt u var video wbr"
 )
-_BLOCK = frozenset(
+_BLOCK_NAMES = (
     "address article aside blockquote body br caption center col colgroup dd details dialog dir div dl dt fieldset "
     "figcaption figure footer form frame frameset h1 h2 h3 h4 h5 h6 head header hgroup hr html iframe legend li main "
     "menu nav noframes noscript ol optgroup option p pre section select summary table tbody td textarea tfoot th thead "
-    "title tr ul".split()
+    "title tr ul"
 )
+_INLINE, _BLOCK = frozenset(_INLINE_NAMES.split()), frozenset(_BLOCK_NAMES.split())
 _ELEMENTS = "|".join(sorted(_INLINE | _BLOCK))
 _BREAK = "\x01"  # stands for a block's edge until white space is collapsed; never in cleaned text
 

@@ -43,7 +43,7 @@ _MEANT = {
     "euc_kr": "cp949",
     "big5": "big5hkscs",
 }
-# Before UTF-8, by language. Source: WHATWG HTML standard, "suggested default encoding" by locale, with EUC for Japanese.
+# Before UTF-8, by language. Source: WHATWG HTML standard, suggested default encodings by locale; EUC for Japanese.
 _BY_LANGUAGE = {
     "ja": ("cp932", "euc_jp"),
     "zh": ("gb18030", "big5hkscs"),

@@ -362,17 +362,15 @@ def _has_neighbour(place: Place, others: list[Place], longest: int, near: Near, 
     low, high = words.bounds(first, sentence=near.sentence)
     if near.words is not None:
         low, high = max(low, first - near.words - longest), min(high, after + near.words)
-    for other in others[bisect_left(others, (low,)) : bisect_left(others, (high,))]:
-        if near.ordered and other[0] < after:
-            continue
-        if near.words is None or _apart(first, after, other[0], other[1]) <= near.words:
-            return True
-    return False
+    if near.ordered:
+        low = max(low, after)
+    candidates = range(bisect_left(others, (low,)), bisect_left(others, (high,)))
+    return any(near.words is None or _apart(place, others[index]) <= near.words for index in candidates)
 
 
-def _apart(first: int, after: int, other_first: int, other_after: int) -> int:
+def _apart(place: Place, other: Place) -> int:
     """By how much the positions of the nearest words differ: side by side is 1, one over the other 0."""
-    return max(0, other_first - after + 1, first - other_after + 1)
+    return max(0, other[0] - place[1] + 1, place[0] - other[1] + 1)
 
 
 def _veto(

@@ -125,7 +125,26 @@ def _plain_letters(word: str) -> str:
     return "".join(letters)
 
 
-@lru_cache(maxsize=1 << 17)
+_LONG_WORD = 64  # characters; longer ones are seldom words and are not remembered
+_MARKS_IN_A_ROW = re.compile(f"([{_MARKS}]{{8}})[{_MARKS}]+")  # sorting them takes quadratic time
+
+
+def _remembered(maxsize: int):
+    """Remembers what a function said of a word; not of endless ones, whose piles of marks are cut first."""
+
+    def decorate(function):
+        cached = lru_cache(maxsize=maxsize)(function)
+
+        def ask(word):
+            return cached(word) if len(word) <= _LONG_WORD else function(_MARKS_IN_A_ROW.sub(r"\1", word))
+
+        ask.__doc__, ask.__name__ = function.__doc__, function.__name__
+        return ask
+
+    return decorate
+
+
+@_remembered(1 << 17)
 def fold(word: str) -> str:
     """The form in which words are compared; folding twice is folding once. "" where no letter is left."""
     if word.isascii():
@@ -134,7 +153,7 @@ def fold(word: str) -> str:
     return unicodedata.normalize("NFC", _plain_letters(once).translate(_LETTERS))
 
 
-@lru_cache(maxsize=1 << 14)
+@_remembered(1 << 14)
 def fold_keeping_case(word: str) -> str:
     """Folded in everything but case, for variants that match only as written."""
     if word.isascii():
@@ -142,7 +161,7 @@ def fold_keeping_case(word: str) -> str:
     return unicodedata.normalize("NFC", _plain_letters(word).translate(_LETTERS))
 
 
-@lru_cache(maxsize=1 << 14)
+@_remembered(1 << 14)
 def with_umlauts_written_out(word: str) -> str | None:
     """The second folded form of a word with ä ö ü ("mueller" for "Müller"); None for all others."""
     if word.isascii() or not _UMLAUT.search(word):
@@ -150,7 +169,7 @@ def with_umlauts_written_out(word: str) -> str | None:
     return fold(unicodedata.normalize("NFKC", word.translate(_IGNORED)).translate(_UMLAUTS))
 
 
-@lru_cache(maxsize=1 << 14)
+@_remembered(1 << 14)
 def forms_keeping_case(word: str) -> tuple[str, ...]:
     """All forms of a word that differ in case from each other: as folded, and with ä ö ü written out."""
     plain = fold_keeping_case(word)
@@ -160,7 +179,7 @@ def forms_keeping_case(word: str) -> tuple[str, ...]:
     return (plain, *(fold_keeping_case(composed.translate(table)) for table in (_UMLAUTS, _TITLE_UMLAUTS)))
 
 
-@lru_cache(maxsize=1 << 12)
+@_remembered(1 << 12)
 def letter_by_letter(word: str) -> str:
     """Folded with one character for each letter: a letter that folds to several (ß, æ) becomes a NUL, which
     only the wildcard `?` takes for a letter."""
@@ -190,7 +209,7 @@ def begins_like_a_name(word: str) -> bool:
 
 _PARAGRAPH_END = re.compile("[\n\r\x0b\x0c\x85\u2028\u2029]")
 _CLOSED_SENTENCE = re.compile("[。！？｡．।॥؟۔։።၊။]")
-_OPEN_SENTENCE = re.compile(r"[.!?…][.!?…'\"’”»›)\]]*\s")
+_OPEN_SENTENCE = re.compile(r"[.!?…'\"’”»›)\]]+")
 
 # Shortened words after which a full stop does not end the sentence: English, German, French, Spanish, Russian …
 _ABBREVIATIONS = frozenset(
@@ -208,9 +227,12 @@ _NOTHING, _APOSTROPHE, _DOT, _PARAGRAPH, _SENTENCE, _MAYBE_SENTENCE = range(6)
 _PLAIN_GAPS = frozenset((" ", ", ", "-", "", ",", ": ", "; ", " (", " - ", " – ", " “", ' "', "/", "–", "・", "、"))
 
 
-@lru_cache(maxsize=1 << 12)
 def _kind_of_gap(gap: str) -> int:
     """What stands between two words: nothing of note, an apostrophe, a lone dot, or an end."""
+    return _kind_of_short_gap(gap) if len(gap) <= _LONG_WORD else _kind_of_any_gap(gap)
+
+
+def _kind_of_any_gap(gap: str) -> int:
     if len(gap.removeprefix(".")) == 1 and gap[-1] in _APOSTROPHES:  # also after "U.S."
         return _APOSTROPHE
     if gap == ".":
@@ -219,7 +241,14 @@ def _kind_of_gap(gap: str) -> int:
         return _PARAGRAPH
     if _CLOSED_SENTENCE.search(gap):
         return _SENTENCE
-    return _MAYBE_SENTENCE if _OPEN_SENTENCE.search(gap) else _NOTHING
+    for signs in _OPEN_SENTENCE.finditer(gap):
+        if gap[signs.end() : signs.end() + 1].isspace() and not _END_SIGNS.isdisjoint(signs[0]):
+            return _MAYBE_SENTENCE
+    return _NOTHING
+
+
+_END_SIGNS = frozenset(".!?…")
+_kind_of_short_gap = lru_cache(maxsize=1 << 12)(_kind_of_any_gap)
 
 
 def _ends_sentence(gap: str, before: str, after: str) -> bool:
@@ -344,11 +373,15 @@ def _mark_ends(words: Words, gaps: list[str], notable: list[int]) -> tuple[list[
 def _join_and_drop(words: Words, unwanted: set[int], abbreviated: list[int]) -> None:
     """Makes one word of the letters of "U.S.", and drops words that are none; ends of sentences move along."""
     count, text = len(words.folded), words.text
-    for i in reversed(abbreviated):  # from behind: each letter takes along what was joined to it
-        words.folded[i - 1] += words.folded[i]
-        end = words.ends[i]
-        words.ends[i - 1] = end + 1 if text[end : end + 1] == "." else end
+    begin = None
+    for number, i in enumerate(abbreviated):
+        begin = i - 1 if begin is None else begin
         unwanted.add(i)
+        if number + 1 == len(abbreviated) or abbreviated[number + 1] != i + 1:
+            words.folded[begin] = "".join(words.folded[begin : i + 1])
+            end = words.ends[i]
+            words.ends[begin] = end + 1 if text[end : end + 1] == "." else end
+            begin = None
     kept = [i for i in range(count) if i not in unwanted]
     moved = list(accumulate((i not in unwanted for i in range(count)), initial=0))
     words.folded = [words.folded[i] for i in kept]

@@ -253,7 +253,7 @@ class Fetcher:
     # ── addresses ────────────────────────────────────────────────────────────────────────────────
 
     def _dial(self, address: tuple) -> socket.socket:
-        """A socket for an address that aiohttp is about to connect to, literal or resolved. Raises where we must not."""
+        """A socket for an address that aiohttp is about to dial, literal or resolved; raises where it must not."""
         family, kind, protocol, _, sockaddr = address
         if why := refusal(sockaddr[0], self._settings.allow_networks):
             _refusals.get().append(why)

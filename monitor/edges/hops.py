@@ -81,7 +81,7 @@ def sendable(headers: Headers) -> Headers:
 
 
 def _as_written(url: URL, text: str) -> URL:
-    """`url` with path and query exactly as in `text`, where they can be sent so: some servers know no other spelling."""
+    """`url` with path and query exactly as in `text`, where it can be sent so: some servers know no other way."""
     if not _EXACT.fullmatch(text):
         return url
     return URL(f"{url.origin()}{URL(text, encoded=True).raw_path_qs}", encoded=True)

@@ -34,7 +34,7 @@ def of_status(status: int, headers: Mapping[str, str], host: str, now: datetime)
     """The error that an answer with this status is; `headers` fold case, `now` is for a Retry-After date."""
     asked = retry_after_of(headers.get("Retry-After"), now)
     if headers.get("cf-mitigated", "").strip().lower() == "challenge":
-        says = f"is behind Cloudflare, which wants a browser to prove itself ({status}); ask its owner to let feeds pass"
+        says = f"is behind Cloudflare, which wants a browser to prove itself ({status}); its owner could let feeds pass"
     else:
         says = _STATUS.get(status) or _in_general(status)
     wait = f" and asks to wait {asked}" if asked else ""

@@ -571,7 +571,8 @@ def certificate(folder, name: str, *, days: int = 2) -> tuple[ssl.SSLContext, st
     if shutil.which("openssl") is None:
         pytest.skip("needs the openssl command to make a certificate")
     key, wish, cert = folder / "key.pem", folder / "wish.pem", folder / "cert.pem"
-    curve, subject = "-newkey ec -pkeyopt ec_paramgen_curve:P-256", f"-subj /CN={name} -addext subjectAltName=DNS:{name}"
+    curve = "-newkey ec -pkeyopt ec_paramgen_curve:P-256"
+    subject = f"-subj /CN={name} -addext subjectAltName=DNS:{name}"
     for command in (
         f"req -new {curve} -nodes {subject} -keyout {key} -out {wish}",
         f"x509 -req -days {days} -copy_extensions copy -in {wish} -signkey {key} -out {cert}",

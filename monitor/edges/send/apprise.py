@@ -178,7 +178,8 @@ def judge(accepted: bool, exchange: Exchange, *, secrets: tuple[str, ...] = ()) 
 
 def _any_part(url: str) -> tuple[str, ...]:
     """Every part of a URL that may be secret. Which ones are, only the plug-in knows, so all of them."""
-    found, waiting = set(), [read_url(url)]
+    found: set[str] = set()
+    waiting: list[Any] = [read_url(url)]
     while waiting:
         part = waiting.pop()
         if isinstance(part, Mapping):

@@ -27,6 +27,7 @@ from monitor.errors import DeliveryError, DeliveryErrorKind
 from monitor.model import Delivery, Level, Message, Sent
 
 _WORKERS = 4  # ours: mails of one channel that may be under way at once
+_UNFOLDED = SMTP.clone(max_line_length=998)  # RFC 5322's limit: only the subject is long, and it is folded here
 _GRACE = 1.0  # seconds in which a hung-up conversation says how it ended
 
 
@@ -36,7 +37,7 @@ _GRACE = 1.0  # seconds in which a hung-up conversation says how it ended
 def compose(delivery: Delivery, *, sender: Address, reply_to: tuple[str, ...] = ()) -> bytes:
     """The whole mail for `delivery.recipient`, CRLF lines, ASCII throughout. Same delivery, same bytes."""
     message, domain = delivery.message, sender.domain
-    mail = EmailMessage(policy=SMTP)
+    mail = EmailMessage(policy=_UNFOLDED)
     mail["From"], mail["To"] = sender, Address(addr_spec=delivery.recipient)
     if reply_to:
         mail["Reply-To"] = tuple(Address(addr_spec=address) for address in reply_to)

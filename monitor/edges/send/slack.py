@@ -66,7 +66,8 @@ _ERRORS = (
 
 def escape(text: str, limit: int = SECTION_LIMIT) -> str:
     """`text` with Slack's three control characters escaped, cut so that the result fits `limit`."""
-    out, room = [], limit - 1
+    out: list[str] = []
+    room = limit - 1
     for char in text:
         form = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}.get(char, char)
         if len(form) > room:
@@ -261,13 +262,13 @@ class SlackSender:
         )
         client.proxy = None
         try:
-            said = await client.api_call("chat.postMessage", json=body)
+            said: Any = await client.api_call("chat.postMessage", json=body)
         except SlackApiError as refusal:
             said = refusal.response
         data = getattr(said, "data", None)  # the SDK leaves it out where it could not read the answer
-        body = json.dumps(data if isinstance(data, dict) else {"ok": False, "error": "unreadable answer"})
+        answer = json.dumps(data if isinstance(data, dict) else {"ok": False, "error": "unreadable answer"})
         headers = {key.title(): value for key, value in said.headers.items()}
-        return Answer(status=getattr(said, "status_code", None) or said.status, body=body, headers=headers)
+        return Answer(status=getattr(said, "status_code", None) or said.status, body=answer, headers=headers)
 
 
 def _problem(mode: str, tokens: list[Any], read: dict[str, Any]) -> str:

@@ -16,7 +16,7 @@ pytestmark = [
     pytest.mark.servers,
     pytest.mark.skipif(
         synapse_python() is None,
-        reason="Synapse is not installed: python3 -m venv .synapse-venv && .synapse-venv/bin/pip install matrix-synapse",
+        reason="no Synapse: python3 -m venv .synapse-venv && .synapse-venv/bin/pip install matrix-synapse",
     ),
 ]
 

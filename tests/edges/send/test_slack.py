@@ -14,6 +14,7 @@ from monitor.model import Sent
 from tests.edges.send.samples import (
     HOSTILE,
     MESSAGE,
+    TOLD,
     Listener,
     accepted,
     delivery,
@@ -53,15 +54,7 @@ def test_a_webhook_gets_the_whole_message_and_says_ok():
         assert accepted(slack.url).answer == "ok"
         (message,) = slack.messages
     said = "\n".join(texts(message)).replace("&amp;", "&")
-    for part in (
-        MESSAGE.title,
-        MESSAGE.url,
-        MESSAGE.outlet,
-        MESSAGE.published,
-        MESSAGE.lead,
-        *MESSAGE.why,
-        MESSAGE.spread,
-    ):
+    for part in TOLD:
         assert part in said
     assert message["text"].startswith("[urgent] North Korea: arms — Freighter")
 
@@ -134,12 +127,11 @@ def test_I3_all_links_lead_where_the_message_says():
 
 def test_I3_an_address_cannot_close_its_own_link():
     with FakeSlack() as slack:
-        accepted(slack.url, delivery(replace(MESSAGE, url="https://evil.example/a|https://bank.example> <!channel> b")))
+        accepted(
+            slack.url, delivery(replace(MESSAGE, title="News", url="https://evil.example/a|https://b> <!here> c"))
+        )
         assert slack.called == []
-        assert (
-            "https://evil.example/a%7Chttps://bank.example%3E%20%3C!channel%3E%20b",
-            MESSAGE.title.replace("&", "&amp;"),
-        ) in slack.links
+        assert ("https://evil.example/a%7Chttps://b%3E%20%3C!here%3E%20c", "News") in slack.links
 
 
 def test_I3_a_title_that_looks_like_an_address_is_not_the_words_of_a_link():

@@ -27,10 +27,10 @@ _MEDIA = re.compile(rb"(</?media):(?=(?:title|description|text)\b)", re.IGNORECA
 _UTF8 = {"content-type": "application/xml; charset=utf-8"}
 
 
-def read_loose(body: bytes, *, url: str, content_type: str | None, max_entries: int) -> ParsedFeed:
+def read_slowly(body: bytes, *, url: str, content_type: str | None, max_entries: int) -> ParsedFeed:
     """The feed in a document that is not well-formed, or that has no entries. Raises ParseError where it is no feed."""
     better = mended(body, content_type)
-    feed = read_xml(better, url=url, content_type=None, max_entries=max_entries) if better != body else None
+    feed = read_xml(better, url=url, content_type=None, max_entries=max_entries)
     return feed or _by_feedparser(better, url, max_entries)
 
 

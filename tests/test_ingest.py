@@ -1,0 +1,184 @@
+"""Claim → fetch → read → save, with a scripted web and a real database."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from monitor.core.parse import parse_feed
+from monitor.core.pipeline import Policy
+from monitor.core.score import compile_watchlists
+from monitor.errors import FetchError
+from monitor.ingest import Ingest, Pacing
+from monitor.model import Channel, Feed, Fetched, NotModified, Validators
+from monitor.store import feeds, outbox, stories
+from monitor.writer import Writer
+from tests.builders import NOW, ago, watchlist
+
+GAZETTE, HERALD = (Feed(name=name, url=f"https://{name}.example/feed") for name in ("gazette", "herald"))
+HARBOUR = "Parliament passes the harbour bill after a night of debate"
+
+
+def rss(*titles, guid="{}"):
+    stamp = ago(hours=1).strftime("%a, %d %b %Y %H:%M:%S +0000")
+    items = "".join(f"<item><title>{t}</title><guid>{guid.format(t)}</guid><pubDate>{stamp}</pubDate></item>" for t in titles)
+    return f"<rss version='2.0'><channel><title>Outlet</title>{items}</channel></rss>".encode()
+
+
+class Rig:
+    """Ingest over scripted answers: `web[name]` is a body, a NotModified or an error."""
+
+    def __init__(self, database):
+        self.database, self.writer, self.now = database, Writer(database), NOW
+        self.web, self.asked, self.facts = {}, [], []
+        lists = (watchlist(),)
+        self.policy = Policy(watchlists=lists, compiled=compile_watchlists(lists), origins={}, channels=(Channel(name="desk"),), zone=ZoneInfo("UTC"))
+        with database.write() as tx:
+            feeds.register(tx, [GAZETTE, HERALD], NOW)
+
+    async def fetch(self, feed, validators):
+        self.asked.append((feed.name, validators))
+        answer = self.web.get(feed.name, rss())
+        if isinstance(answer, Exception):
+            raise answer
+        if isinstance(answer, NotModified):
+            return answer
+        return Fetched(url=feed.url, status=200, body=answer, validators=Validators(etag=f'"{len(answer)}"'))
+
+    async def parse(self, answer):
+        return parse_feed(answer.body, url=answer.url)
+
+    def check(self, **how):
+        """One pass over what is due; returns its facts by feed."""
+        self.facts.clear()
+
+        async def run():
+            ingest = Ingest(
+                self.writer, self.fetch, self.parse, policy=lambda: self.policy,
+                pacing=Pacing(min_interval=timedelta(minutes=5), max_interval=timedelta(hours=24)),
+                story_window=timedelta(hours=72), clock=lambda: self.now, say=self.facts.append,
+            )  # fmt: skip
+            await ingest.start({feed.name: feed for feed in (GAZETTE, HERALD)}, limit=10, **how)
+            await ingest.finish()
+            await ingest.stop()
+
+        asyncio.run(run())
+        return {fact.feed: fact for fact in self.facts}
+
+    def read(self, function, *args, **more):
+        with self.database.read() as tx:
+            return function(tx, *args, **more)
+
+    def alerts(self):
+        return self.read(outbox.list_alerts, since=ago(days=30))
+
+    def row(self, name="gazette"):
+        return next(row for row in self.read(feeds.list_feeds) if row["name"] == name)
+
+
+@pytest.fixture
+def rig(database):
+    made = Rig(database)
+    yield made
+    made.writer.close()
+
+
+def test_entries_stories_alerts_and_validators_are_saved_together(rig):
+    rig.web |= {"gazette": rss(HARBOUR, "A comet is seen over the hills")}
+    fact = rig.check()["gazette"]
+    assert (fact.outcome, fact.entries, fact.new, fact.alerts) == ("fresh", 2, 2, 1)
+    assert rig.row()["etag"] == f'"{len(rig.web["gazette"])}"'
+    assert rig.read(outbox.depth) == {"queued": 1}
+
+
+def test_the_same_story_in_two_outlets_alerts_once(rig):
+    rig.web |= {"gazette": rss(HARBOUR), "herald": rss(HARBOUR)}
+    rig.check()
+    (story,) = rig.read(stories.list_stories, since=ago(days=1))
+    assert (story["pickups"], len(rig.alerts())) == (2, 1)
+
+
+def test_nothing_repeats_on_the_next_check_and_the_validators_are_sent(rig):
+    rig.web |= {"gazette": rss(HARBOUR)}
+    rig.check()
+    rig.web["gazette"] = NotModified(url=GAZETTE.url)
+    etag = rig.row()["etag"]
+    assert rig.check(ignore_schedule=True)["gazette"].outcome == "not_modified"
+    assert rig.asked[-2:][0][1].etag == etag or rig.asked[-1][1].etag == etag
+    assert (rig.row()["etag"], len(rig.alerts())) == (etag, 1)
+
+
+def test_equal_bytes_are_not_read_again(rig):
+    rig.web |= {"gazette": rss(HARBOUR)}
+    rig.check()
+    assert rig.check(ignore_schedule=True)["gazette"].entries == 0
+
+
+def test_an_edited_headline_updates_the_story_and_founds_nothing(rig):
+    rig.web |= {"gazette": rss("Quiet night in parliament ends with a vote", guid="g1")}
+    rig.check()
+    rig.web |= {"gazette": rss("Harbour bill: quiet night in parliament ends with a vote", guid="g1")}
+    fact = rig.check(ignore_schedule=True)["gazette"]
+    (story,) = rig.read(stories.list_stories, since=ago(days=1))
+    assert (fact.new, story["pickups"], story["title"][:7], len(rig.alerts())) == (0, 1, "Harbour", 1)
+
+
+def test_a_failing_feed_is_told_and_the_others_are_done(rig):
+    rig.web |= {"gazette": FetchError("the server said 503", status=503), "herald": rss(HARBOUR)}
+    facts = rig.check()
+    assert (facts["gazette"].outcome, facts["gazette"].error, facts["herald"].new) == ("failed", "the server said 503", 1)
+    assert (rig.row()["state"], rig.row()["failures"]) == ("failing", 1)
+
+
+def test_a_document_that_is_no_feed_is_told_in_words(rig):
+    rig.web |= {"gazette": b"<!doctype html><html><body>Sorry</body></html>"}
+    assert "HTML" in rig.check()["gazette"].error
+
+
+def test_429_holds_the_feed_even_against_a_command(rig):
+    rig.web |= {"gazette": FetchError("too many requests", status=429, retry_after=timedelta(hours=2))}
+    rig.check()
+    assert rig.row()["state"] == "throttled"
+    rig.now += timedelta(minutes=119)
+    assert "gazette" not in rig.check(ignore_schedule=True)
+    rig.now += timedelta(minutes=2)
+    assert "gazette" in rig.check(ignore_schedule=True)
+
+
+def test_a_poisonous_document_harms_only_its_own_feed(rig, monkeypatch):
+    from monitor.core import pipeline
+
+    judge = pipeline.judge
+
+    def poisoned(arrivals, *args, **more):
+        if any(arrival.entry.feed == "gazette" for arrival in arrivals):
+            raise ZeroDivisionError("poison")
+        return judge(arrivals, *args, **more)
+
+    monkeypatch.setattr(pipeline, "judge", poisoned)
+    rig.web |= {"gazette": rss(HARBOUR), "herald": rss("Another harbour story of the night")}
+    facts = rig.check()
+    assert (facts["gazette"].outcome, facts["herald"].new) == ("failed", 1)
+    assert rig.row()["etag"] is None
+
+
+def test_no_overlap_with_the_last_check_is_a_possible_gap(rig):
+    rig.web |= {"gazette": rss(HARBOUR)}
+    rig.check()
+    rig.web |= {"gazette": rss("A comet is seen over the hills")}
+    rig.check(ignore_schedule=True)
+    assert rig.row()["possible_gaps"] == 1
+    assert rig.row("herald")["possible_gaps"] == 0
+
+
+def test_after_a_crash_between_fetch_and_save_the_feed_is_asked_without_new_validators(rig):
+    rig.web |= {"gazette": rss(HARBOUR)}
+    with rig.database.write() as tx:
+        feeds.claim_due(tx, NOW, limit=10, min_interval=timedelta(minutes=5))
+        feeds.release_leases(tx)
+    rig.now += timedelta(minutes=6)
+    assert rig.check()["gazette"].alerts == 1
+    assert rig.asked[0][1] == Validators()
