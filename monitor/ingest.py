@@ -43,6 +43,9 @@ from monitor.model import (
 from monitor.store import feeds, outbox, stories
 from monitor.writer import Writer
 
+GATHER = timedelta(milliseconds=100)  # what arrives within it shares a transaction, and is judged oldest first
+BATCH = 64  # feeds in one transaction at most: readers and senders need the database, too
+
 Fetch = Callable[[Feed, Validators], Awaitable[Fetched | NotModified]]
 Parse = Callable[[Fetched], Awaitable[ParsedFeed]]
 
@@ -163,7 +166,8 @@ class Ingest:
     async def _save_all(self) -> None:
         while True:
             batch = [await self._readings.get()]
-            while not self._readings.empty():
+            await asyncio.sleep(GATHER.total_seconds())
+            while not self._readings.empty() and len(batch) < BATCH:
                 batch.append(self._readings.get_nowait())
             try:
                 for fact in await self._save(batch):

@@ -252,7 +252,8 @@ def print_explained(explained: Explained, urgents: Mapping[str, float | None], z
     out = console()
     entry, assignment = explained.entry, explained.assignment
     out.print(Text(clean(entry.title) or "(no title)", style="bold"))
-    facts = (entry.url, local(entry.published_at, zone) if entry.published_at else "no date", entry.language, entry.credit)
+    date = entry.published_at.astimezone(zone).strftime("%d %b %Y, %H:%M") if entry.published_at else "no date"
+    facts = (entry.url, date, entry.language, entry.credit)
     out.print(Text("  " + " · ".join(clean(fact) for fact in facts if fact), style="dim"))
     if explained.story is not None:
         out.print(f"  story {explained.story} ({assignment.rule}, {assignment.similarity:g} % alike)")

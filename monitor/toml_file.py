@@ -396,6 +396,8 @@ def nearest(name: str, known: list[str] | tuple[str, ...] | frozenset[str] | set
     """The known name that was probably meant; None where none is near."""
     folded = {one.casefold(): one for one in sorted(known)}
     found = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.6)
+    if not found and len(name) >= 3:
+        found = [one for one in folded if one.startswith(name.casefold()) or name.casefold().startswith(one)]
     return folded[found[0]] if found else None
 
 
@@ -457,4 +459,5 @@ def _expected_at(model: type[BaseModel] | None, path: tuple[Step, ...]) -> str:
         field = next((f for name, f in owner.model_fields.items() if (f.alias or name) == path[-1]), None)
     if field is None or not field.description:
         return f"{path[-1]} = …"
-    return re.split(r"[;.:]", field.description, maxsplit=1)[0]
+    says = re.split(r"[;.:]", field.description, maxsplit=1)[0]
+    return says if says[1:2].isupper() else says[:1].lower() + says[1:]

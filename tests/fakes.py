@@ -405,7 +405,7 @@ class FakeSmtp(_Served):
     def __init__(self, *, tls: ssl.SSLContext | None = None, user: str = "", password: str = "") -> None:
         self.mails: list[Mail] = []
         self.logins: list[tuple[str, str]] = []  # every attempt, with the password it gave
-        self.connections = 0
+        self.fell_silent = threading.Event()
         self._tls, self._user, self._password = tls, user, password
         self._refusals: deque[tuple[str, str, str]] = deque()
         self._after_dot: deque[str] = deque()
@@ -456,6 +456,7 @@ class FakeSmtp(_Served):
         if fate == "drop" and server.transport is not None:
             server.transport.abort()
         if fate == "silent":
+            self.fell_silent.set()
             await asyncio.Event().wait()
         return f"250 taken as {len(self.mails)}"
 
@@ -474,7 +475,6 @@ class FakeSmtp(_Served):
     # serving
 
     def _protocol(self) -> SMTP:
-        self.connections += 1
         return SMTP(
             self,
             hostname="fake.example",

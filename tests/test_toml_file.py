@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from monitor.errors import ConfigError
-from monitor.toml_file import TomlFile, did_you_mean, problems_of, read_toml
+from monitor.toml_file import TomlFile, _Locator, did_you_mean, problems_of, read_toml
 from monitor.units import Duration, PositiveDuration, Size, format_duration, parse_duration, parse_size
 
 TEXT = '''# a comment with [brackets] and = signs
@@ -158,7 +158,7 @@ SENTENCES = [
     ("an unknown key in a list", "title='x'\n[[some]]\nwieght = 2", 3, "some.wieght: unknown key; did you mean 'weight'?"),
     ("an unknown key in a table of tables", "title='x'\n[named.a]\nwieght = 2", 3, "named.a.wieght: unknown key; did you mean 'weight'?"),
     ("an unknown key in one of two forms", "title='x'\neither = { wieght = 2 }", 2, "did you mean 'weight'?"),
-    ("a missing key says what was expected", "on = true", 1, "title: is missing; expected A short text"),
+    ("a missing key says what was expected", "on = true", 1, "title: is missing; expected a short text"),
     ("a number that is a text", "title='x'\none.weight = '2'", 2, 'one.weight: must be a number, is a text: "2"'),
     ("true in quotation marks", "title='x'\non = 'false'", 2, 'on: must be true or false, is a text: "false"'),
     ("a whole number that is none", "title='x'\none.count = 1.5", 2, "one.count: must be a whole number, is a number: 1.5"),
@@ -264,8 +264,6 @@ def paths(data, path=()):
 @settings(max_examples=150, deadline=None)
 @given(st.dictionaries(KEYS, VALUES, max_size=4), st.dictionaries(KEYS, VALUES, max_size=3))
 def test_every_key_and_element_has_a_place(top, table):
-    from monitor.toml_file import _Locator
-
     text = "".join(f"{quoted(k)} = {v}\n" for k, v in top.items())
     text += "[[zz.array]]\n# x\n" + "".join(f"{quoted(k)} = {v}\n" for k, v in table.items()) + "[[zz.array]] # again\n"
     data = tomllib.loads(text)

@@ -108,7 +108,7 @@ def article_only(blocks: list[str], *, title: str = "", author: str = "") -> lis
         end, related = is_end(block), is_related_heading(block)
         if _signed(block, author, words) or (end and words >= LEAST_BODY):
             break
-        if (end or (related and words >= LEAST_BODY)) and not _goes_on(blocks[number:]):
+        if (end or (related and words >= LEAST_BODY)) and not _goes_on(blocks[number:], begun=words > 0):
             break
         in_list = related or (in_list and not _SENTENCE_END.search(block))
         if end or in_list or is_furniture(block) or _same(block, title):
@@ -188,10 +188,10 @@ def _header_of(blocks: list[str]) -> list[str]:
     """The bylines, dates, captions and buttons before the article's first paragraph."""
     last, others = 0, 0
     for number, block in enumerate(blocks[:HEADER_WITHIN], 1):
-        if is_furniture(block):
-            continue
         if _is_header(block) and (not others or not _NAME.fullmatch(block)):
             last, others = number, 0
+        elif is_furniture(block):
+            continue
         elif _is_prose(block) or (others := others + 1) > MOST_BETWEEN:
             break
     return blocks[:last]
@@ -257,15 +257,15 @@ def _undecorated(above: list[str]) -> list[str]:
 # ── the end ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def _goes_on(blocks: list[str]) -> bool:
-    """Whether the article continues below a heading such as "Related": paragraphs of prose, and not the beginnings of
-    other articles, which break off."""
+def _goes_on(blocks: list[str], *, begun: bool) -> bool:
+    """Whether the article continues (or, where it has not begun, begins) below a heading such as "Related": paragraphs
+    of prose, and not the beginnings of other articles, which break off."""
     prose = 0
     for block in blocks:
         if is_end(block) or is_related_heading(block):
             break
         prose += _is_prose(block) and not _BROKEN_OFF.search(block)
-    return prose >= MOST_EXCERPTS
+    return prose >= (MOST_EXCERPTS if begun else 1)
 
 
 def _same(block: str, title: str) -> bool:

@@ -151,7 +151,7 @@ def _unspaced_run(split: list[tuple[str, bool]]) -> str:
 
 
 def _check_stem(written: str, before: str, least: int) -> None:
-    count = sum(char.isalnum() for char in before)
+    count = len(letter_by_letter(before))  # Indic vowel signs are letters
     if count < least:
         raise ValueError(f"{written!r} has {_counted(count)} before '*'; expected at least {least}")
 

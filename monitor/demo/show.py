@@ -117,7 +117,16 @@ def _show_alerts(received: list[dict]) -> None:
         urgent = alert["title"].startswith("[urgent]")
         out.print()
         out.print(Text(clean(alert["title"]), style="bold red" if urgent else "bold green"))
-        out.print(Padding(Text(clean(alert["message"]).strip()), (0, 0, 0, 4)))
+        _print_indented(clean(alert["message"]).strip())
+
+
+def _print_indented(text: str) -> None:
+    """A block behind a margin: wrapped on a terminal, line for line in a pipe."""
+    out = console()
+    if out.is_terminal:
+        out.print(Padding(Text(text), (0, 0, 0, 4)))
+    else:
+        out.print(Text("\n".join(f"    {line}".rstrip() for line in text.splitlines())))
 
 
 def _show_copies(found: list[tuple[Pickup, ...]]) -> None:

@@ -24,7 +24,7 @@ def waits(interval=30 * MINUTE, **facts) -> list[timedelta]:
     return [wait(interval, now=NOW + minute * MINUTE, **facts) for minute in range(300)]
 
 
-FACTS = {
+FACTS = {  # fmt: skip
     "all is well: the feed's interval, ten per cent around it": ({}, 27 * MINUTE, 33 * MINUTE),
     "max-age of twelve hours is waited for": ({"max_age": 12 * HOUR}, 12 * HOUR, 13.2 * HOUR),
     "max-age shorter than the interval changes nothing": ({"max_age": 5 * MINUTE}, 27 * MINUTE, 33 * MINUTE),
@@ -44,6 +44,8 @@ FACTS = {
     "failing for weeks: once a day, never given up": ({"failures": 50}, DAY, DAY),
     "not found: people mend that, no hurry": ({"status": 404, "failures": 1}, HOUR, 2 * HOUR),
     "gone, said once: twelve hours": ({"status": 410, "failures": 1}, 12 * HOUR, 13.2 * HOUR),
+    "gone, with a time: not before it": (
+        {"status": 410, "failures": 1, "retry_after": 20 * HOUR}, 20 * HOUR, 22 * HOUR),
     "gone, said three times: weekly": ({"status": 410, "failures": 3}, 7 * DAY, 7.7 * DAY),
 }
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import gzip
 import os
-import resource
 import shutil
 import socket
 import ssl
 import subprocess
 import time
+import tracemalloc
 import zlib
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -23,6 +23,7 @@ from ipaddress import ip_network
 import pytest
 from aiohttp.abc import AbstractResolver
 
+from monitor.edges.answers import Body
 from monitor.edges.fetch import ACCEPT, Fetcher, FetchSettings, HostHeld
 from monitor.errors import FetchError
 from monitor.model import Fetched, NotModified, Validators
@@ -34,12 +35,16 @@ FEED = b"<rss><channel><title>A feed</title></channel></rss>"
 A = Validators(etag='"a"')
 SETTINGS = FetchSettings(
     contact="desk@example.org",
-    timeout=timedelta(seconds=0.6),
-    connect_timeout=timedelta(seconds=0.4),
-    read_timeout=timedelta(seconds=0.3),
+    timeout=timedelta(seconds=10),
     host_gap=timedelta(0),
     allow_networks=(ip_network("127.0.0.1/32"),),
 )
+
+
+HERE = (("127.0.0.1",),)
+
+
+HASTY = {"timeout": timedelta(seconds=0.6), "read_timeout": timedelta(seconds=0.3)}
 
 
 class FakeDNS(AbstractResolver):
@@ -262,9 +267,16 @@ def test_a6_validators_go_to_the_address_that_gave_them_where_it_is_known(web):
 def test_t11_the_body_of_a_redirect_is_not_read(web):
     web.page("/old").drips(b"x" * 1000, every=0.1, status=302, location="/feed.xml")
     web.page("/feed.xml").says(200, FEED)
+    assert get(web, "/old", settings={"timeout": timedelta(seconds=2)}).body == FEED
+
+
+def test_t11_all_hops_share_one_deadline(web):
+    for hop in range(5):
+        answer = head(302, [("Location", f"/{hop + 1}"), ("Content-Length", "0")])
+        web.page(f"/{hop}").answers(lambda _, answer=answer: (0.25, answer))
     began = time.monotonic()
-    assert get(web, "/old").body == FEED
-    assert time.monotonic() - began < 0.3
+    assert "not done within 0.6 s" in str(fails(web, "/0", settings=HASTY | {"read_timeout": timedelta(seconds=5)}))
+    assert time.monotonic() - began < 1.2  # five hops of a quarter second each would take longer
 
 
 # ── H: what servers say ──────────────────────────────────────────────────────────────────────────
@@ -429,8 +441,8 @@ SLOW = {
 def test_slow_servers_meet_a_deadline(web, kind):
     SLOW[kind](web.page("/feed.xml"))
     began = time.monotonic()
-    error = fails(web)
-    assert time.monotonic() - began < 0.9
+    error = fails(web, settings=HASTY)
+    assert time.monotonic() - began < 2
     assert ("silent for 0.3 s" if kind.startswith("T1") else "not done within 0.6 s") in str(error)
 
 
@@ -533,13 +545,16 @@ def test_bodies_packed_wrongly_are_errors(web, coding, sent, words):
     assert words in str(fails(web))
 
 
-def test_r1_a_bomb_takes_no_memory(web):
-    packer, megabyte = zlib.compressobj(level=1, wbits=31), b"\0" * (1 << 20)
-    bomb = b"".join(packer.compress(megabyte) for _ in range(400)) + packer.flush()
-    web.page("/feed.xml").says(200, bomb, headers={"Content-Encoding": "gzip"})
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    assert "larger than 15,000,000 bytes" in str(fails(web))
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 * 1024
+def test_r1_a_bomb_takes_no_memory():
+    packer, megabyte = zlib.compressobj(wbits=31), b"\0" * (1 << 20)
+    bomb = b"".join(packer.compress(megabyte) for _ in range(100)) + packer.flush()
+    body = Body("gzip", max_body=15_000_000, max_compressed=5_000_000)
+    tracemalloc.start()
+    with pytest.raises(FetchError, match="larger than 15,000,000 bytes"):
+        body.feed(bomb)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 40_000_000
 
 
 LARGE = {
@@ -594,9 +609,6 @@ def secure(tmp_path):
     with FakeWeb(tls=context) as server:
         server.page("/feed.xml").says(200, FEED)
         yield server, trusting(cert)
-
-
-HERE = (("127.0.0.1",),)
 
 
 def test_t10_a_good_certificate_is_taken(secure):
@@ -708,10 +720,9 @@ def test_s10_unusual_ports_are_refused_unless_allowed(port):
 
 
 def test_s10_a_feeds_own_port_is_for_its_own_host(web):
-    with FakeWeb() as other:
-        web.page("/feed.xml").redirects(other.url("/"))
-        assert f"port {other.port} is not allowed" in str(fails(web))
-        assert other.accepts == 0
+    web.page("/feed.xml").redirects(web.url("/", host="other.test"))
+    assert f"port {web.port} is not allowed" in str(fails(web, resolver=FakeDNS(other=HERE)))
+    assert len(web.requests) == 1
 
 
 def test_s11_proxies_and_netrc_in_the_environment_mean_nothing(web, forbidden, tmp_path, monkeypatch):
@@ -762,7 +773,7 @@ def test_a_wait_for_the_hosts_turn_is_not_counted_against_the_deadline(web):
     async def scenario(fetcher):
         return await asyncio.gather(*(fetcher.fetch(web.url("/feed.xml"), own_port=web.port) for _ in range(3)))
 
-    found = run(scenario, host_gap=timedelta(seconds=0.25), timeout=timedelta(seconds=0.2))
+    found = run(scenario, host_gap=timedelta(seconds=0.4), timeout=timedelta(seconds=0.7))
     assert len(found) == 3
 
 
@@ -782,7 +793,7 @@ def test_r3_a_crowd_at_one_slow_host_does_not_keep_others_waiting(web):
             await asyncio.gather(*crowd, return_exceptions=True)
             return took
 
-        assert run(scenario, concurrency=4) < 0.1
+        assert run(scenario, concurrency=4) < 2  # the crowd is silent for longer
 
 
 def test_a_cancelled_fetch_gives_its_turn_back(web):
@@ -792,7 +803,7 @@ def test_a_cancelled_fetch_gives_its_turn_back(web):
     async def scenario(fetcher):
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(fetcher.fetch(web.url("/slow"), own_port=web.port), 0.1)
-        return await asyncio.wait_for(fetcher.fetch(web.url("/feed.xml"), own_port=web.port), 0.5)
+        return await asyncio.wait_for(fetcher.fetch(web.url("/feed.xml"), own_port=web.port), 5)
 
     assert run(scenario, concurrency=1).body == FEED
 

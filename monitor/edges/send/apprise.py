@@ -40,7 +40,18 @@ def read_url(url: str) -> dict[str, Any] | None:
     _silence()
     from apprise.plugins import url_to_dict
 
-    return url_to_dict(url, secure_logging=True)
+    try:
+        return url_to_dict(url, secure_logging=True)
+    except ValueError:  # older Apprise lets urllib's own refusal of an odd host through
+        return None
+
+
+def count_addresses(parts: dict[str, Any]) -> int:
+    """How many mail addresses a mailto URL's parts name, those counted that Apprise would drop."""
+    from apprise.utils.parse import parse_emails
+
+    written = [parts.get(key) or () for key in ("targets", "cc", "bcc")]
+    return max(sum(len(parse_emails(some)) for some in written), str(written).count("@"))
 
 
 def build(parts: dict[str, Any]) -> Any:

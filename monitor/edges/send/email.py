@@ -21,7 +21,7 @@ from html import escape
 from typing import Any
 
 from monitor.edges.send import layout
-from monitor.edges.send.apprise import build, read_url
+from monitor.edges.send.apprise import build, count_addresses, read_url
 from monitor.edges.send.smtp import Conversation, Server
 from monitor.errors import DeliveryError, DeliveryErrorKind
 from monitor.model import Delivery, Level, Message, Sent
@@ -192,12 +192,9 @@ class EmailSender:
 
 def _read(parts: dict[str, Any]) -> tuple[str, Any]:
     """The Apprise plug-in for a mailto URL, or what is wrong with it."""
-    from apprise.utils.parse import parse_emails
-
     if any(parts.get(key) for key in ("pgp_mode", "use_pgp", "use_wkd")):
         return "mails are not encrypted; leave pgp out of the mailto:// URL", None
-    written = [parts.get(key) or () for key in ("targets", "cc", "bcc")]
-    asked = max(sum(len(parse_emails(some)) for some in written), str(written).count("@"))
+    asked = count_addresses(parts)
     if not asked and not parts.get("user"):
         return "a mailto:// URL says who gets the mail (?to=desk@example.org)", None
     if not parts.get("from_addr") and not parts.get("user"):

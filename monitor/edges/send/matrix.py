@@ -266,7 +266,7 @@ class MatrixSender:
             self._session = http.open_session(None)
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         request = self._session.request(
-            method, _literal(self._base + path), json=body, headers=headers, allow_redirects=False, ssl=self._verified
+            method, _literal(self._base + path), json=body, headers=headers, ssl=self._verified
         )
         try:
             async with request as response:
@@ -303,7 +303,7 @@ def _origin(plugin: Any) -> str:
 def _problem(plugin: Any) -> str:
     if plugin is None or not plugin.password:
         return "a matrix:// URL holds an account and a host (matrixs://user:password@host/!room:server)"
-    if plugin.users or not plugin.rooms:
+    if getattr(plugin, "users", ()) or not plugin.rooms:
         return "a matrix:// URL names rooms, not people (matrixs://user:password@host/!room:server)"
     if not all(_ROOM.fullmatch(room) for room in plugin.rooms):
         return "a Matrix room is written !id:server or #alias:server"

@@ -102,7 +102,14 @@ def _blocks(message: Message) -> list[dict[str, Any]]:
         *_reasons(message),
     ]
     tail = [{"type": "context", "elements": [_mrkdwn(f"<{story}|Story and all copies>")]}] if story else []
-    return blocks[: BLOCKS_LIMIT - len(tail)] + tail
+    return _fitting(blocks, BLOCKS_LIMIT - len(tail)) + tail
+
+
+def _fitting(blocks: list[dict[str, Any]], limit: int) -> list[dict[str, Any]]:
+    """At most `limit` blocks; what had to go is said."""
+    if len(blocks) <= limit:
+        return blocks
+    return [*blocks[: limit - 1], _section(_plain("… and more than Slack shows in one message."))]
 
 
 def _bold_title(message: Message) -> str:

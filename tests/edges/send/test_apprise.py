@@ -8,8 +8,9 @@ import pytest
 import requests
 
 from monitor.edges.send import open_sender
-from monitor.edges.send.apprise import inert
-from monitor.errors import DeliveryErrorKind
+from monitor.edges.send.apprise import Exchange, inert, judge
+from monitor.edges.send.outcome import quoted
+from monitor.errors import DeliveryError, DeliveryErrorKind
 from monitor.model import Sent
 from tests.edges.send.samples import (
     HOSTILE,
@@ -86,6 +87,13 @@ def test_a_redirect_is_neither_followed_nor_a_success(status: int, wish: str):
         sink.fails_with(status, Location=f"http://127.0.0.1:{elsewhere.port}/")
         assert refused(sink.url + wish).kind is CHANNEL
         assert elsewhere.requests == []
+
+
+def test_a_redirect_that_apprise_takes_for_a_success_is_none():
+    answer = requests.Response()
+    answer.status_code = 302
+    outcome = judge(True, Exchange(answers=[answer]))
+    assert isinstance(outcome, DeliveryError) and outcome.kind is CHANNEL
 
 
 @pytest.mark.parametrize("wish", ["?retry=3&wait=0", "?optional=yes"])
@@ -174,6 +182,13 @@ def test_I10_a_chat_service_gets_no_live_mention():
 
 
 # ── secrets and URLs ─────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "form", ["c4n/ry p%ss", "c4n%2Fry%20p%25ss", "YzRuL3J5IHAlc3M="], ids=["raw", "encoded", "base64"]
+)
+def test_G14_a_secret_is_cut_out_of_quoted_answers_in_each_of_its_forms(form: str):
+    assert quoted(f"no {form}\n\x1b[31m here", ("c4n/ry p%ss",)) == "no *** [31m here"
 
 
 @pytest.mark.parametrize("fault", ["refusal that echoes", "reset", "silence", "redirect", "away"])

@@ -7,6 +7,7 @@ import email.policy
 import shutil
 import ssl
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -18,9 +19,9 @@ from hypothesis import strategies as st
 
 from monitor.edges.send import open_sender
 from monitor.edges.send.email import compose, html
-from monitor.edges.send.layout import headline
-from monitor.edges.send.smtp import Stage, kind_of_answer
-from monitor.errors import DeliveryErrorKind
+from monitor.edges.send.layout import headline, shown_host
+from monitor.edges.send.smtp import Conversation, Server, Stage, kind_of_answer
+from monitor.errors import DeliveryError, DeliveryErrorKind
 from monitor.model import Level, Sent
 from tests.edges.send.samples import (
     MESSAGE,
@@ -177,6 +178,10 @@ def test_I5_I15_hostile_text_is_literal_in_the_html_part():
     assert shown.count("</body>") == 1
 
 
+def test_I5_a_title_is_escaped_inside_its_link():
+    assert ">&lt;i&gt;News&lt;/i&gt; &amp; more</a>" in html(replace(MESSAGE, title="<i>News</i> & more"))
+
+
 @pytest.mark.parametrize(
     "url",
     ["javascript:alert(1)", "data:text/html,x", "file:///etc/passwd", "https://", "//evil.example", "https://[", "x"],
@@ -197,8 +202,17 @@ def test_I10_a_title_that_looks_like_an_address_is_no_link(title: str):
     assert '<a href="https://evil.example/x">Read at evil.example</a>' in shown
 
 
-def test_a_link_host_that_mixes_scripts_is_shown_in_punycode():
-    assert "xn--" in html(replace(MESSAGE, url="https://аррle.example/x"))  # the first letters are Cyrillic
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("https://www.example.org/x", "example.org"),
+        ("https://аррle.example/x", "xn--le-6kc8da.example"),  # the first letters are Cyrillic
+        ("https://bank.example@evil.example/", "evil.example"),
+        ("javascript:alert(1)", ""),
+    ],
+)
+def test_a_link_shows_the_host_it_leads_to_in_punycode_where_scripts_mix(url: str, host: str):
+    assert shown_host(url) == host
 
 
 def test_lines_of_dots_survive_the_wire():
@@ -291,6 +305,25 @@ def test_L8_silence_after_the_final_dot_is_ambiguous_and_ends_in_time():
     with FakeSmtp() as server:
         server.is_silent_after_dot()
         assert refused(server.url_of("desk@example.org"), timeout=0.3).kind is AMBIGUOUS
+
+
+def test_L8_hanging_up_ends_a_conversation_that_waits():
+    with FakeSmtp() as server, ThreadPoolExecutor(1) as thread:
+        server.is_silent_after_dot()
+        talk = Conversation(Server(host="127.0.0.1", port=server.port, secure="insecure"), 60)
+        ended = thread.submit(talk.hold, b"Subject: x\r\n\r\nx\r\n", "w@x.example", "a@x.example")
+        assert server.fell_silent.wait(10)
+        talk.hang_up()
+        outcome = ended.result(timeout=10)
+    assert isinstance(outcome, DeliveryError) and outcome.kind is AMBIGUOUS
+
+
+def test_a_line_that_begins_with_a_dot_ends_no_mail():
+    with FakeSmtp() as server:
+        mail = b"Subject: x\r\n\r\n.\r\n..b\r\n.c\r\n"
+        talk = Conversation(Server(host="127.0.0.1", port=server.port, secure="insecure"), 10)
+        assert isinstance(talk.hold(mail, "w@x.example", "a@x.example"), Sent)
+        assert [mail.data for mail in server.mails] == [mail]
 
 
 def test_L3_a_server_that_is_away_is_tried_again():

@@ -78,7 +78,7 @@ def test_L5_a_room_that_is_not_there_is_the_channels_fault(synapse: Synapse, roo
 
 
 def test_L10_a_flood_meets_the_real_rate_limit_and_is_told_how_long_to_wait(synapse: Synapse):
-    outcomes = send(synapse.url(), *(delivery(id=f"flood-{n}") for n in range(40)))
+    outcomes = send(synapse.url(), *(delivery(id=f"flood-{n}") for n in range(16)))
     limits = [error for error in outcomes if not isinstance(error, Sent)]
     assert limits, "Synapse's default of 10 messages at once should have been met"
     assert {error.kind for error in limits} == {DeliveryErrorKind.RETRY}

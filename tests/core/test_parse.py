@@ -1,0 +1,380 @@
+"""What the parsers make of feeds, good and bad."""
+
+import gzip
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from monitor.core.feed_dates import asked_interval, parse_date
+from monitor.core.parse import parse_fast, parse_feed, parse_slow
+from monitor.core.plain import plain_text
+from monitor.errors import ParseError
+
+URL = "https://harbour.test/feeds/all.xml"
+
+
+def rss(
+    items: str, *, channel: str = "<title>Harbour Gazette</title>", before: str = "", encoding: str = "utf-8"
+) -> bytes:
+    text = f'<?xml version="1.0" encoding="{encoding}"?>{before}'
+    text += f'<rss version="2.0"><channel>{channel}{items}</channel></rss>'
+    return text.encode("utf-8" if encoding in ("utf-7", "x-unknown") else encoding)
+
+
+def item(inner: str = "", *, title: str = "Strike ends") -> str:
+    return f"<item><title>{title}</title>{inner}</item>"
+
+
+def atom(inner: str, *, feed: str = "") -> bytes:
+    return f'<feed xmlns="http://www.w3.org/2005/Atom"{feed}><title>F</title><entry>{inner}</entry></feed>'.encode()
+
+
+def only(body: bytes, **options):
+    (entry,) = parse_feed(body, url=URL, **options).entries
+    return entry
+
+
+# ── what a feed says ─────────────────────────────────────────────────────────────────────────────
+
+
+def test_an_rss_item_is_read_whole():
+    body = rss(
+        '<item xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:c="http://purl.org/rss/1.0/modules/content/">'
+        "<title>Strike ends</title><link>https://harbour.test/1</link><guid isPermaLink='false'>g1</guid>"
+        "<description>&lt;p>Short&lt;/p></description><c:encoded><![CDATA[<p>Long</p>]]></c:encoded>"
+        "<dc:creator>Ada Quill</dc:creator><pubDate>Thu, 16 May 2024 10:00:00 +0100</pubDate></item>",
+        channel="<title>Harbour Gazette</title><link>https://harbour.test/</link><language>en-gb</language><ttl>15</ttl>",
+    )
+
+    feed = parse_feed(body, url=URL)
+
+    assert (feed.parser, feed.title, feed.link, feed.language) == (
+        "lxml",
+        "Harbour Gazette",
+        "https://harbour.test/",
+        "en-gb",
+    )
+    assert (feed.ttl, feed.truncated) == (timedelta(minutes=15), 0)
+    (entry,) = feed.entries
+    assert (entry.guid, entry.link, entry.title) == ("g1", "https://harbour.test/1", "Strike ends")
+    assert (entry.summary, entry.body, entry.author) == ("<p>Short</p>", "<p>Long</p>", "Ada Quill")
+    assert entry.published_at == datetime(2024, 5, 16, 9, tzinfo=UTC)
+    assert not (entry.title_is_text or entry.summary_is_text or entry.body_is_text)
+
+
+def test_an_atom_entry_is_read_whole():
+    entry = only(
+        atom(
+            "<id>tag:1</id><title type='text'>1 &lt; 2</title><link rel='self' href='/self'/><link href='/1'/>"
+            "<summary>Plain</summary><content type='xhtml'><div xmlns='http://www.w3.org/1999/xhtml'>a<b>b</b></div></content>"
+            "<author><name>Ada Quill</name></author><author><name>Tom Low</name></author>"
+            "<published>2024-05-16T10:00:00Z</published><updated>2024-05-17T10:00:00Z</updated>",
+            feed=' xml:lang="fr"',
+        )
+    )
+
+    assert (entry.guid, entry.link, entry.author) == ("tag:1", "https://harbour.test/1", "Ada Quill, Tom Low")
+    assert (entry.title, entry.title_is_text) == ("1 < 2", True)
+    assert (entry.summary, entry.summary_is_text) == ("Plain", True)
+    assert plain_text(entry.body, is_text=entry.body_is_text) == "ab"
+    assert (entry.published_at.day, entry.updated_at.day) == (16, 17)
+
+
+def test_a_json_feed_is_read_whole():
+    feed = parse_feed(
+        b'{"version": "https://jsonfeed.org/version/1.1", "title": "F", "language": "en",'
+        b'"items": [{"id": 7, "url": "/7",'
+        b' "title": "T", "content_text": "1 < 2", "summary": "S", "authors": [{"name": "Ada"}, {"name": "Tom"}],'
+        b' "date_published": "2024-05-16T10:00:00+02:00"}, {"id": "8", "content_html": "<p>x</p>"}]}',
+        url=URL,
+    )
+
+    first, second = feed.entries
+    assert (feed.parser, feed.title, feed.language) == ("json", "F", "en")
+    assert (first.guid, first.link, first.author) == ("7", "https://harbour.test/7", "Ada, Tom")
+    assert (first.body, first.body_is_text, first.published_at.hour) == ("1 < 2", True, 8)
+    assert (second.body, second.body_is_text) == ("<p>x</p>", False)
+
+
+LINKS = {
+    "RSS's own link before Atom's": "<link>https://a.test/1</link>"
+    "<l:link xmlns:l='http://www.w3.org/2005/Atom' href='/2'/>",
+    "the first of several links": "<link>https://a.test/1</link><link>https://a.test/2</link>",
+    "an empty link gives way": "<link/><a:link xmlns:a='http://www.w3.org/2005/Atom' href='https://a.test/1'/>",
+    "not Atom's self": "<a:link xmlns:a='http://www.w3.org/2005/Atom' rel='self' href='/no'/><link>https://a.test/1</link>",
+    "the address before FeedBurner": "<link>https://fb.test/r</link>"
+    "<f:origLink xmlns:f='http://rssnamespace.org/feedburner/ext/1.0'>https://a.test/1</f:origLink>",
+    "a permanent guid where there is no link": "<guid>https://a.test/1</guid>",
+    "a link in CDATA": "<link> <![CDATA[https://a.test/1]]>\n</link>",
+}
+
+
+@pytest.mark.parametrize("inner", LINKS.values(), ids=LINKS)
+def test_the_link_is_where_the_story_is(inner):
+    assert only(rss(item(inner))).link == "https://a.test/1"
+
+
+NO_LINKS = {
+    "a guid that is no permalink": "<guid isPermaLink='false'>https://a.test/1</guid>",
+    "a guid that is no address": "<guid>17</guid>",
+    "only a picture": "<enclosure url='https://a.test/1.jpg' type='image/jpeg' length='1'/>",
+}
+
+
+@pytest.mark.parametrize("inner", NO_LINKS.values(), ids=NO_LINKS)
+def test_no_link_is_invented(inner):
+    assert only(rss(item(inner))).link is None
+
+
+BASES = {
+    "the fetched address": ("", "https://harbour.test/feeds/1"),
+    "xml:base on the web": (' xml:base="https://other.test/x/"', "https://other.test/x/1"),
+    "never xml:base of another kind": (' xml:base="javascript:alert(1)//"', "https://harbour.test/feeds/1"),
+    "never xml:base in the file system": (' xml:base="file:///etc/"', "https://harbour.test/feeds/1"),
+}
+
+
+@pytest.mark.parametrize(("base", "expected"), BASES.values(), ids=BASES)
+def test_relative_links_are_resolved_against(base, expected):
+    assert only(atom("<id>1</id><title>t</title><link href='1'/>", feed=base)).link == expected
+
+
+def test_the_title_is_the_items_own_and_not_its_photographs():
+    media = 'xmlns:media="http://search.yahoo.com/mrss/"'
+    photo = "<media:title>Photo</media:title><media:description>Caption</media:description>"
+    body = rss(f"<item {media}><media:group>{photo}</media:group><title>Own</title>{photo}</item>")
+    broken = body.replace(b"<title>Own", b"<odd:x>1</odd:x><title>Own")  # not well-formed: the prefix is undeclared
+
+    for document, parser in ((body, "lxml"), (broken, "feedparser")):
+        feed = parse_feed(document, url=URL)
+        assert (feed.parser, feed.entries[0].title, feed.entries[0].summary, feed.entries[0].body) == (
+            parser,
+            "Own",
+            "",
+            "",
+        )
+
+
+def test_namespaces_count_and_not_prefixes():
+    body = b'<x:rss xmlns:x="http://backend.userland.com/rss2" xmlns:title="urn:other"><x:channel><x:item>'
+    body += b"<title:title>No</title:title><x:title>Yes</x:title></x:item></x:channel></x:rss>"
+
+    assert only(body).title == "Yes"
+
+
+# ── encodings ────────────────────────────────────────────────────────────────────────────────────
+
+RUSSIAN = "Забастовка закончилась"
+ENCODINGS = {
+    "UTF-8 that says nothing": (rss(item(title=RUSSIAN)), None, RUSSIAN),
+    "Windows-1251 as declared": (rss(item(title=RUSSIAN), encoding="windows-1251"), None, RUSSIAN),
+    "UTF-16 with a byte order mark": (rss(item(title=RUSSIAN), encoding="utf-16"), None, RUSSIAN),
+    "UTF-8 declared as Latin-1": (rss(item(title=RUSSIAN)).replace(b"utf-8", b"iso-8859-1"), None, RUSSIAN),
+    "an encoding that only the header names": (
+        rss(item(title=RUSSIAN), encoding="windows-1251").replace(b' encoding="windows-1251"', b""),
+        "text/xml; charset=windows-1251",
+        RUSSIAN,
+    ),
+    "a server's default against the declaration": (
+        rss(item(title=RUSSIAN), encoding="windows-1251"),
+        "text/xml; charset=ISO-8859-1",
+        RUSSIAN,
+    ),
+    "the header against the declaration": (
+        rss(item(title=RUSSIAN), encoding="koi8-r").replace(b"koi8-r", b"windows-1251"),
+        "text/xml; charset=koi8-r",
+        RUSSIAN,
+    ),
+    "an encoding that nobody knows": (rss(item(title="plain"), encoding="x-unknown"), None, "plain"),
+    "UTF-7 is never decoded": (rss(item(title="+ADw-b+AD4-"), encoding="utf-7"), None, "+ADw-b+AD4-"),
+    "no encoding named, but the language": (
+        rss(item(title=RUSSIAN), channel="<language>ru</language>", encoding="windows-1251").replace(
+            b"windows-1251", b"utf-8"
+        ),
+        None,
+        RUSSIAN,
+    ),
+    "one bad byte does not spoil the rest": (
+        rss(item(title="cafés, naïve “x” — É")).replace(b"<title>H", b"<title>\xe9H"),
+        None,
+        "cafés, naïve “x” — É",
+    ),
+    "Windows-1252 that calls itself UTF-8": (
+        rss(item(title="caf\xe9 XX")).replace("é".encode(), b"\xe9"),
+        None,
+        "café XX",
+    ),
+}
+
+
+@pytest.mark.parametrize(("body", "content_type", "title"), ENCODINGS.values(), ids=ENCODINGS)
+def test_text_is_readable_in(body, content_type, title):
+    assert only(body, content_type=content_type).title == title
+
+
+# ── documents that are broken, hostile or no feeds ───────────────────────────────────────────────
+
+MENDED = {
+    "white space before the declaration": (b"\n  " + rss(item()), "Strike ends"),
+    "a server's warning before it": (b"<br />\n<b>Warning</b>: x in <b>y.php</b>\n" + rss(item()), "Strike ends"),
+    "an entity of HTML": (rss(item(title="Strike&nbsp;ends&hellip;")), "Strike\xa0ends…"),
+    "a bare ampersand": (rss(item(title="Fish & Chips")), "Fish & Chips"),
+    "control characters, literal and as references": (rss(item(title="Str\x07ike&#27; ends")), "Strike ends"),
+    "an emoji in halves": (rss(item(title="&#55357;&#56832; ends")), "\U0001f600 ends"),
+    "a torn end": (rss(item() + "<item><title>Half")[:-30], "Strike ends"),
+    "a gzipped file": (gzip.compress(rss(item())), "Strike ends"),
+}
+
+
+@pytest.mark.parametrize(("body", "title"), MENDED.values(), ids=MENDED)
+def test_a_damaged_feed_is_still_read(body, title):
+    assert parse_feed(body, url=URL).entries[0].title == title
+
+
+NO_FEEDS = {
+    "nothing": (b"", "empty document"),
+    "white space": (b" \n\t", "nothing but white space"),
+    "a page": (b"<!DOCTYPE html><html><body>x</body></html>", "HTML page"),
+    "an XHTML page": (b'<?xml version="1.0"?><!DOCTYPE html PUBLIC "x"><html xmlns="y"/>', "HTML page"),
+    "a picture": (b"\x89PNG\r\n\x1a\n\0\0", "an image (PNG)"),
+    "a PDF document": (b"%PDF-1.7 x", "a PDF document"),
+    "the path of a file": (b"/etc/passwd", "plain text"),
+    "an OPML list": (b'<opml version="2.0"><body/></opml>', "OPML"),
+    "other XML": (b"<shop><apple/></shop>", "neither RSS nor Atom"),
+    "other JSON": (b'{"a": 1}', "not a JSON Feed"),
+    "torn JSON": (b'{"items": [', "damaged JSON"),
+    "JSON nested ten thousand deep": (b"[" * 10_000 + b"]" * 10_000, "nested too deeply"),
+    "a number of five thousand digits": (b'{"items": [{"id": ' + b"9" * 5000 + b"}]}", "damaged JSON"),
+    "a gzip bomb": (gzip.compress(b"0" * 20_000_000), "more than 15 MB"),
+    "torn gzip": (gzip.compress(b"x" * 99)[:8], "gzip"),
+}
+
+
+@pytest.mark.parametrize(("body", "words"), NO_FEEDS.values(), ids=NO_FEEDS)
+def test_what_is_no_feed_is_refused_in_words(body, words):
+    with pytest.raises(ParseError) as refusal:
+        parse_feed(body, url=URL)
+
+    assert words in str(refusal.value) or words == "gzip"
+
+
+BOMB = "<!DOCTYPE x [<!ENTITY a 'lol'>" + "".join(f"<!ENTITY b{n} '{'&a;' * 99}'>" for n in range(9)) + "]>"
+HOSTILE = {
+    "entities that multiply": rss(item(title="&b1;&b2;"), before=BOMB),
+    "an entity that is a file": rss(item(title="&x;"), before="<!DOCTYPE x [<!ENTITY x SYSTEM 'file:///etc/passwd'>]>"),
+    "a stylesheet elsewhere": rss(item(), before="<?xml-stylesheet href='http://127.0.0.1:9/x.xsl' type='text/xsl'?>"),
+    "an inclusion": rss("<x:include xmlns:x='http://www.w3.org/2001/XInclude' href='/etc/passwd'/>" + item()),
+}
+
+
+@pytest.mark.parametrize("body", HOSTILE.values(), ids=HOSTILE)
+def test_nothing_is_fetched_or_expanded_for(body):
+    (entry,) = parse_feed(body, url=URL).entries
+
+    assert "root:" not in entry.title and len(entry.title) < 100
+
+
+def test_a_hundred_thousand_attributes_take_no_time():
+    attributes = " ".join(f'a{number}="x"' for number in range(100_000))
+
+    assert parse_fast(rss(f"<item {attributes}><title>t</title></item>"), url=URL).entries[0].title == "t"
+
+
+def test_entries_beyond_the_limit_are_counted():
+    fast = parse_feed(rss(item() * 30), url=URL, max_entries=10)
+    json = parse_feed(b'{"items": [' + b'{"id": "1"},' * 29 + b'{"id": "1"}]}', url=URL, max_entries=10)
+    slow = parse_feed(rss("<odd:x/>" + item() * 30), url=URL, max_entries=10)
+
+    assert [(len(feed.entries), feed.truncated) for feed in (fast, json, slow)] == [(10, 20)] * 3
+
+
+def test_json_with_odd_values_is_read_as_far_as_it_makes_sense():
+    feed = parse_feed(b'{"items": [3, null, {"title": 5, "id": true, "n": NaN, "m": 1e400, "author": 7}]}', url=URL)
+    halved = parse_feed(b'{"items": [{"id": "a\\ud800\\u0000b", "title": "t"}]}', url=URL)
+
+    assert [(entry.title, entry.guid) for entry in feed.entries] == [("5", None)]
+    assert halved.entries[0].guid == "ab"
+
+
+def test_a_feed_without_entries_is_a_feed():
+    assert parse_feed(rss(""), url=URL).entries == ()
+
+
+def test_the_fast_path_leaves_to_the_slow_one_what_it_cannot_vouch_for():
+    assert parse_fast(rss(item(title="a&nbsp;b")), url=URL) is None
+    assert parse_slow(rss(item()), url=URL).entries[0].title == "Strike ends"
+
+
+@given(st.binary(max_size=300))
+def test_no_bytes_break_the_parsers(noise):
+    for body in (noise, rss(item()).replace(b"Strike", noise)):
+        try:
+            parse_feed(body, url=URL)
+        except ParseError:
+            pass
+
+
+# ── dates ────────────────────────────────────────────────────────────────────────────────────────
+
+DATES = {
+    "Thu, 16 May 2024 10:00:00 GMT": "2024-05-16 10:00",
+    "Thu, 16 May 2024 10:00 BST": "2024-05-16 09:00",
+    "16 May 24 10:00:00 EDT": "2024-05-16 14:00",
+    "Do, 16 Mai 2024 10:00:00 CEST": "2024-05-16 08:00",
+    "mar., 16 mai 2024 10:00:00 +0200": "2024-05-16 08:00",
+    "Чт, 16 мая 2024 10:00:00 +0300": "2024-05-16 07:00",
+    "jue, 16 de agosto de 2024 10:00 GMT": "2024-08-16 10:00",
+    "2024-05-16T10:00:00.5+05:30": "2024-05-16 04:30",
+    "2024-05-16 10:00:00 EST": "2024-05-16 15:00",
+    "20240516T100000Z": "2024-05-16 10:00",
+    "2020/1/10 14:33": "2020-01-10 14:33",
+    "16.05.2024 10:00": "2024-05-16 10:00",
+    "31/12/2024": "2024-12-31 00:00",
+    "12/31/2024 10:00 PM": "2024-12-31 22:00",
+    "Thu May 16 10:00:00 EDT 2024": "2024-05-16 14:00",
+    "2024年5月16日 10時30分": "2024-05-16 10:30",
+    "May16,2024": "2024-05-16 00:00",
+    "1715853600": "2024-05-16 10:00",
+    "Mon, 16 Sep 2024 24:00:00 GMT": "2024-09-17 00:00",
+}
+NO_DATES = [
+    "",
+    "tomorrow",
+    "0000-00-00",
+    "0000-00-00T00:00:00Z",
+    "-1-01-01",
+    "99999-01-01",
+    "9999-12-31T23:59:59-05:00",
+    "0001-01-01T00:00:00+05:00",
+    "01/02/2024",
+    "Mon, 30 Feb 2024 10:00:00 GMT",
+    "Mon, 16 May 2024 10:00:00 +9999",
+    "Mon, 16 May 2024 25:00:00 GMT",
+    "x" * 5000,
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), DATES.items(), ids=DATES)
+def test_a_date_is_read(text, expected):
+    assert f"{parse_date(text):%Y-%m-%d %H:%M}" == expected
+
+
+@pytest.mark.parametrize("text", NO_DATES, ids=[text[:40] or "nothing" for text in NO_DATES])
+def test_nonsense_is_no_date(text):
+    assert parse_date(text) is None
+
+
+@given(st.text(alphabet="0123456789-:/+TZ., MayGMTEST年月", max_size=40))
+def test_no_text_breaks_the_reader_of_dates(text):
+    found = parse_date(text)
+
+    assert found is None or found.tzinfo is UTC
+
+
+def test_a_feed_may_ask_for_peace():
+    assert asked_interval("60", "", "") == timedelta(hours=1)
+    assert asked_interval("5", "daily", "4") == timedelta(hours=6)
+    assert asked_interval("soon", "sometimes", "x") is None
+    assert asked_interval("999999999", "", "") == timedelta(days=365)
