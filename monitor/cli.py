@@ -6,6 +6,7 @@ Heavy imports stand inside the commands that need them, so that `--help` and `ch
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -437,6 +438,8 @@ def _app(ctx: click.Context, **parts: Any):
 
     in_force = reload.read_watchlists(_config(ctx))
     logs.set_up(verbose=ctx.find_root().obj["verbose"], secrets=in_force.config.secrets)
+    for warning in in_force.config.warnings:
+        logs.say("configuration", level=logging.WARNING, warning=str(warning))
     return App(in_force, clock=_clock(), **parts)
 
 
@@ -504,7 +507,7 @@ def _warnings(in_force: InForce) -> list[str]:
     from fnmatch import fnmatchcase
 
     ids = [watchlist.id for watchlist in in_force.watchlists]
-    warnings = []
+    warnings = [str(warning) for warning in in_force.config.warnings]
     for route in in_force.config.routes:
         warnings += [
             f"{in_force.config.path}: route: no watchlist fits {pattern!r}; known are: {', '.join(ids)}"

@@ -28,6 +28,7 @@ from monitor.units import Duration, Size
 
 SEARCH_PATH = ("config.toml", "/etc/wirewatch/config.toml")
 PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
+NOT_YET = {"channel": ("quiet_hours", "quiet_passes", "digest", "operator"), "polling": ("articles",)}
 CLOCK_TIME = r"(?:[01]\d|2[0-3]):[0-5]\d"
 
 
@@ -210,7 +211,7 @@ class ChannelConfig:
 
     name: str
     url: SecretStr
-    settings: ChannelSection
+    settings: ChannelSection = field(repr=False)  # its url may hold secrets, too
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -310,6 +311,7 @@ class _Resolver:
             raise ConfigError(self.problems)
         database = self.file.monitor.database
         return Config(
+            warnings=self._without_effect(),
             path=self.path,
             monitor=self.file.monitor,
             polling=self.file.polling,
@@ -423,6 +425,16 @@ class _Resolver:
         except (OSError, UnicodeDecodeError) as error:
             self._problem(f"{file} cannot be read: {getattr(error, 'strerror', None) or 'not UTF-8'}", *path)
             return ""
+
+    def _without_effect(self) -> tuple[Problem, ...]:
+        """Keys that are understood and checked, but do nothing in this version: better told than believed."""
+        places = [("channel", name, key) for name in self.file.channel for key in NOT_YET["channel"]]
+        places += [("polling", key) for key in NOT_YET["polling"]]
+        return tuple(
+            self.toml.problem(path, "is understood, but has no effect in this version")
+            for path in places
+            if path in self.toml.places
+        )
 
     def _routes(self, channels: set[str]) -> tuple[Route, ...]:
         for number, section in enumerate(self.file.route):

@@ -6,7 +6,7 @@ keyword-only; collections are tuples; every time is an aware UTC `datetime`, eve
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -99,7 +99,7 @@ class Feed:
     language: str | None = None
     tags: tuple[str, ...] = ()
     interval: timedelta = timedelta(minutes=30)
-    headers: tuple[tuple[str, str], ...] = ()
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)  # may hold secrets
 
 
 @record

@@ -72,7 +72,7 @@ def normalise_entry(
         feed=feed,
         outlet=outlet,
         guid=guid,
-        url=canonical_url(url) if url else "",
+        url=url,
         title=title,
         headline=headline.text,
         summary=summary,

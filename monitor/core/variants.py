@@ -107,7 +107,7 @@ class Variant:
 
     def fuzzy_forms(self) -> tuple[str, ...]:
         """Its folded spellings to compare near spellings with; none for short names and variants with `?`."""
-        if self.letters < FUZZY_LETTERS or self.has_wildcards or self.exact:
+        if self.letters < FUZZY_LETTERS or self.has_wildcards:
             return ()
         plain = " ".join(word.forms[0] for word in self.words)
         return tuple(dict.fromkeys((plain, " ".join(word.forms[-1] for word in self.words))))

@@ -24,7 +24,7 @@ def waits(interval=30 * MINUTE, **facts) -> list[timedelta]:
     return [wait(interval, now=NOW + minute * MINUTE, **facts) for minute in range(300)]
 
 
-FACTS = {  # fmt: skip
+FACTS = {
     "all is well: the feed's interval, ten per cent around it": ({}, 27 * MINUTE, 33 * MINUTE),
     "max-age of twelve hours is waited for": ({"max_age": 12 * HOUR}, 12 * HOUR, 13.2 * HOUR),
     "max-age shorter than the interval changes nothing": ({"max_age": 5 * MINUTE}, 27 * MINUTE, 33 * MINUTE),

@@ -1,0 +1,176 @@
+import os
+from datetime import timedelta
+
+import pytest
+
+from monitor.config import default_config, find_config, load_config, test_hooks
+from monitor.errors import ConfigError
+from monitor.model import Level
+
+FULL = """\
+[monitor]
+timezone = "Europe/Berlin"
+[polling]
+interval = "10m"
+contact = "desk@example.org"
+[[feed]]
+url = "https://www.gazette.example/world/rss.xml"
+tags = ["uk"]
+headers = { Authorization = { env = "PAYWALL" } }
+[[feed]]
+url = "https://herald.example/feed"
+name = "herald"
+interval = "1h"
+[channel.desk]
+url = "matrixs://bot:{password}@matrix.example/!room:example"
+password = { env = "ROOM_PASSWORD" }
+[channel.mail]
+url = { credential = "mail" }
+min_level = "urgent"
+[[route]]
+watchlists = ["dprk-*"]
+channels = ["desk"]
+group_wait = "30s"
+continue = true
+"""
+ENVIRONMENT = {"PAYWALL": "Bearer c4nary", "ROOM_PASSWORD": "p@ss/wörd"}
+
+
+@pytest.fixture
+def write(tmp_path):
+    def written(text):
+        path = tmp_path / "config.toml"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return written
+
+
+@pytest.fixture
+def credentials(tmp_path):
+    folder = tmp_path / "credentials"
+    folder.mkdir()
+    (folder / "mail").write_text("mailto://localhost?to=a@example.org\n")
+    (folder / "mail").chmod(0o400)
+    return {**ENVIRONMENT, "CREDENTIALS_DIRECTORY": str(folder)}
+
+
+def problems(path, environ=ENVIRONMENT):
+    with pytest.raises(ConfigError) as refused:
+        load_config(path, environ)
+    return [str(problem).removeprefix(f"{path}:") for problem in refused.value.problems]
+
+
+def test_a_full_file_is_understood(write, credentials, tmp_path):
+    config = load_config(write(FULL), credentials)
+    gazette, herald = config.feeds
+    assert (gazette.name, gazette.interval, gazette.headers) == ("gazette-example-world", timedelta(minutes=10), (("Authorization", "Bearer c4nary"),))
+    assert (herald.name, herald.interval) == ("herald", timedelta(hours=1))
+    desk, mail = config.channels
+    assert desk.url.get_secret_value() == "matrixs://bot:p%40ss%2Fw%C3%B6rd@matrix.example/!room:example"
+    assert mail.url.get_secret_value() == "mailto://localhost?to=a@example.org"
+    (route,) = config.routes
+    assert (route.watchlists, route.group_wait, route.continues, route.min_level) == (("dprk-*",), timedelta(seconds=30), True, Level.NORMAL)
+    assert (config.database, config.watchlists, str(config.zone)) == (str(tmp_path / "wirewatch.db"), tmp_path / "watchlists", "Europe/Berlin")
+
+
+def test_an_empty_file_is_all_defaults(write):
+    config = load_config(write(""), {})
+    assert (config.polling.interval, config.alerts.backlog_max, config.web.listen) == (timedelta(minutes=30), 10, "127.0.0.1:8585")
+
+
+MISTAKES = [
+    ("an unknown key, with the nearest one", '[polling]\nintervall = "5m"', "2: polling.intervall: ", "did you mean 'interval'"),
+    ("an unknown table", '[watchlst]\na = 1', "1: watchlst: ", "unknown"),
+    ("a duration without a unit", '[polling]\ninterval = "30"', "2: polling.interval: ", "duration"),
+    ("a number where a duration belongs", "[polling]\ninterval = 30", "2: polling.interval: ", "quotation marks"),
+    ("a text where a number belongs", '[polling]\nconcurrency = "8"', "2: polling.concurrency: ", "number"),
+    ("a number out of range", "[polling]\nconcurrency = 0", "2: polling.concurrency: ", "1"),
+    ("a time zone that is none", '[monitor]\ntimezone = "Mars/Olympus"', "2: monitor.timezone: ", "Europe/London"),
+    ("a feed without an address", '[[feed]]\nname = "a"', "1: feed.url: ", "missing"),
+    ("a feed that is no web address", '[[feed]]\nurl = "file:///etc/passwd"', "2: feed.url: ", "http://"),
+    ("two feeds of one name", '[[feed]]\nurl = "https://a.example/1"\nname = "x"\n[[feed]]\nurl = "https://a.example/2"\nname = "x"', "6: feed.name: ", "line 3"),
+    ("the same feed twice", '[[feed]]\nurl = "https://a.example/1"\nname = "x"\n[[feed]]\nurl = "https://a.example/1"\nname = "y"', "5: feed.url: ", "line 2"),
+    ("a route to a channel that is not there", '[channel.desk]\nurl = "console://"\n[[route]]\nchannels = ["desc"]', "4: route.channels: ", "desk"),
+    ("quiet hours that never end", '[channel.desk]\nurl = "console://"\nquiet_hours = "22:00-22:00"', "3: channel.desk.quiet_hours: ", "two different times"),
+    ("a placeholder without its key", '[channel.desk]\nurl = "mailto://u:{password}@a.example"', "1: channel.desk: ", "{password}"),
+    ("a key that no placeholder names", '[channel.desk]\nurl = "console://"\npasword = "x"', "1: channel.desk: ", "pasword"),
+    ("an environment variable that is not set", '[channel.desk]\nurl = { env = "NOT_SET" }', "2: channel.desk.url: ", "NOT_SET"),
+    ("a secret from two places", '[channel.desk]\nurl = { env = "A", file = "b" }', "2: channel.desk.url: ", "exactly one"),
+    ("a secret file that is missing", '[channel.desk]\nurl = { file = "none" }', "2: channel.desk.url: ", "none"),
+    ("a status page for the whole world", '[web]\nlisten = "0.0.0.0:80"', "2: web.listen: ", "loopback"),
+    ("intervals in the wrong order", '[polling]\ninterval = "1m"', "1: polling: ", "min_interval"),
+    ("broken TOML", "[polling\n", "1: ", "TOML"),
+    ("an OPML file that is missing", '[monitor]\nopml = ["none.opml"]', "", "none.opml"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "begins", "holds"), [case[1:] for case in MISTAKES], ids=[case[0] for case in MISTAKES])
+def test_a_mistake_is_told_with_its_line_and_what_was_expected(write, text, begins, holds):
+    (said,) = problems(write(text))
+    assert said.startswith(begins)
+    assert holds in said
+
+
+def test_all_mistakes_are_told_at_once(write):
+    assert len(problems(write('[polling]\nintervall = "5m"\n[monitor]\ntimezone = "Mars"\n'))) == 2
+
+
+def test_a_secret_file_that_everybody_can_read_is_refused_with_the_remedy(write, tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_text("console://")
+    secret.chmod(0o644)
+    (said,) = problems(write('[channel.desk]\nurl = { file = "secret" }'))
+    assert f"chmod 600 {secret}" in said
+    secret.chmod(0o600)
+    assert load_config(write('[channel.desk]\nurl = { file = "secret" }'), {}).channels[0].url.get_secret_value() == "console://"
+
+
+def test_no_secret_is_in_an_error_or_a_repr(write):
+    text = FULL.replace('url = { credential = "mail" }', 'url = "slack://T/B/C4NARY"\nquiet_hours = "C4NARY"')
+    assert "C4NARY" not in "".join(problems(write(text)))
+    assert "C4NARY" not in "".join(problems(write('[[feed]]\nurl = "https://a.example/"\nheaders = { A = ["C4NARY"] }')))
+    text = '[channel.desk]\nurl = "slack://T/B/C4NARY"\n[[feed]]\nurl = "https://a.example/"\nheaders = { A = "C4NARY" }'
+    assert "C4NARY" not in repr(load_config(write(text), {}))
+
+
+def test_opml_feeds_join_the_others_once_with_their_folders_as_tags(write, tmp_path):
+    (tmp_path / "more.opml").write_text(
+        '<opml version="2.0"><body><outline text="Asia"><outline text="Herald" xmlUrl="https://herald.example/feed"/></outline>'
+        '<outline text="Again" xmlUrl="https://a.example/1"/></body></opml>'
+    )
+    config = load_config(write('[monitor]\nopml = ["more.opml"]\n[[feed]]\nurl = "https://a.example/1"'), {})
+    assert [(feed.url, feed.outlet, feed.tags) for feed in config.feeds] == [
+        ("https://a.example/1", None, ()),
+        ("https://herald.example/feed", "Herald", ("Asia",)),
+    ]
+
+
+def test_keys_without_effect_yet_are_told(write):
+    config = load_config(write('[channel.desk]\nurl = "console://"\nquiet_hours = "22:00-06:00"'), {})
+    assert [(problem.line, problem.key) for problem in config.warnings] == [(3, "channel.desk.quiet_hours")]
+    assert load_config(write(FULL.replace('url = { credential = "mail" }', 'url = "console://"')), ENVIRONMENT).warnings == ()
+
+
+def test_the_file_is_found_by_option_environment_or_place(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match=r"config\.example\.toml"):
+        find_config(None, {})
+    (tmp_path / "config.toml").write_text("")
+    assert str(find_config(None, {})) == "config.toml"
+    assert str(find_config(None, {"WIREWATCH_CONFIG": "b.toml"})) == "b.toml"
+    assert str(find_config("c.toml", {"WIREWATCH_CONFIG": "b.toml"})) == "c.toml"
+
+
+def test_without_a_file_all_defaults_hold(tmp_path):
+    assert default_config(tmp_path, {}).watchlists == tmp_path / "watchlists"
+
+
+def test_test_hooks_are_off_unless_asked_for():
+    assert test_hooks({"WIREWATCH_NOW": "2026-08-18T00:00:00+00:00"}).now is None
+    assert test_hooks({"WIREWATCH_TEST_HOOKS": "1", "WIREWATCH_NOW": "2026-08-18T00:00:00+00:00"}).now.year == 2026
+
+
+def test_the_environment_of_this_process_is_the_default(write, monkeypatch):
+    monkeypatch.setitem(os.environ, "ROOM_URL", "console://")
+    assert load_config(write('[channel.desk]\nurl = { env = "ROOM_URL" }')).channels[0].url.get_secret_value() == "console://"
