@@ -202,9 +202,10 @@ class Ingest:
             [delivery for one in judged for delivery in one.deliveries],
             [waiting for one in judged for waiting in one.rewritten],
         )
-        for reading in batch:
-            self._record(tx, reading, found, now)
-        return _facts(batch, judged)
+        facts = _facts(batch, judged)
+        for reading, fact in zip(batch, facts, strict=True):
+            self._record(tx, reading, fact, reading.feed.name in found.overlapping, now)
+        return facts
 
     def _arrivals(self, tx: sa.Connection, found: stories.Fresh, now: datetime) -> tuple[Arrival, ...]:
         """Edits of known entries, then new entries with their stories, oldest first."""
@@ -224,7 +225,7 @@ class Ingest:
             Arrival(entry=entry, assignment=assignment) for entry, assignment in zip(new, assignments, strict=True)
         )
 
-    def _record(self, tx: sa.Connection, reading: Reading, found: stories.Fresh, now: datetime) -> None:
+    def _record(self, tx: sa.Connection, reading: Reading, fact: FeedChecked, overlaps: bool, now: datetime) -> None:
         name, error = reading.feed.name, reading.error
         next_check_at, not_before = self._pace(reading, now)
         if error is not None:
@@ -247,8 +248,8 @@ class Ingest:
             validators=_validators(reading),
             title=reading.parsed.title if reading.parsed else None,
             body_hash=reading.body_hash,
-            changed=bool(reading.entries),
-            possible_gap=bool(reading.entries and reading.state.seeded_at and name not in found.overlapping),
+            new_entries=fact.new,
+            possible_gap=bool(reading.entries and reading.state.seeded_at and not overlaps),
         )
 
     def _pace(self, reading: Reading, now: datetime) -> tuple[datetime, datetime | None]:

@@ -66,7 +66,7 @@ def read_toml(path: Path) -> TomlFile:
     text = _decode(path, _read_bytes(path))
     try:
         data = tomllib.loads(text)
-        places = _Locator(text.replace("\r\n", "\n")).places()
+        places = _Locator(text).places()
     except tomllib.TOMLDecodeError as error:
         line, column, says = _syntax_error(str(error), text)
         raise _refused(path, says, line=line, column=column) from error
@@ -126,7 +126,7 @@ _AT = re.compile(r"\s*\(at (?:line (\d+), column (\d+)|end of document)\)$")
 _SAYS = (  # how tomllib begins, and what we say instead
     ("Cannot overwrite a value", "this key stands twice; expected it once"),
     ("Cannot declare", "this table stands twice, or stands elsewhere as a value; expected it once"),
-    ("Cannot mutate immutable", "this adds to a table or list that was complete; expected it to be written in one place"),
+    ("Cannot mutate immutable", "this adds to a table or list that was complete; expected it in one place"),
     ("Expected '=' after a key", "no '=' after a key; expected key = value"),
     ("Invalid value", "this is no value; expected a text in quotation marks, a number, true, false, or a list"),
     ("Invalid statement", "this is no key and no [table]; expected key = value"),

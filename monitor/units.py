@@ -79,7 +79,9 @@ def duration_between(least: str = "0s", most: str = "36500d") -> BeforeValidator
 
 
 _DURATION_SCHEMA = WithJsonSchema({"type": "string", "pattern": r"^[0-9]{1,12} ?[smhd]$", "examples": ["15m", "8h"]})
-_SIZE_SCHEMA = WithJsonSchema({"type": "string", "pattern": r"^[0-9]{1,15} ?([KMGkmg][Ii]?)?[Bb]$", "examples": ["15MB"]})
+_SIZE_SCHEMA = WithJsonSchema(
+    {"type": "string", "pattern": r"^[0-9]{1,15} ?([KMGkmg][Ii]?)?[Bb]$", "examples": ["15MB"]}
+)
 
 Duration = Annotated[timedelta, BeforeValidator(_duration), _DURATION_SCHEMA]
 PositiveDuration = Annotated[timedelta, duration_between("1s"), _DURATION_SCHEMA]

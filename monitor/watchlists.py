@@ -11,6 +11,7 @@ import math
 import os
 import unicodedata
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -51,7 +52,7 @@ def _not_blank(text: str) -> str:
 
 
 def _growing(counts: list[int]) -> list[int]:
-    if any(later <= earlier for earlier, later in zip(counts, counts[1:], strict=False)):
+    if any(later <= earlier for earlier, later in pairwise(counts)):
         raise ValueError(f"is {counts}; expected numbers that grow, such as [5, 20]")
     return counts
 
@@ -77,7 +78,7 @@ class NearTable(Table):
     @model_validator(mode="after")
     def _some_limit(self) -> NearTable:
         if self.words is None and not self.sentence:
-            raise ValueError("says neither words nor sentence; expected words = 30 (or another number) or sentence = true")
+            raise ValueError("says neither words nor sentence; expected words = 30, say, or sentence = true")
         return self
 
 
@@ -97,7 +98,11 @@ class TermTable(EvidenceTable):
     weight: Number = Field(1.0, description="Points, times the field's factor; negative ones speak against.")
     required: bool = Field(False, description="Without it the story is silent, whatever the score.")
     fuzzy: float | None = Field(
-        None, ge=0, le=100, allow_inf_nan=False, description="Least similarity at which a name of 6 letters and more counts, too."
+        None,
+        ge=0,
+        le=100,
+        allow_inf_nan=False,
+        description="Least similarity at which a name of 6 letters and more counts, too.",
     )
     at_least: int = Field(1, ge=1, le=100_000, description="Mentions that it takes.")
 
@@ -139,7 +144,7 @@ class TestTable(Table):
     lead: str = Field("", description="Summary.")
     summary: str = Field("", description="The same as lead.")
     body: str = Field("", description="Text; an empty line or a new line ends a paragraph.")
-    language: Language | None = Field(None, description="Language; unknown by default, and then the scope does not ask.")
+    language: Language | None = Field(None, description="Language; the scope does not ask where it is unknown.")
     expect: Literal["alert", "urgent", "silent"] = Field(description='"alert", "urgent" or "silent".')
 
     @model_validator(mode="after")
@@ -273,7 +278,8 @@ def _same_titles(loaded: list[tuple[TomlFile, Watchlist]]) -> list[Problem]:
         earlier = seen.setdefault(" ".join(watchlist.title.casefold().split()), file)
         if earlier is not file:
             where = f"{earlier.path}:{earlier.position('title')[0]}"
-            problems.append(file.problem(("title",), f"{watchlist.title!r} is also the title in {where}; expected another"))
+            says = f"{watchlist.title!r} is also the title in {where}; expected another"
+            problems.append(file.problem(("title",), says))
     return problems
 
 
@@ -389,7 +395,8 @@ class _Reader:
             for number, variant in enumerate(variants):
                 self._check_variant(variant, "groups", name, number)
             if self._leads_to_itself(name):
-                self._problem(f"the group {name!r} inserts itself; expected groups that end in variants", "groups", name)
+                says = f"the group {name!r} inserts itself; expected groups that end in variants"
+                self._problem(says, "groups", name)
 
     def _leads_to_itself(self, name: str) -> bool:
         seen: set[str] = set()
@@ -494,15 +501,16 @@ class _Reader:
 
     def _check_threshold(self, terms: tuple[Term, ...], factors: tuple[float, float, float]) -> None:
         table, most = self.table, most_points(terms, factors)
-        if round(table.threshold, 6) > most:
-            self._problem(f"no story can reach {table.threshold:g}: all terms together make {most:g} at most", "threshold")
-        if table.urgent is None:
-            return
-        if table.urgent <= table.threshold:
+        self._check_reach("threshold", table.threshold, most)
+        if table.urgent is not None and table.urgent <= table.threshold:
             says = f"is {table.urgent:g}; expected more than the threshold, which is {table.threshold:g}"
             self._problem(says, "urgent")
-        elif round(table.urgent, 6) > most:
-            self._problem(f"no story can reach {table.urgent:g}: all terms together make {most:g} at most", "urgent")
+        elif table.urgent is not None:
+            self._check_reach("urgent", table.urgent, most)
+
+    def _check_reach(self, key: str, score: float, most: float) -> None:
+        if round(score, 6) > most:
+            self._problem(f"no story can reach {score:g}: all terms together make {most:g} at most", key)
 
     # scope and tests
 

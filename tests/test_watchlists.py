@@ -120,7 +120,9 @@ def test_the_least_watchlist_has_defaults(tmp_path):
 
 
 def test_all_mistakes_of_all_files_are_told_at_once(tmp_path):
-    one = 'threshold = "x"\ncolour = 1\n[[term]]\nany = ["ir*", "@no"]\nnear = { term = "zz", words = 1 }\nat_least = 0\n'
+    one = (
+        'threshold = "x"\ncolour = 1\n[[term]]\nany = ["ir*", "@no"]\nnear = { term = "zz", words = 1 }\nat_least = 0\n'
+    )
     write(tmp_path, one=one, two="threshold = 2\n[[term]]\nany = []\n", three="x =\n", four=MINIMAL)
     assert [re.match(r"[^:]*:\d+: [^:]*", line)[0] for line in told(tmp_path)] == [
         "one.toml:1: threshold",
@@ -136,7 +138,9 @@ def test_all_mistakes_of_all_files_are_told_at_once(tmp_path):
 
 def test_two_watchlists_may_not_have_one_title(tmp_path):
     write(tmp_path, a='title = "Iran: Arms"\n' + MINIMAL, b='\ntitle = "iran: arms "\n' + MINIMAL)
-    assert told(tmp_path) == [f"b.toml:2: title: 'iran: arms' is also the title in {tmp_path}/a.toml:1; expected another"]
+    assert told(tmp_path) == [
+        f"b.toml:2: title: 'iran: arms' is also the title in {tmp_path}/a.toml:1; expected another"
+    ]
 
 
 def test_two_ids_may_not_differ_in_capitals_only(tmp_path):
@@ -218,7 +222,17 @@ def test_the_sample_page_alerts_north_korea_and_nothing_else():
 
 # ── schema and documentation ─────────────────────────────────────────────────────────────────────
 
-TABLES = (WatchlistFile, ScopeTable, FactorsTable, UpdatesTable, TermTable, VetoTable, NearTable, TestTable, EvidenceTable)
+TABLES = (
+    WatchlistFile,
+    ScopeTable,
+    FactorsTable,
+    UpdatesTable,
+    TermTable,
+    VetoTable,
+    NearTable,
+    TestTable,
+    EvidenceTable,
+)
 
 
 def test_the_schema_describes_every_key():

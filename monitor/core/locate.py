@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from ahocorasick_rs import AhoCorasick, MatchKind
-from rapidfuzz import fuzz, process
+from rapidfuzz import fuzz
 
+from monitor.core.spelling import Names, Wanted
 from monitor.core.variants import Variant, read_variant, text_forms
 from monitor.core.words import (
-    Words,
     begins_like_a_name,
     fold_keeping_case,
     forms_keeping_case,
@@ -28,9 +28,7 @@ from monitor.model import StoryText
 
 FIELDS = ("title", "lead", "body")
 
-Place = tuple[int, int, int, int]  # first word, word after the last, 1 for a near spelling else 0, number of the variant
-_REMEMBERED_WINDOWS = 50_000  # window strings whose near spellings are kept; forgotten all at once beyond
-_LONGEST_WINDOW = 500  # characters; no name is so long
+Place = tuple[int, int, int, int]  # first word, word after the last, 1 for a near spelling, number of variant
 
 
 # ── a story, read ────────────────────────────────────────────────────────────────────────────────
@@ -39,7 +37,7 @@ _LONGEST_WINDOW = 500  # characters; no name is so long
 class StoryWords:
     """A story's fields as one row of words, numbered through; no phrase or nearness reaches across fields."""
 
-    __slots__ = ("texts", "bases", "folded", "sentences", "paragraphs", "_fields")
+    __slots__ = ("_fields", "bases", "folded", "paragraphs", "sentences", "texts")
 
     def __init__(self, story: StoryText):
         self._fields = tuple(read_words(text) for text in field_texts(story))
@@ -49,6 +47,7 @@ class StoryWords:
         self.folded = title.folded + lead.folded + body.folded
         self.sentences = self._numbered("sentences")
         self.paragraphs = self._numbered("paragraphs")
+
     def _numbered(self, what: str) -> list[int]:
         return [
             base + first
@@ -189,7 +188,7 @@ class Locator:
                     self._uses.setdefault(literal.text, []).append(use)
         self._by_pattern = list(self._uses.values())
         self._automaton = AhoCorasick(list(self._uses), matchkind=MatchKind.Standard, store_patterns=False)
-        self._names = _Names(all_evidence)
+        self._near_spellings = _NearSpellings(all_evidence)
 
     def find(self, story: StoryWords) -> dict[int, list[Place]]:
         """All places, by number of the evidence; a place may stand there twice. Evidence not found is left out."""
@@ -197,7 +196,7 @@ class Locator:
         self._search(story, story.folded, found)
         if story.has_umlauts():
             self._search(story, story.written_out(), found)
-        self._names.search(story, found)
+        self._near_spellings.search(story, found)
         return found
 
     def _search(self, story: StoryWords, words: list[str], found: dict[int, list[Place]]) -> None:
@@ -248,28 +247,23 @@ def _stands_at(story: StoryWords, first: int, variant: Variant, exact: bool) -> 
 
 # ── near spellings ───────────────────────────────────────────────────────────────────────────────
 
-_Name = tuple[str, float, int, int, str | None]  # folded, least ratio, evidence, variant, with case if that matters
 
-
-class _Names:
-    """Names that are also found in near spellings, by number of words.
-
-    A window of a text is compared only with names of a length that could reach their ratio (the indel distance is at
-    least the difference in length), and what a window matched is remembered: names come again.
-    """
+class _NearSpellings:
+    """Names that are also found in near spellings: in windows of as many words, the first of which begins with a
+    capital where the script has them."""
 
     def __init__(self, all_evidence: tuple[Evidence, ...]):
-        self._names: dict[int, list[_Name]] = {}
+        self._names: dict[int, Names] = {}
         for number, one in enumerate(all_evidence):
-            if one.fuzzy is None:
-                continue
-            for index, variant in enumerate(one.variants):
-                cased = " ".join(word.cased[0] for word in variant.words) if one.exact_case else None
-                for form in variant.fuzzy_forms():
-                    name = (form, one.fuzzy, number, index, cased)
-                    self._names.setdefault(len(variant.words), []).append(name)
-        self._by_length: dict[tuple[int, int], tuple[list[str], list[_Name], float]] = {}
-        self._remembered: dict[str, tuple[tuple[int, int, str | None, float], ...]] = {}
+            if one.fuzzy is not None:
+                for index, variant in enumerate(one.variants):
+                    self._add(variant, (number, index), one)
+
+    def _add(self, variant: Variant, key: tuple[int, int], one: Evidence) -> None:
+        cased = " ".join(word.cased[0] for word in variant.words) if one.exact_case else None
+        for form in variant.fuzzy_forms():
+            names = self._names.setdefault(len(variant.words), Names())
+            names.add(form, Wanted(key=(*key, cased, one.fuzzy), least=one.fuzzy))
 
     def search(self, story: StoryWords, found: dict[int, list[Place]]) -> None:
         """Adds the places of near spellings to `found`."""
@@ -277,41 +271,14 @@ class _Names:
             return
         rows = [story.folded, story.written_out()] if story.has_umlauts() else [story.folded]
         for first in story.likely_names():
-            longest = story.bounds(first, sentence=True)[1] - first
-            for count in self._names:
-                if count > longest:
-                    continue
-                for row in rows:
-                    self._compare(story, " ".join(row[first : first + count]), first, first + count, found)
-
-    def _compare(self, story: StoryWords, window: str, first: int, after: int, found: dict[int, list[Place]]) -> None:
-        if len(window) > _LONGEST_WINDOW:
-            return
-        names = self._remembered.get(window)
-        if names is None:
-            if len(self._remembered) >= _REMEMBERED_WINDOWS:
-                self._remembered.clear()
-            names = self._remembered[window] = self._alike(window, after - first)
-        for number, index, cased, least in names:
-            if cased is None or _ratio_with_case(story, first, after, cased) >= least:
-                found.setdefault(number, []).append((first, after, 1, index))
-
-    def _alike(self, window: str, count: int) -> tuple[tuple[int, int, str | None, float], ...]:
-        """Evidence and variant of every name that this window spells nearly enough."""
-        forms, names, least = self._of_length(count, len(window))
-        close = process.extract(window, forms, scorer=fuzz.ratio, score_cutoff=least, limit=None) if forms else ()
-        return tuple(
-            (names[i][2], names[i][3], names[i][4], names[i][1]) for _, ratio, i in close if ratio >= names[i][1]
-        )
-
-    def _of_length(self, count: int, length: int) -> tuple[list[str], list[_Name], float]:
-        """Names of so many words that a window of this length may be near; and the least ratio among them."""
-        key = (count, length)
-        if key not in self._by_length:
-            names = [n for n in self._names[count] if 200.0 * min(length, len(n[0])) >= n[1] * (length + len(n[0]))]
-            least = min((n[1] for n in names), default=100.0)
-            self._by_length[key] = ([n[0] for n in names], names, least)
-        return self._by_length[key]
+            end = story.bounds(first, sentence=True)[1]
+            for count, names in self._names.items():
+                after = first + count
+                if after <= end:
+                    for row in rows:
+                        for number, index, cased, least in names.alike(" ".join(row[first:after])):
+                            if cased is None or _ratio_with_case(story, first, after, cased) >= least:
+                                found.setdefault(number, []).append((first, after, 1, index))
 
 
 def _ratio_with_case(story: StoryWords, first: int, after: int, cased: str) -> float:
@@ -326,4 +293,3 @@ def merged(places: list[tuple[int, int]]) -> int:
             mentions += 1
         reach = max(reach, after)
     return mentions
-

@@ -66,7 +66,7 @@ class _Plan:
 class CompiledWatchlists:
     """All watchlists, ready for `score_story`. Holds no state but remembered spellings."""
 
-    __slots__ = ("plans", "owners", "locator")
+    __slots__ = ("locator", "owners", "plans")
 
     def __init__(self, watchlists: tuple[Watchlist, ...]):
         self.plans = tuple(map(_plan, watchlists))
@@ -277,9 +277,7 @@ def _match(plan: _Plan, found: dict[int, list[Place]], reading: _Reading) -> Mat
     )
 
 
-def _verdict(
-    plan: _Plan, score: float, in_scope: bool, veto: str | None, missing: list[str]
-) -> tuple[Verdict, Reason]:
+def _verdict(plan: _Plan, score: float, in_scope: bool, veto: str | None, missing: list[str]) -> tuple[Verdict, Reason]:
     """The rules in the order in which the watchlist language gives them."""
     if not in_scope:
         return Verdict.SILENT, Reason.OUT_OF_SCOPE

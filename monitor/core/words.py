@@ -60,8 +60,8 @@ _CIRCLED = "\u24b6-\u24e9\U0001f130-\U0001f149"  # letters in circles and square
 
 # Scripts without spaces: Thai, Lao, Myanmar, Khmer (without their digits), Han, Kana, Bopomofo.
 _UNSPACED = (
-    "\u0e01-\u0e30\u0e32\u0e33\u0e40-\u0e46\u0e81-\u0eb0\u0eb2\u0eb3\u0ebd-\u0ec6\u0edc-\u0edf\u1000-\u103f\u1050-\u108f"
-    "\ua9e0-\ua9ef\uaa60-\uaa7f\u1780-\u17dc\u2e80-\u2fdf\u3005-\u3007\u3021-\u3029\u3031-\u3035\u3038-\u303c"
+    "\u0e01-\u0e30\u0e32\u0e33\u0e40-\u0e46\u0e81-\u0eb0\u0eb2\u0eb3\u0ebd-\u0ec6\u0edc-\u0edf\u1000-\u103f"
+    "\u1050-\u108f\ua9e0-\ua9ef\uaa60-\uaa7f\u1780-\u17dc\u2e80-\u2fdf\u3005-\u3007\u3021-\u3029\u3031-\u3035\u3038-\u303c"
     "\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u3105-\u312f\u31a0-\u31bf\u31f0-\u31ff\u3400-\u4dbf"
     "\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9d\U0001b000-\U0001b16f\U00020000-\U0003ffff"
 )
@@ -211,16 +211,21 @@ _PARAGRAPH_END = re.compile("[\n\r\x0b\x0c\x85\u2028\u2029]")
 _CLOSED_SENTENCE = re.compile("[。！？｡．।॥؟۔։።၊။]")
 _OPEN_SENTENCE = re.compile(r"[.!?…'\"’”»›)\]]+")
 
+
+def _set_of(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
 # Shortened words after which a full stop does not end the sentence: English, German, French, Spanish, Russian …
-_ABBREVIATIONS = frozenset(
-    "dr mr mrs ms mx messrs prof gen col lt sgt cpl capt cmdr maj adm brig sen rep gov pres rev hon st ste sr jr supt dep "
-    "vs etc inc ltd co corp cie bros dept est approx ca cf al jan feb mar apr jun jul aug sep sept oct nov dec mt ft "
-    "hr fr nr bzw usw geb str abs ing mme mlle mm me sra srta dna av bd ул им гг руб тыс млн млрд г-н".split()
+_ABBREVIATIONS = _set_of(
+    "dr mr mrs ms mx messrs prof gen col lt sgt cpl capt cmdr maj adm brig sen rep gov pres rev hon st ste sr jr supt "
+    "vs etc inc ltd co corp cie bros dept dep approx ca cf al jan feb mar apr jun jul aug sep sept oct nov dec "
+    "hr fr nr bzw usw geb str abs ing mme mlle sra srta av bd ул им гг руб тыс млн млрд"
 )
-_BEFORE_NUMBERS = frozenset("no nos nr art p pp vol fig sec ch par № num ziff".split())
-_MONTHS_AFTER_DAY = frozenset(
+_BEFORE_NUMBERS = _set_of("no nos nr art p pp vol fig sec ch par num ziff")
+_MONTHS_AFTER_DAY = _set_of(
     "januar jänner februar märz april mai juni juli august september oktober november dezember "
-    "januari februari marts maj juuni desember december".split()
+    "januari februari marts maj juuni desember december"
 )
 
 _NOTHING, _APOSTROPHE, _DOT, _PARAGRAPH, _SENTENCE, _MAYBE_SENTENCE = range(6)
@@ -329,9 +334,7 @@ def _same_length(text: str) -> str:
 def _assemble(text: str, parts: list[str], folded: list[str]) -> Words:
     """`parts` alternates gaps and words, beginning and ending with a gap."""
     offsets = list(accumulate(map(len, parts)))
-    words = Words(
-        text=text, folded=folded, starts=offsets[0:-1:2], ends=offsets[1::2], sentences=[0], paragraphs=[0]
-    )
+    words = Words(text=text, folded=folded, starts=offsets[0:-1:2], ends=offsets[1::2], sentences=[0], paragraphs=[0])
     gaps = parts[0::2]
     notable = [i for i, gap in enumerate(gaps) if gap not in _PLAIN_GAPS and i]
     if notable and notable[-1] == len(folded):

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from monitor.model import Feed, FeedState, FeedStatus, Validators
 from monitor.store.database import chunks, insert_new
-from monitor.store.schema import UtcTime, entries, feeds
+from monitor.store.schema import UtcTime, feeds
 
 LEASE = timedelta(minutes=5)  # longer than any check may take; a crashed check is due again after it
 
@@ -82,7 +82,7 @@ def record_success(
     validators: Validators,
     title: str | None = None,
     body_hash: str | None = None,
-    changed: bool = False,
+    new_entries: int = 0,
     possible_gap: bool = False,
 ) -> None:
     """A check succeeded; None for title and body_hash keeps what is there."""
@@ -103,9 +103,9 @@ def record_success(
         values["title"] = title
     if body_hash is not None:
         values["body_hash"] = body_hash
-    if changed:
+    if new_entries:
         values["last_changed_at"] = now
-        values["entries"] = sa.select(sa.func.count()).where(entries.c.feed == name).scalar_subquery()
+        values["entries"] = feeds.c.entries + new_entries
     if possible_gap:
         values["possible_gaps"] = feeds.c.possible_gaps + 1
     tx.execute(feeds.update().where(feeds.c.name == name).values(**values))

@@ -26,7 +26,7 @@ SAME = [
     ("ø is o", "Bjørn", "Bjorn"),
     ("đ is d", "Đoković", "Dokovic"),
     ("æ is ae", "Ærø", "Aero"),
-    ("œ is oe", "Sacré-Cœur".split("-")[1], "Coeur"),
+    ("œ is oe", "Cœur", "Coeur"),
     ("ß is ss", "Straße", "STRASSE"),
     ("Turkish dotted and dotless i are i", "DİYARBAKIR", "Diyarbakır"),
     ("a soft hyphen is not there", "Teh\u00adran", "Tehran"),
@@ -38,6 +38,7 @@ SAME = [
     ("half-width kana are kana", "ﾊﾟ", "パ"),
     ("decomposed kana are kana", "ハ\u309a", "パ"),
     ("decomposed Hangul is Hangul", unicodedata.normalize("NFD", "북한"), "북한"),
+    ("a ligature of words holds no spaces", "ﷺ", "صلىاللهعليهوسلم"),
     ("a variation selector is not there", "葛\U000e0100", "葛"),
 ]
 DIFFERENT = [
@@ -71,6 +72,7 @@ def test_umlauts_have_a_second_form():
 def test_case_can_be_kept():
     assert fold_keeping_case("Łódź") == "Lodz"
     assert fold_keeping_case("ŁÓDŹ") == "LODZ"
+    assert fold_keeping_case("Τσίπρας") == "Τσιπρασ"
 
 
 TOKENS = [
@@ -158,15 +160,23 @@ def test_joined_and_dropped_words_keep_later_sentences_in_place():
 
 @pytest.mark.parametrize(
     ("word", "yes"),
-    [("Kim", True), ("kim", False), ("Émile", True), ("كيم", True), ("金", True), ("17", False), ("ტრამპი", True), ("김", True)],
+    [
+        ("Kim", True),
+        ("kim", False),
+        ("Émile", True),
+        ("كيم", True),
+        ("金", True),
+        ("17", False),
+        ("ტრამპი", True),
+        ("김", True),
+    ],
 )
 def test_a_name_begins_with_a_capital_where_the_script_has_them(word, yes):
     assert begins_like_a_name(word) is yes
 
 
-ANY_TEXT = st.text(
-    st.one_of(st.characters(), st.sampled_from("aB éßÜ.'’-\n !?。北ハ\u3099한กำ\u0e4d\u0e32د\u0640\u200dK\u0301U.S.ᾳŉİıﷺ½ʼ")), max_size=60
-)
+ODD = "aB éßÜ.'’-\n !?。北ハ\u3099한กำ\u0e4d\u0e32د\u0640\u200dK\u0301U.S.ᾳŉİıﷺ½ʼ"
+ANY_TEXT = st.text(st.one_of(st.characters(), st.sampled_from(ODD)), max_size=60)
 
 
 @settings(max_examples=300, deadline=None)

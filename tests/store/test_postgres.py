@@ -1,0 +1,84 @@
+"""The same line over PostgreSQL: another URL, nothing else."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from monitor.demo.serve import sample_feeds
+from monitor.errors import InstanceRunning
+from monitor.store.database import Database
+from tests.builders import NOW
+from tests.daemon import wirewatch
+from tests.fakeweb import FakeWeb
+
+BIN = next((path.parent for path in sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), reverse=True)), None)
+
+pytestmark = [
+    pytest.mark.servers,
+    pytest.mark.skipif(BIN is None or shutil.which("runuser") is None, reason="no PostgreSQL: apt install postgresql"),
+]
+
+CONFIG = """\
+[monitor]
+database = "{url}"
+[polling]
+allow_networks = ["127.0.0.0/8"]
+host_gap = "0s"
+[channel.screen]
+url = "console://?format=json"
+"""
+WATCHLIST = 'title = "Rajin"\nthreshold = 2\n[[term]]\nany = ["Rajin"]\n'
+
+
+@pytest.fixture(scope="module")
+def postgres(tmp_path_factory):
+    """The address of an empty database in a server of our own, on loopback."""
+    pytest.importorskip("psycopg", reason="needs psycopg: pip install 'wirewatch[postgres]'")
+    folder = tmp_path_factory.mktemp("postgres")
+    for path in (folder, *folder.parents[:2]):
+        path.chmod(0o755)
+    shutil.chown(folder, "postgres")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+
+    def run(*command):
+        subprocess.run(["runuser", "-u", "postgres", "--", *map(str, command)], check=True, cwd="/", stdout=subprocess.DEVNULL)
+
+    data, options = folder / "data", f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
+    run(BIN / "initdb", "-D", data, "-A", "trust")
+    run(BIN / "pg_ctl", "-D", data, "-o", options, "-l", folder / "log", "-w", "start")
+    yield f"postgresql://postgres@127.0.0.1:{port}/postgres"
+    run(BIN / "pg_ctl", "-D", data, "-m", "immediate", "stop")
+
+
+def test_the_line_runs_over_postgresql_and_repeats_nothing(postgres, tmp_path):
+    (tmp_path / "watchlists").mkdir()
+    (tmp_path / "watchlists" / "rajin.toml").write_text(WATCHLIST)
+    config = tmp_path / "config.toml"
+    with FakeWeb() as web:
+        feeds = ""
+        for name, body in sample_feeds(NOW.now(NOW.tzinfo)).items():
+            web.page(f"/{name}").says(200, body, etag=f'"{name}"').knows_etags()
+            feeds += f'[[feed]]\nurl = "{web.url("/" + name)}"\nname = "{name.partition(".")[0]}"\n'
+        config.write_text(CONFIG.format(url=postgres) + feeds)
+        first, second = (wirewatch("poll", "--all", config=config) for _ in range(2))
+    assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
+    assert len(first.stdout.splitlines()) >= 1
+    assert second.stdout == ""
+    for command in ("stories", "alerts", "feeds", "status"):
+        shown = wirewatch(command, "--json", config=config)
+        assert (shown.returncode, bool(shown.stdout)) == (0, True), shown.stderr
+
+
+def test_one_instance_holds_a_postgresql_database(postgres):
+    held = Database.open(postgres)
+    with pytest.raises(InstanceRunning):
+        Database.open(postgres)
+    held.close()
+    Database.open(postgres).close()

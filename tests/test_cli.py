@@ -1,0 +1,671 @@
+"""What a person types and what scripts read: exit codes, JSON fields, and words on the right stream."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from monitor.cli import main
+from tests.daemon import ROOT, wirewatch
+from tests.desk import BILL, Desk, json_feed, rss
+from tests.fakes import FakeHttp, FakeSlack, FakeSmtp
+from tests.fakeweb import FakeWeb
+
+UTC_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)")
+STORY = {"id", "title", "url", "language", "first_seen_at", "published_at", "credit", "pickups", "matches"}
+PICKUP = {"feed", "outlet", "url", "title", "published_at", "seen_at", "similarity", "rule"}
+STORY_MATCH = {"watchlist", "score", "level", "reason"}
+ALERT = {"id", "watchlist", "story", "level", "score", "reason", "title", "url", "created_at", "deliveries"}
+DELIVERY = {"channel", "recipient", "state", "attempts", "sent_at", "error"}
+FEED = {"name", "url", "state", "last_checked_at", "last_changed_at", "next_check_at", "failures", "last_error", "entries", "possible_gaps"}
+EXPLAINED = {"document", "story", "verdicts"}
+DOCUMENT = {"title", "url", "published_at", "language", "text", "credit"}
+VERDICT = {"watchlist", "score", "threshold", "level", "verdict", "reason", "hits", "missing", "veto"}
+HIT = {"term", "variant", "field", "quote", "points"}
+RULES = {"founder", "same_url", "same_title", "same_text", "similar"}
+STATES = {"held", "queued", "sending", "delivered", "dead", "cancelled", "merged"}
+FEED_STATES = {"new", "ok", "failing", "throttled", "gone", "quarantined"}
+
+NASTY = "The \x1b[31mharbour\x1b]52;c;aGFjaw==\x07 is \x9b2Jopen \u202eagain \x00now\x7f"
+NOT_FOR_TERMINALS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+PAGE = f"""<!doctype html><html lang="en"><head><title>{BILL}</title>
+<meta property="article:published_time" content="2026-08-18T10:00:00Z"></head><body><article><h1>{BILL}</h1>
+<p>Members voted late on Monday to give the port a new breakwater, after a debate that lasted well into the night.</p>
+<p>The harbour master said that work would begin in spring and last for two years at the most.</p></article></body></html>"""
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was():
+    root, ours = logging.getLogger(), logging.getLogger("wirewatch")
+    handlers, levels = root.handlers[:], (root.level, ours.level)
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(levels[0])
+    ours.setLevel(levels[1])
+
+
+@pytest.fixture
+def web():
+    with FakeWeb() as served:
+        yield served
+
+
+@pytest.fixture
+def desk(tmp_path, web):
+    return Desk(tmp_path, web)
+
+
+@pytest.fixture
+def polled(desk):
+    """A desk that has polled one feed with one story that alerts and one that does not."""
+    desk.feed("gazette", rss(BILL, "A comet is seen over the hills"))
+    assert desk.does("poll").exit_code == 0
+    return desk
+
+
+def only(lines):
+    (line,) = lines
+    return line
+
+
+# ── exit codes ───────────────────────────────────────────────────────────────────────────────────
+
+
+def test_one_failing_feed_is_named_and_the_rest_is_done(desk):
+    desk.feed("gazette", rss(BILL))
+    desk.web.page("/broken").says(500)
+    desk.feeds["broken"] = desk.web.url("/broken")
+    done = desk.write().does("poll")
+    assert done.exit_code == 1
+    assert "failed: broken: " in done.stderr and "500" in done.stderr
+    assert only(done.stdout.splitlines()).startswith("{"), "the alert of the other feed was delivered"
+
+
+USAGE = [
+    ("an unknown command", ("pol",)),
+    ("an unknown option", ("poll", "--al")),
+    ("an unknown feed to poll", ("poll", "--feed", "nobody")),
+    ("an unknown feed to explain", ("explain", "x.txt", "--feed", "nobody")),
+    ("an unknown watchlist to explain", ("explain", "x.txt", "--watchlist", "nothing")),
+    ("an unknown channel", ("test-channel", "nobody")),
+    ("no channel", ("test-channel",)),
+    ("nothing to explain", ("explain",)),
+    ("a schema of something else", ("schema", "feed")),
+    ("a span without a unit", ("stories", "--since", "24")),
+    ("a span that is none", ("alerts", "--since", "yesterday")),
+    ("a span longer than time", ("stories", "--since", "99999999d")),
+    ("no alert to retry", ("alerts", "retry")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("arguments", [case[1] for case in USAGE], ids=[case[0] for case in USAGE])
+def test_wrong_usage_is_2_with_words(polled, arguments):
+    done = polled.does(*arguments)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "Error: " in done.stderr
+
+
+NEED_CONFIG = ["run", "poll", "check", "explain -", "stories", "alerts", "alerts retry x", "feeds", "status", "test-channel desk"]
+
+
+@pytest.mark.parametrize("line", NEED_CONFIG)
+def test_a_broken_configuration_is_65_with_its_line(desk, line):
+    desk.write(head='[polling]\nintervall = "5m"\n')
+    done = desk.does(*line.split(), stdin=b"")
+    assert (done.exit_code, done.stdout) == (65, "")
+    assert re.match(rf"{re.escape(str(desk.config))}:2: polling\.intervall: .*interval", done.stderr)
+
+
+@pytest.mark.parametrize("line", ["run", "poll", "check", "explain -"])
+def test_a_broken_watchlist_is_65_with_every_mistake(desk, line):
+    desk.watchlist("harbour", 'titel = "x"\nthreshold = 2\n[[term]]\nany = ["a"]\nwieght = 1\n')
+    done = desk.does(*line.split(), stdin=b"")
+    assert (done.exit_code, done.stdout) == (65, "")
+    path = re.escape(str(desk.folder / "watchlists" / "harbour.toml"))
+    assert re.search(rf"^{path}:1: titel: ", done.stderr, re.MULTILINE)
+    assert re.search(rf"^{path}:5: \S*wieght: ", done.stderr, re.MULTILINE)
+
+
+BAD_FILES = [
+    ("a file that is missing", lambda path: None),
+    ("a folder", lambda path: path.mkdir()),
+    ("bytes that are no UTF-8", lambda path: path.write_bytes(b'[monitor]\nlanguage = "\xff"\n')),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("make", [case[1] for case in BAD_FILES], ids=[case[0] for case in BAD_FILES])
+def test_a_configuration_that_cannot_be_read_is_65(tmp_path, make):
+    path = tmp_path / "other.toml"
+    make(path)
+    done = CliRunner().invoke(main, ["--config", str(path), "check"])
+    assert done.exit_code == 65, done.exception
+    assert str(path) in done.stderr
+
+
+@pytest.mark.parametrize("line", ["poll", "check", "test-channel desk"])
+@pytest.mark.parametrize("url", ["nonsense://host", "slack://only-one-part", "matrix://", "mailto://"])
+def test_a_channel_address_that_nothing_can_send_to_is_65(desk, line, url):
+    desk.channel("desk", url)
+    done = desk.does(*line.split())
+    assert done.exit_code == 65, (done.stdout, done.stderr)
+    assert "desk" in done.stderr
+
+
+def test_a_second_instance_is_73_with_the_pid(polled):
+    from monitor.store.database import Database
+
+    held = Database.open(str(polled.folder / "wirewatch.db"))
+    try:
+        done = wirewatch("poll", config=polled.config)
+    finally:
+        held.close()
+    import os
+
+    assert (done.returncode, str(os.getpid()) in done.stderr) == (73, True)
+
+
+BROKEN = [
+    ("no database", lambda path: path.unlink(missing_ok=True), "no database yet"),
+    ("a database that is a text", lambda path: path.write_text("all work and no play " * 500), ""),
+    ("a folder in its place", lambda path: (path.unlink(), path.mkdir()), ""),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("line", ["stories", "alerts", "alerts retry x", "feeds", "status --json", "poll"])
+@pytest.mark.parametrize(("spoil", "says"), [case[1:] for case in BROKEN], ids=[case[0] for case in BROKEN])
+def test_an_unusable_database_is_74_with_path_and_reason(desk, line, spoil, says):
+    path = desk.folder / "wirewatch.db"
+    path.touch()
+    spoil(path)
+    if line == "poll" and not path.exists():
+        assert desk.does("poll").exit_code == 0, "poll makes it"
+        return
+    done = desk.does(*line.split())
+    assert (done.exit_code, done.stdout) == (74, "")
+    assert str(path) in done.stderr and says in done.stderr
+
+
+def test_what_cannot_be_explained_is_1_in_words(polled):
+    for source in ("nowhere.html", str(polled.folder), "0123456789abcdef", "x" * 300, "/proc/self/mem"):
+        done = polled.does("explain", source)
+        assert (done.exit_code, done.stdout) == (1, ""), source
+        assert done.stderr.startswith("wirewatch: "), source
+
+
+def test_an_address_that_answers_404_is_1_in_words(polled):
+    done = polled.does("explain", polled.web.url("/nothing"))
+    assert done.exit_code == 1 and "404" in done.stderr
+
+
+# ── polling ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_polling_twice_repeats_nothing(polled):
+    again = polled.does("poll", "--all")
+    assert (again.exit_code, again.stdout) == (0, "")
+    assert "1 feeds checked, 0 new entries" in again.stderr
+    assert len(polled.lines("alerts", "--json")) == 1
+
+
+def test_what_is_not_due_is_not_asked_for(polled):
+    assert "0 feeds checked" in polled.does("poll").stderr
+    assert len(polled.web.asked("/gazette")) == 1
+
+
+def test_poll_of_one_feed_asks_only_it_and_at_once(polled):
+    polled.feed("herald", rss("Rain"))
+    assert polled.does("poll", "--feed", "gazette").exit_code == 0
+    assert (len(polled.web.asked("/gazette")), len(polled.web.asked("/herald"))) == (2, 0)
+
+
+def test_all_does_not_override_what_a_server_asked_for(desk):
+    desk.feed("gazette", rss(BILL), headers={"Cache-Control": "max-age=3600"})
+    desk.web.page("/herald").says(429, headers={"Retry-After": "900"})
+    desk.feeds["herald"] = desk.web.url("/herald")
+    desk.write()
+    assert desk.does("poll").exit_code == 1
+    assert desk.does("poll", "--all").exit_code == 0
+    assert (len(desk.web.asked("/gazette")), len(desk.web.asked("/herald"))) == (1, 1)
+    assert {row["name"]: row["state"] for row in desk.lines("feeds", "--json")} == {"gazette": "ok", "herald": "throttled"}
+
+
+def test_a_document_that_is_no_feed_fails_its_feed_only(desk):
+    desk.feed("gazette", rss(BILL)).feed("page", PAGE.encode())
+    done = desk.does("poll")
+    assert done.exit_code == 1 and "failed: page: " in done.stderr and "Traceback" not in done.stderr
+
+
+# ── JSON ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def assert_times(record, *names, required=()):
+    for name in names:
+        assert record[name] is None or UTC_TIME.fullmatch(record[name]), (name, record[name])
+    assert all(record[name] for name in required)
+
+
+def test_a_story_has_the_fields_of_the_contract(polled):
+    polled.feed("herald", rss(BILL, title="Herald"))
+    assert polled.does("poll", "--feed", "herald").exit_code == 0
+    stories = polled.lines("stories", "--json")
+    assert {story["title"] for story in stories} == {BILL, "A comet is seen over the hills"}
+    for story in stories:
+        assert set(story) >= STORY
+        assert_times(story, "first_seen_at", "published_at", required=("first_seen_at",))
+        assert (story["language"], story["credit"]) == ("en", None)
+        for pickup in story["pickups"]:
+            assert set(pickup) >= PICKUP and pickup["rule"] in RULES
+            assert_times(pickup, "published_at", "seen_at", required=("seen_at",))
+            assert 0 <= pickup["similarity"] <= 100
+    bill = next(story for story in stories if story["title"] == BILL)
+    assert [(pickup["outlet"], pickup["rule"] == "founder") for pickup in bill["pickups"]] == [("Gazette", True), ("Herald", False)]
+    match = only(bill["matches"])
+    assert set(match) >= STORY_MATCH
+    assert (match["watchlist"], match["level"], match["score"]) == ("harbour", "normal", 4.0)
+
+
+FILTERS = [
+    ("all of the last day", (), 2),
+    ("those of a watchlist", ("--watchlist", "harbour"), 1),
+    ("those of a watchlist that matched nothing", ("--watchlist", "other"), 0),
+    ("a word of a headline in another case", ("--search", "COMET"), 1),
+    ("a percent sign is itself", ("--search", "%"), 0),
+    ("an underscore is itself", ("--search", "_"), 0),
+    ("a quote is itself", ("--search", "' OR 1=1 --"), 0),
+    ("a backslash is itself", ("--search", "\\"), 0),
+    ("the last second only", ("--since", "0s"), 0),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("arguments", "count"), [case[1:] for case in FILTERS], ids=[case[0] for case in FILTERS])
+def test_stories_are_chosen(polled, arguments, count):
+    if "0s" in arguments and polled.does("stories", *arguments).exit_code == 2:
+        return  # no span at all may be refused in words
+    assert len(polled.lines("stories", "--json", *arguments)) == count
+
+
+def test_an_alert_has_the_fields_of_the_contract(polled):
+    alert = only(polled.lines("alerts", "--json"))
+    assert set(alert) >= ALERT
+    assert_times(alert, "created_at", required=("created_at",))
+    assert (alert["watchlist"], alert["level"], alert["title"]) == ("harbour", "normal", BILL)
+    assert alert["story"] in {story["id"] for story in polled.lines("stories", "--json")}
+    delivery = only(alert["deliveries"])
+    assert set(delivery) >= DELIVERY and delivery["state"] in STATES
+    assert_times(delivery, "sent_at", required=("sent_at",))
+    assert (delivery["channel"], delivery["state"], delivery["attempts"], delivery["error"]) == ("desk", "delivered", 1, None)
+
+
+def test_a_feed_has_the_fields_of_the_contract(polled):
+    polled.feeds["later"] = polled.web.url("/later")
+    polled.write().does("poll", "--feed", "later")
+    gazette, later = polled.lines("feeds", "--json")
+    for row in (gazette, later):
+        assert set(row) >= FEED and row["state"] in FEED_STATES
+        assert_times(row, "last_checked_at", "last_changed_at", "next_check_at", required=("last_checked_at", "next_check_at"))
+    assert (gazette["name"], gazette["state"], gazette["entries"], gazette["failures"], gazette["last_error"]) == ("gazette", "ok", 2, 0, None)
+    assert (later["state"], later["failures"], later["last_changed_at"]) == ("failing", 1, None)
+    assert "404" in later["last_error"]
+
+
+def test_status_tells_times_in_utc_and_exits_by_what_it_says(polled):
+    well = only(polled.lines("status", "--json"))
+    assert well["ok"] is True and well["problems"] == []
+    assert UTC_TIME.fullmatch(well["last_checked_at"])
+    polled.web.page("/later").says(500)
+    polled.feeds["later"] = polled.web.url("/later")
+    polled.write()
+    for _ in range(3):
+        polled.does("poll", "--feed", "later")
+    ill = polled.does("status")
+    assert ill.exit_code == 1 and "later" in ill.stdout and "500" in ill.stdout
+
+
+# ── explain ──────────────────────────────────────────────────────────────────────────────────────
+
+SOURCES = [
+    ("a feed", "feed.xml", rss(BILL, "A comet is seen over the hills"), 2),
+    ("a JSON feed", "feed.json", json_feed(BILL), 1),
+    ("an HTML page", "page.html", PAGE.encode(), 1),
+    ("plain text", "text.txt", f"{BILL}\n\nIt was late.".encode(), 1),
+]  # fmt: skip
+
+
+def assert_explained(lines, count):
+    assert len(lines) == count
+    for line in lines:
+        assert set(line) >= EXPLAINED and set(line["document"]) >= DOCUMENT and set(line["story"]) >= {"id", "similarity", "rule"}
+        assert_times(line["document"], "published_at")
+        for verdict in line["verdicts"]:
+            assert set(verdict) >= VERDICT and verdict["verdict"] in {"alert", "urgent", "silent"}
+            assert all(set(hit) >= HIT for hit in verdict["hits"])
+    verdict = only(lines[0]["verdicts"])
+    assert (verdict["watchlist"], verdict["verdict"], verdict["threshold"], verdict["veto"], verdict["missing"]) == ("harbour", "alert", 2.0, None, [])
+    assert "harbour" in verdict["hits"][0]["quote"]
+
+
+@pytest.mark.parametrize(("name", "body", "count"), [case[1:] for case in SOURCES], ids=[case[0] for case in SOURCES])
+@pytest.mark.parametrize("way", ["file", "standard input", "address"])
+def test_any_document_is_explained(desk, name, body, count, way):
+    (desk.folder / name).write_bytes(body)
+    desk.web.page(f"/{name}").says(200, body)
+    source = {"file": str(desk.folder / name), "standard input": "-", "address": desk.web.url(f"/{name}")}[way]
+    assert_explained(desk.lines("explain", "--json", source, stdin=body if source == "-" else None), count)
+    for_people = desk.does("explain", source, stdin=body if source == "-" else None)
+    assert for_people.exit_code == 0 and "alerts: 4 ≥ 2 because of harbour in the title" in for_people.stdout
+    assert not (desk.folder / "wirewatch.db").exists(), "explaining writes nothing"
+
+
+def test_a_story_of_the_archive_is_explained_by_its_id_or_the_beginning_of_it(polled):
+    story = next(story for story in polled.lines("stories", "--json") if story["title"] == BILL)
+    for name in (story["id"], story["id"][:12]):
+        found = only(polled.lines("explain", name, "--json"))
+        assert (found["story"]["id"], found["document"]["title"], found["verdicts"][0]["verdict"]) == (story["id"], BILL, "alert")
+    assert polled.does("explain", "").exit_code in (1, 2), "an empty id names no story"
+
+
+def test_a_copy_is_told_which_story_it_would_join(polled):
+    story = next(story for story in polled.lines("stories", "--json") if story["title"] == BILL)
+    (polled.folder / "copy.xml").write_bytes(rss(BILL, title="Herald"))
+    found = only(polled.lines("explain", str(polled.folder / "copy.xml"), "--json"))
+    assert (found["story"]["id"], found["story"]["rule"] in RULES - {"founder"}) == (story["id"], True)
+
+
+def test_only_the_watchlists_asked_for_speak(desk):
+    desk.watchlist("other", 'title = "Other"\nthreshold = 1\n[[term]]\nany = ["comet"]\nweight = 1\n')
+    found = only(desk.lines("explain", "-", "--json", "--watchlist", "other", stdin=BILL.encode()))
+    assert [verdict["watchlist"] for verdict in found["verdicts"]] == ["other"]
+
+
+def test_scopes_hold_for_the_feed_that_a_document_shall_belong_to(desk):
+    desk.feed("gazette", rss("x")).feed("herald", rss("y"))
+    desk.watchlist("harbour", (desk.folder / "watchlists/harbour.toml").read_text().replace("[[term]]", '[scope]\nfeeds = ["gazette"]\n[[term]]', 1))
+    said = {
+        feed: only(desk.lines("explain", "-", "--json", "--feed", feed, stdin=BILL.encode()))["verdicts"][0]
+        for feed in ("gazette", "herald")
+    }
+    assert said["gazette"]["verdict"] == "alert"
+    assert (said["herald"]["verdict"], said["herald"]["reason"]) == ("silent", "out_of_scope")
+
+
+@pytest.mark.parametrize("body", [b"", b" \n", b"\x00\x01\x02", b"<", b"\xff\xfe", b"{", b"%PDF-1.7 \xe2\xe3"], ids=repr)
+def test_nothing_much_is_explained_or_refused_in_words(desk, body):
+    assert desk.does("explain", "-", stdin=body).exit_code in (0, 1)
+
+
+# ── channels ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_test_message_says_what_the_server_answered(desk):
+    with FakeSlack() as slack, FakeHttp() as hook, FakeSmtp() as mail:
+        for name, url in {"slack": slack.url, "hook": hook.url, "mail": mail.url_of("a@example.org", "b@example.org")}.items():
+            desk.channel(name, url)
+        done = desk.does("test-channel", "slack", "hook", "mail")
+        assert done.exit_code == 0, done.output
+        assert (len(slack.messages), len(hook.requests), len(mail.mails)) == (1, 1, 2)
+        assert [line.split(":")[0] for line in done.stdout.splitlines()] == ["slack", "hook", "mail", "mail"]
+        assert "test" in json.dumps(slack.messages[0])
+
+
+def test_a_channel_that_refuses_is_1_and_the_others_are_tried(desk):
+    with FakeSlack() as slack, FakeHttp() as hook:
+        desk.channel("slack", slack.url).channel("hook", hook.url)
+        slack.fails_with(404)
+        done = desk.does("test-channel", "slack", "hook")
+        assert done.exit_code == 1
+        assert "slack: failed" in done.stdout and "no_service" in done.stdout and "hook: accepted" in done.stdout
+        assert slack.secret not in done.output
+
+
+def test_an_unreachable_channel_is_1_in_words(desk):
+    done = desk.channel("slack", "slack://T/B/C?base=http://127.0.0.1:9").does("test-channel", "slack")
+    assert done.exit_code == 1 and "slack: failed" in done.stdout
+
+
+def test_dead_letters_are_sent_again_when_asked_and_only_then(desk):
+    with FakeHttp() as hook:
+        hook.fails_with(400, times=2)
+        desk.channel("hook", hook.url).feed("gazette", rss(BILL))
+        desk.does("poll")
+        alert = only(desk.lines("alerts", "--json"))
+        assert only(alert["deliveries"])["state"] == "dead"
+        assert desk.does("status").exit_code == 1
+        refused = desk.does("alerts", "retry", "unknown")
+        assert (refused.exit_code, "0 deliveries" in refused.output) == (1, True)
+        asked = len(hook.requests)
+        assert desk.does("alerts", "retry", alert["id"]).exit_code == 0
+        assert desk.does("poll").exit_code == 0
+        assert len(hook.requests) == asked + 1
+        assert only(only(desk.lines("alerts", "--json"))["deliveries"])["state"] == "delivered"
+        assert desk.does("status").exit_code == 0
+        assert desk.does("alerts", "retry", alert["id"]).exit_code == 1, "what was delivered is not sent again"
+
+
+# ── what comes from outside ──────────────────────────────────────────────────────────────────────
+
+SHOWING = ["stories", "alerts", "feeds", "status", "stories --json", "alerts --json", "feeds --json", "status --json"]
+
+
+@pytest.fixture
+def nasty(desk):
+    """Everything an outsider can say, said with control characters: titles, feed titles, reasons, answers."""
+    with FakeHttp() as hook:
+        hook.fails_with(400, f"no {NASTY}".replace("\x00", ""), times=9)
+        desk.channel("hook", hook.url)
+        desk.feed("gazette", json_feed(NASTY, summary=NASTY, content_text=NASTY, authors=[{"name": NASTY}], language="e\x1b[0mn"))
+        desk.web.page("/odd").answers(lambda _: (b"HTTP/1.1 500 \x1b]52;c;aGFjaw==\x07\r\nContent-Length: 0\r\n\r\n",))
+        desk.web.page("/away").says(302, headers={"Location": "http://127.0.0.1:9/\x1b]52;c;aGFjaw==\x07\x9b2J".encode("latin-1")})
+        desk.feeds |= {name: desk.web.url(f"/{name}") for name in ("odd", "away")}
+        desk.write()
+        for _ in range(3):
+            desk.polls = desk.does("poll", "--all")
+        yield desk
+
+
+@pytest.mark.parametrize("line", SHOWING)
+def test_no_control_characters_reach_the_terminal(nasty, line):
+    done = nasty.does(*line.split())
+    assert done.stdout and not NOT_FOR_TERMINALS.findall(done.stdout + done.stderr)
+
+
+def test_no_control_characters_are_in_what_poll_says(nasty):
+    assert not NOT_FOR_TERMINALS.findall(nasty.polls.stdout + nasty.polls.stderr)
+
+
+@pytest.mark.parametrize("more", [(), ("--json",)], ids=["for people", "as JSON"])
+def test_no_control_characters_are_in_an_explanation(nasty, more):
+    story = nasty.lines("stories", "--json")[0]["id"]
+    (nasty.folder / "feed.json").write_bytes(json_feed(NASTY, summary=NASTY))
+    (nasty.folder / "page.html").write_text(f"<html><head><title>{NASTY}</title></head><body><p>{NASTY}</p></body></html>")
+    (nasty.folder / "text.txt").write_text(NASTY)
+    for source in (story, *(str(nasty.folder / name) for name in ("feed.json", "page.html", "text.txt"))):
+        done = nasty.does("explain", source, *more)
+        assert done.exit_code == 0, (source, done.stderr)
+        assert not NOT_FOR_TERMINALS.findall(done.stdout), source
+
+
+def test_no_control_characters_are_in_a_test_channels_answer(desk):
+    with FakeHttp() as hook:
+        hook.fails_with(400, "no \x1b]52;c;aGFjaw==\x07 \x9b2J")
+        done = desk.channel("hook", hook.url).does("test-channel", "hook")
+        assert done.exit_code == 1 and not NOT_FOR_TERMINALS.findall(done.output)
+
+
+def test_the_console_channel_shows_no_control_characters(desk):
+    done = desk.channel("desk2", "console://").feed("gazette", json_feed(NASTY, summary=NASTY)).does("poll")
+    assert "harbour" in done.stdout and not NOT_FOR_TERMINALS.findall(done.stdout)
+
+
+def test_one_story_is_one_line_in_a_pipe(desk):
+    desk.feed("gazette", json_feed("Harbour\nstory\tone\r\u2028two")).does("poll")
+    assert len(only(desk.does("stories").stdout.splitlines()).split("\t")) == 6
+
+
+def test_a_headline_with_half_a_character_harms_nothing(desk):
+    body = json_feed("Harbour @@ news").replace(b"@@", b"\\ud83d")
+    assert desk.feed("gazette", body).does("poll").exit_code == 0
+    for line in ("stories", "stories --json", "alerts", "alerts --json"):
+        assert desk.does(*line.split()).exit_code == 0, line
+
+
+# ── help, schema, check ──────────────────────────────────────────────────────────────────────────
+
+
+def commands(group=main, path=()):
+    for name, command in sorted(group.commands.items()):
+        yield (*path, name), command
+        if isinstance(command, click.Group):
+            yield from commands(command, (*path, name))
+
+
+COMMANDS = list(commands())
+
+
+@pytest.mark.parametrize(("path", "command"), COMMANDS, ids=[" ".join(path) for path, _ in COMMANDS])
+def test_every_command_helps(path, command):
+    done = CliRunner().invoke(main, [*path, "--help"])
+    assert done.exit_code == 0
+    assert command.help and done.stdout.startswith("Usage: ")
+    if any(isinstance(parameter, click.Argument) for parameter in command.params):
+        assert f"wirewatch {' '.join(path)} " in done.stdout.partition("\n")[2], "shows an example"
+
+
+@pytest.mark.parametrize("path", [path for path, _ in COMMANDS], ids=[" ".join(path) for path, _ in COMMANDS])
+def test_every_command_takes_config_behind_its_name(path):
+    assert "--config" in CliRunner().invoke(main, [*path, "--help"]).stdout
+
+
+CONTRACT = [
+    "demo", "run", "poll", "check", "explain", "backtest", "stories", "alerts", "alerts retry", "feeds", "feeds import", "feeds export",
+    "feeds find", "silence add", "silence list", "silence end", "test-channel", "status", "backup", "restore", "schema",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("line", CONTRACT)
+def test_every_command_of_the_contract_is_there(line):
+    assert CliRunner().invoke(main, [*line.split(), "--help"]).exit_code == 0
+
+
+HEAVY = ("feedparser", "apprise", "trafilatura", "sqlalchemy", "aiohttp", "pydantic", "lxml", "rich", "apscheduler")
+
+
+@pytest.mark.parametrize("line", ["--help", "poll --help", "--version"])
+def test_help_loads_nothing_heavy(line):
+    code = (
+        "import sys\nfrom monitor.cli import main\n"
+        f"try: main({line.split()!r})\nexcept SystemExit as end: assert end.code == 0\n"
+        f"print('loaded:', [name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("loaded: []\n")
+
+
+def schema_of(what):
+    done = CliRunner().invoke(main, ["schema", what])
+    assert done.exit_code == 0
+    return json.loads(done.stdout)
+
+
+def resolve(schema, part):
+    while "$ref" in part:
+        part = schema["$defs"][part["$ref"].rpartition("/")[2]]
+    return part
+
+
+def unknown_keys(schema, part, value, path=""):
+    """Keys of a document that its schema does not name, or required ones that are missing."""
+    part = resolve(schema, part)
+    choices = [resolve(schema, choice) for choice in part.get("anyOf", part.get("oneOf", []))]
+    if choices:
+        tried = [unknown_keys(schema, choice, value, path) for choice in choices if fits(choice, value)]
+        return min(tried, key=len, default=[f"{path}: fits no choice"])
+    if isinstance(value, dict):
+        named, rest = part.get("properties", {}), part.get("additionalProperties", False)
+        found = [f"{path}.{key}: missing" for key in part.get("required", ()) if key not in value]
+        for key, inner in value.items():
+            if key in named:
+                found += unknown_keys(schema, named[key], inner, f"{path}.{key}")
+            elif isinstance(rest, dict):
+                found += unknown_keys(schema, rest, inner, f"{path}.{key}")
+            elif rest is False:
+                found.append(f"{path}.{key}: unknown")
+        return found
+    if isinstance(value, list) and "items" in part:
+        return [one for number, inner in enumerate(value) for one in unknown_keys(schema, part["items"], inner, f"{path}[{number}]")]
+    return [] if fits(part, value) else [f"{path}: {value!r} is no {part.get('type')}"]
+
+
+def fits(part, value):
+    kinds = {"object": dict, "array": list, "string": str, "integer": int, "number": (int, float), "boolean": bool, "null": type(None)}
+    wanted = part.get("type", [])
+    wanted = [wanted] if isinstance(wanted, str) else wanted
+    return not wanted or any(isinstance(value, kinds[one]) and not (isinstance(value, bool) and one in ("integer", "number")) for one in wanted)
+
+
+DOCUMENTS = [("config", "config.example.toml"), *(("watchlist", f"watchlists/{path.name}") for path in sorted((ROOT / "watchlists").glob("*.toml")))]
+
+
+@pytest.mark.parametrize(("what", "path"), DOCUMENTS, ids=[path for _, path in DOCUMENTS])
+def test_the_schema_describes_the_files_that_we_ship(what, path):
+    schema = schema_of(what)
+    assert schema["$schema"].startswith("https://json-schema.org/draft/")
+    assert unknown_keys(schema, schema, tomllib.loads((ROOT / path).read_text(encoding="utf-8"))) == []
+
+
+@pytest.mark.parametrize("what", ["config", "watchlist"])
+def test_every_key_of_a_schema_is_described_and_unknown_ones_are_refused(what):
+    schema = schema_of(what)
+    tables = [schema, *schema.get("$defs", {}).values()]
+    undescribed = [key for table in tables for key, value in table.get("properties", {}).items() if not value.get("description")]
+    assert undescribed == []
+    assert unknown_keys(schema, schema, {"intervall": 1}) != []
+
+
+def test_check_tells_what_it_understood(desk):
+    done = desk.feed("gazette", rss("x")).does("check")
+    assert done.exit_code == 0
+    assert "1 feeds, 1 channels, 1 routes" in done.stdout and "harbour: “The harbour”, 1 terms, alerts at 2" in done.stdout
+
+
+def test_the_example_configuration_and_watchlists_are_right(tmp_path):
+    shutil.copytree(ROOT / "watchlists", tmp_path / "watchlists")
+    shutil.copy(ROOT / "config.example.toml", tmp_path / "config.toml")
+    done = CliRunner().invoke(main, ["check", "--config", str(tmp_path / "config.toml")])
+    assert done.exit_code == 0, done.output
+
+
+def test_a_watchlist_whose_own_test_fails_is_65(desk):
+    desk.watchlist("harbour", (desk.folder / "watchlists/harbour.toml").read_text() + '[[test]]\ntext = "A comet is seen"\nexpect = "alert"\n')
+    done = desk.does("check")
+    assert done.exit_code == 65 and "harbour.toml:" in done.stderr
+
+
+def test_the_module_is_the_same_program():
+    assert "Usage: " in subprocess.run([sys.executable, "-m", "monitor", "--help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+
+
+def test_a_closed_pipe_is_no_traceback(polled):
+    line = f"{sys.executable} -m monitor --config {polled.config} stories --json | true"
+    done = subprocess.run(["bash", "-c", line], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert "Traceback" not in done.stderr and "Exception ignored" not in done.stderr
+
+
+def test_secrets_are_in_nothing_that_is_said(desk):
+    (Path(desk.folder) / "secret").write_text("c4nary!p\"w")
+    (Path(desk.folder) / "secret").chmod(0o600)
+    desk.feeds["gazette"] = desk.web.url("/gazette", user="reader:c4nary-in-address")
+    desk.channels = {}
+    desk.write('[channel.desk]\nurl = "slack://T/B/{word}?base=http://127.0.0.1:9"\nword = { file = "secret" }\n[[route]]\nchannels = ["desk"]\ngroup_wait = "0s"\n')
+    desk.web.page("/gazette").says(200, rss(BILL)).then(500)
+    said = [desk.does(*line.split()).output for line in ("poll", "poll --all", "check", "feeds", "feeds --json", "alerts --json", "status", "test-channel desk")]
+    assert "c4nary" not in "".join(said)
