@@ -21,15 +21,16 @@ from apscheduler.events import EVENT_JOB_ERROR
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from monitor import __version__, reload
+from monitor.channels import open_senders
 from monitor.config import ChannelConfig, Config
 from monitor.core.parse import parse_fast, parse_slow
 from monitor.core.pipeline import Policy
-from monitor.dispatch import Dispatcher, Sender
+from monitor.dispatch import Dispatcher
 from monitor.edges.child import ChildPool
 from monitor.edges.fetch import Fetcher, FetchSettings
-from monitor.edges.send import open_sender
+from monitor.edges.send import Sender
 from monitor.edges.systemd import Notifier
-from monitor.errors import ConfigError, StoreError
+from monitor.errors import ConfigError
 from monitor.ingest import Ingest, Pacing
 from monitor.logs import say, say_fact
 from monitor.model import Attempted, Channel, Feed, FeedChecked, Fetched, Level, ParsedFeed, Reloaded, Validators
@@ -68,17 +69,25 @@ class App:
         self.in_force = in_force
         self.clock = clock
         self.notifier = notifier or Notifier(None)
-        self.failed: list[FeedChecked] = []
         self._stack = contextlib.AsyncExitStack()
         self._stopping = asyncio.Event()
         self._senders: dict[str, Sender] = {}
         self._gaps: dict[str, timedelta] = {}
         self._watched: reload.Fingerprint = ()
+        self._reloads: set[asyncio.Task[Reloaded]] = set()
         self._on_checked: list[Callable[[FeedChecked], None]] = []
 
     # ── lifecycle ────────────────────────────────────────────────────────────────────────────────
 
     async def __aenter__(self) -> App:
+        try:
+            await self._open()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def _open(self) -> None:
         config = self.in_force.config
         self.database = Database.open(config.database)
         self._stack.callback(self.database.close)
@@ -86,21 +95,18 @@ class App:
         self._stack.callback(self.writer.close)
         self.fetcher = await self._stack.enter_async_context(Fetcher(_fetch_settings(config), now=self.clock))
         self.children = await self._stack.enter_async_context(ChildPool())
-        self._open_senders(config)
+        self._use_senders(open_senders(config.channels, config.path), config)
         self.policy = self._policy(self.in_force)
-        self.ingest = self._ingest(config)
+        self.ingest = self._ingest()
         self.dispatcher = Dispatcher(
             self.writer, self._senders, self._gaps, clock=self.clock, say=self._say_attempted
         )
         self._watched = reload.fingerprint(config.watchlists)
         await self.writer.run(self._prepare_database)
-        return self
 
     async def __aexit__(self, *exc_info: object) -> None:
         await self.ingest.stop()
         await self.dispatcher.stop(DRAIN_PATIENCE)
-        for sender in self._senders.values():
-            await sender.close()
         await self._stack.aclose()
 
     async def poll(self, *, only: Iterable[str] | None = None, everything: bool = False) -> tuple[FeedChecked, ...]:
@@ -124,7 +130,7 @@ class App:
         loop = asyncio.get_running_loop()
         for stop in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(stop, self._stopping.set)
-        loop.add_signal_handler(signal.SIGHUP, lambda: asyncio.ensure_future(self.reload_all()))
+        loop.add_signal_handler(signal.SIGHUP, self._hang_up)
         scheduler = self._scheduler()
         scheduler.start()
         async with contextlib.AsyncExitStack() as stack:
@@ -137,6 +143,11 @@ class App:
             await self.ingest.stop()
             await self.dispatcher.stop(DRAIN_PATIENCE)
         say("stopped")
+
+    def _hang_up(self) -> None:
+        reload_task = asyncio.ensure_future(self.reload_all())
+        self._reloads.add(reload_task)  # a task that nobody holds may be collected before it is done
+        reload_task.add_done_callback(self._reloads.discard)
 
     def stop(self) -> None:
         """Ask `run` to end."""
@@ -205,23 +216,18 @@ class App:
                 fresh = replace(fresh, config=replace(fresh.config, database=self.in_force.config.database))
             await self._put_in_force(fresh)
             reloaded = Reloaded(ok=True, watchlists=len(fresh.watchlists))
-        except (ConfigError, ValueError) as error:
-            problems = error.problems if isinstance(error, ConfigError) else (error,)
-            reloaded = Reloaded(
-                ok=False, watchlists=len(self.in_force.watchlists), problems=tuple(map(str, problems))
-            )
+        except ConfigError as error:
+            problems = tuple(map(str, error.problems))
+            reloaded = Reloaded(ok=False, watchlists=len(self.in_force.watchlists), problems=problems)
         await self.writer.run(meta.put, "last_reload", self._reload_note(reloaded))
         say_fact(reloaded, level=logging.INFO if reloaded.ok else logging.ERROR)
         return reloaded
 
     async def _put_in_force(self, fresh: InForce) -> None:
         if fresh.config is not self.in_force.config:
-            retired = dict(self._senders)
-            self._open_senders(fresh.config)
-            for sender in retired.values():
-                await sender.close()
+            # Old senders and fetchers stay open for what is under way; they are closed with everything else.
+            self._use_senders(open_senders(fresh.config.channels, fresh.config.path), fresh.config)
             if _fetch_settings(fresh.config) != _fetch_settings(self.in_force.config):
-                # The old one stays open for fetches under way; it is closed with everything else.
                 fetcher = Fetcher(_fetch_settings(fresh.config), now=self.clock)
                 self.fetcher = await self._stack.enter_async_context(fetcher)
         self.policy = self._policy(fresh)
@@ -231,12 +237,11 @@ class App:
 
     # ── parts ────────────────────────────────────────────────────────────────────────────────────
 
-    def _open_senders(self, config: Config) -> None:
-        opened = {
-            channel.name: open_sender(channel.name, channel.url.get_secret_value()) for channel in config.channels
-        }
+    def _use_senders(self, senders: dict[str, Sender], config: Config) -> None:
+        for sender in senders.values():
+            self._stack.push_async_callback(sender.close)
         self._senders.clear()
-        self._senders.update(opened)
+        self._senders.update(senders)
         self._gaps.clear()
         self._gaps.update({channel.name: _gap(channel) for channel in config.channels})
 
@@ -262,14 +267,13 @@ class App:
             backlog_max=config.alerts.backlog_max,
         )
 
-    def _ingest(self, config: Config) -> Ingest:
+    def _ingest(self) -> Ingest:
         return Ingest(
             self.writer,
             self._fetch,
             self._parse,
             policy=lambda: self.policy,
-            pacing=Pacing(min_interval=config.polling.min_interval, max_interval=config.polling.max_interval),
-            story_window=config.alerts.story_window,
+            pacing=lambda: _pacing(self.in_force.config),
             clock=self.clock,
             say=self._say_checked,
         )
@@ -361,6 +365,14 @@ def _fetch_settings(config: Config) -> FetchSettings:
         host_gap=polling.host_gap,
         allow_networks=tuple(ip_network(network) for network in polling.allow_networks),
         allow_ports=polling.allow_ports,
+    )
+
+
+def _pacing(config: Config) -> Pacing:
+    return Pacing(
+        min_interval=config.polling.min_interval,
+        max_interval=config.polling.max_interval,
+        story_window=config.alerts.story_window,
     )
 
 

@@ -1,13 +1,15 @@
-"""Sending a marked test message to one channel, and saying what its server answered."""
+"""Channels as configured → senders, and a marked test message through one of them."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
+from pathlib import Path
+
 from monitor.config import ChannelConfig
 from monitor.core.names import name_of
-from monitor.edges.send import open_sender
-from monitor.errors import DeliveryError
+from monitor.edges.send import Sender, open_sender
+from monitor.errors import ConfigError, DeliveryError, Problem
 from monitor.model import Delivery, Level, Message, record
 
 TEST_MESSAGE = Message(
@@ -32,6 +34,23 @@ class Answer:
     says: str
 
 
+def open_senders(channels: tuple[ChannelConfig, ...], path: Path) -> dict[str, Sender]:
+    """A sender for every channel, by name; opens no connection.
+
+    `path` is the configuration file, for messages. Raises ConfigError with every address that is none.
+    """
+    senders, problems = {}, []
+    for channel in channels:
+        try:
+            senders[channel.name] = open_sender(channel.name, channel.url.get_secret_value())
+        except ValueError as error:
+            says = str(error).removeprefix(f"channel {channel.name}: ")
+            problems.append(Problem(file=str(path), line=channel.line, key=f"channel.{channel.name}.url", says=says))
+    if problems:
+        raise ConfigError(problems)
+    return senders
+
+
 async def send_test(channel: ChannelConfig, *, now: datetime) -> tuple[Answer, ...]:
     """Send the test message to every recipient of a channel; a failure is an answer, too."""
     sender = open_sender(channel.name, channel.url.get_secret_value())
@@ -41,7 +60,7 @@ async def send_test(channel: ChannelConfig, *, now: datetime) -> tuple[Answer, .
         await sender.close()
 
 
-async def _send_one(channel: str, recipient: str, sender, now: datetime) -> Answer:
+async def _send_one(channel: str, recipient: str, sender: Sender, now: datetime) -> Answer:
     delivery = Delivery(
         id=name_of("test", channel, recipient, now.isoformat()),
         alert="test",

@@ -172,6 +172,10 @@ def check(ctx: click.Context) -> None:
 
     in_force = reload.read_watchlists(_config(ctx, or_default=True))
     config = in_force.config
+    if config.channels:
+        from monitor.channels import open_senders
+
+        open_senders(config.channels, config.path)
     for warning in _warnings(in_force):
         click.echo(f"warning: {warning}", err=True)
     tests = sum(len(watchlist.tests) for watchlist in in_force.watchlists)

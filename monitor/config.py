@@ -210,6 +210,7 @@ class ChannelConfig:
     """A channel with its secrets filled in."""
 
     name: str
+    line: int  # where it stands in the file
     url: SecretStr
     settings: ChannelSection = field(repr=False)  # its url may hold secrets, too
 
@@ -245,7 +246,6 @@ class TestHooks:
 
     __test__ = False
     now: datetime | None = None  # the clock starts here
-    crash_at: str | None = None
 
 
 def find_config(path: str | None, environ: Mapping[str, str] = os.environ) -> Path:
@@ -264,11 +264,11 @@ def find_config(path: str | None, environ: Mapping[str, str] = os.environ) -> Pa
 
 
 def test_hooks(environ: Mapping[str, str] = os.environ) -> TestHooks:
-    """The test switches of the environment: WIREWATCH_NOW (RFC 3339) and WIREWATCH_CRASH_AT."""
+    """The test switches of the environment: WIREWATCH_NOW (RFC 3339)."""
     if environ.get("WIREWATCH_TEST_HOOKS") != "1":
         return TestHooks()
     now = environ.get("WIREWATCH_NOW")
-    return TestHooks(datetime.fromisoformat(now) if now else None, environ.get("WIREWATCH_CRASH_AT"))
+    return TestHooks(datetime.fromisoformat(now) if now else None)
 
 
 test_hooks.__test__ = False
@@ -378,7 +378,12 @@ class _Resolver:
 
     def _channels(self) -> tuple[ChannelConfig, ...]:
         return tuple(
-            ChannelConfig(name=name, url=SecretStr(self._channel_url(name, section)), settings=section)
+            ChannelConfig(
+                name=name,
+                line=self.toml.position("channel", name, "url")[0],
+                url=SecretStr(self._channel_url(name, section)),
+                settings=section,
+            )
             for name, section in self.file.channel.items()
         )
 

@@ -60,7 +60,13 @@ class Dispatcher:
             if channel in self._senders and channel not in self._workers:
                 worker = asyncio.create_task(self._deliver(channel, ignore_group_wait=False))
                 self._workers[channel] = worker
-                worker.add_done_callback(lambda _, channel=channel: self._workers.pop(channel, None))
+                worker.add_done_callback(lambda ended, channel=channel: self._ended(channel, ended))
+
+    def _ended(self, channel: str, worker: asyncio.Task[None]) -> None:
+        """A worker that could not go on (the database was full, or busy for long) is told; the next tick tries anew."""
+        self._workers.pop(channel, None)
+        if not worker.cancelled() and worker.exception() is not None:
+            self._say(Attempted(delivery="", alert="", channel=channel, outcome="stopped", error=str(worker.exception())))
 
     async def drain(self) -> None:
         """Deliver all that can go now, also what only waits for more copies of its story; for one-shot runs."""

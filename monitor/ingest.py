@@ -52,10 +52,11 @@ Parse = Callable[[Fetched], Awaitable[ParsedFeed]]
 
 @record
 class Pacing:
-    """The operator's limits on how often a feed is checked."""
+    """The operator's limits on how often a feed is checked, and how long a story takes in copies."""
 
     min_interval: timedelta
     max_interval: timedelta
+    story_window: timedelta
 
 
 @record
@@ -73,7 +74,8 @@ class Reading:
 
 
 class Ingest:
-    """Checks feeds. `policy` gives what is in force now (a reload swaps it), `fetch` and `parse` are the edges."""
+    """Checks feeds. `policy` and `pacing` give what is in force now (a reload swaps it); `fetch` and `parse` are the
+    edges."""
 
     def __init__(
         self,
@@ -82,13 +84,12 @@ class Ingest:
         parse: Parse,
         *,
         policy: Callable[[], Policy],
-        pacing: Pacing,
-        story_window: timedelta,
+        pacing: Callable[[], Pacing],
         clock: Callable[[], datetime],
         say: Callable[[FeedChecked], None],
     ):
         self._writer, self._fetch, self._parse = writer, fetch, parse
-        self._policy, self._pacing, self._story_window = policy, pacing, story_window
+        self._policy, self._pacing = policy, pacing
         self._clock, self._say = clock, say
         self._readings: asyncio.Queue[Reading] = asyncio.Queue()
         self._checks: set[asyncio.Task[None]] = set()
@@ -104,7 +105,7 @@ class Ingest:
                 tx,
                 now,
                 limit=limit,
-                min_interval=self._pacing.min_interval,
+                min_interval=self._pacing().min_interval,
                 only=only,
                 ignore_schedule=ignore_schedule,
             )
@@ -182,13 +183,15 @@ class Ingest:
         now, policy = self._clock(), self._policy()
         try:
             return await self._writer.run(self._commit, batch, policy, now)
-        except StoreError as error:
+        except StoreError as error:  # nothing of it is saved, so their servers will be asked again as before
             return tuple(_fact_failed(reading, str(error)) for reading in batch)
         except Exception as error:  # whatever a document provoked: find out which one it was
             if len(batch) > 1:
                 return tuple([fact for reading in batch for fact in await self._save([reading])])
-            failed = replace(batch[0], entries=(), error=FeedError(f"internal error: {type(error).__name__}: {error}"))
-            return await self._writer.run(self._commit, [failed], policy, now)
+            if batch[0].error is not None:
+                return (_fact_failed(batch[0], f"internal error: {type(error).__name__}: {error}"),)
+            poison = FeedError(f"internal error: {type(error).__name__}: {error}")
+            return await self._save([replace(batch[0], entries=(), error=poison)])
 
     def _commit(self, tx: sa.Connection, batch: Sequence[Reading], policy: Policy, now: datetime) -> tuple[FeedChecked, ...]:
         found = stories.fresh(tx, [entry for reading in batch for entry in reading.entries])
@@ -220,7 +223,7 @@ class Ingest:
         new = sorted(found.new, key=lambda entry: (entry.published_at or now, entry.id))
         exact = [key for entry in new for key in pipeline.exact_keys(entry)]
         snapshot = stories.snapshot(tx, new, exact)
-        assignments = pipeline.recognise(tuple(new), snapshot, now=now, window=self._story_window)
+        assignments = pipeline.recognise(tuple(new), snapshot, now=now, window=self._pacing().story_window)
         return edits + tuple(
             Arrival(entry=entry, assignment=assignment) for entry, assignment in zip(new, assignments, strict=True)
         )
@@ -254,7 +257,7 @@ class Ingest:
 
     def _pace(self, reading: Reading, now: datetime) -> tuple[datetime, datetime | None]:
         """When the feed is due again, and before when nothing may ask its server, not even by command."""
-        error, answer = reading.error, reading.answer
+        error, answer, pacing = reading.error, reading.answer, self._pacing()
         status = error.status if isinstance(error, FetchError) else None
         retry_after = error.retry_after if isinstance(error, FetchError) else None
         max_age = answer.max_age if answer and not error else None
@@ -262,8 +265,8 @@ class Ingest:
             reading.feed.interval,
             now=now,
             feed_name=reading.feed.name,
-            min_interval=self._pacing.min_interval,
-            max_interval=self._pacing.max_interval,
+            min_interval=pacing.min_interval,
+            max_interval=pacing.max_interval,
             failures=reading.state.failures + 1 if error else 0,
             status=status,
             retry_after=retry_after,

@@ -12,6 +12,8 @@ from enum import StrEnum
 
 record = dataclass(frozen=True, slots=True, kw_only=True)
 
+NEAR_MISS = 0.7  # of the threshold: what comes so near is kept, also where it stays silent
+
 
 # ── vocabularies ─────────────────────────────────────────────────────────────────────────────────
 
@@ -428,8 +430,8 @@ class Match:
 
     @property
     def near_miss(self) -> bool:
-        """Whether the score came within 30 % of the threshold without an alert."""
-        return self.verdict is Verdict.SILENT and self.score >= 0.7 * self.threshold
+        """Whether nothing but the score was wanting, and of that at most 30 %."""
+        return self.reason is Reason.BELOW_THRESHOLD and self.score >= NEAR_MISS * self.threshold
 
 
 # ── alerts and deliveries ────────────────────────────────────────────────────────────────────────

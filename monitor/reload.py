@@ -10,7 +10,6 @@ from pathlib import Path
 
 from monitor.config import Config, load_config
 from monitor.core.score import CompiledWatchlists, compile_watchlists
-from monitor.errors import ConfigError
 from monitor.model import Watchlist, record
 from monitor.watchlists import load_watchlists
 
@@ -51,8 +50,3 @@ def fingerprint(folder: Path) -> Fingerprint:
     except OSError:
         return tuple(found)
     return tuple(found)
-
-
-def problems_of(error: ConfigError) -> tuple[str, ...]:
-    """The problems as lines to show."""
-    return tuple(map(str, error.problems))

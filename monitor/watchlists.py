@@ -21,7 +21,16 @@ from monitor.core.score import compile_watchlists, score_story
 from monitor.core.variants import read_variant
 from monitor.errors import ConfigError, Problem, WatchlistError
 from monitor.model import Match, Near, Scope, SelfTest, StoryText, Term, Verdict, Veto, Watchlist
-from monitor.toml_file import WHOLE_FILE, Step, TomlFile, did_you_mean, problems_of, read_toml
+from monitor.toml_file import (
+    WHOLE_FILE,
+    Step,
+    TomlFile,
+    did_you_mean,
+    keys_of,
+    nearest,
+    problems_of,
+    read_toml,
+)
 from monitor.units import PositiveDuration
 
 SUFFIX = ".toml"
@@ -303,7 +312,14 @@ def _validated(file: TomlFile) -> tuple[WatchlistFile | None, list[Problem], boo
         table = WatchlistFile.model_validate(rest)
     except ValidationError:
         return None, problems, True
-    return table, problems, any(one["type"] != "extra_forbidden" for one in errors)
+    return table, problems, any(one["type"] != "extra_forbidden" or _meant_points(one["loc"]) for one in errors)
+
+
+def _meant_points(location: tuple[Step, ...]) -> bool:
+    """Whether an unknown key was probably meant as one that decides what a story can score."""
+    if location[0] == "fields":
+        return True
+    return location[0] == "term" and nearest(str(location[-1]), keys_of(TermTable)) in ("weight", "fields")
 
 
 def _mend(data: dict[str, Any], location: tuple[Step, ...]) -> None:

@@ -18,6 +18,7 @@ from monitor.store import feeds, outbox, stories
 from monitor.writer import Writer
 from tests.builders import NOW, ago, watchlist
 
+PACING = Pacing(min_interval=timedelta(minutes=5), max_interval=timedelta(hours=24), story_window=timedelta(hours=72))
 GAZETTE, HERALD = (Feed(name=name, url=f"https://{name}.example/feed") for name in ("gazette", "herald"))
 HARBOUR = "Parliament passes the harbour bill after a night of debate"
 
@@ -58,8 +59,7 @@ class Rig:
         async def run():
             ingest = Ingest(
                 self.writer, self.fetch, self.parse, policy=lambda: self.policy,
-                pacing=Pacing(min_interval=timedelta(minutes=5), max_interval=timedelta(hours=24)),
-                story_window=timedelta(hours=72), clock=lambda: self.now, say=self.facts.append,
+                pacing=lambda: PACING, clock=lambda: self.now, say=self.facts.append,
             )  # fmt: skip
             await ingest.start({feed.name: feed for feed in (GAZETTE, HERALD)}, limit=10, **how)
             await ingest.finish()

@@ -16,6 +16,7 @@ from monitor.core.names import name_of
 from monitor.core.normalise import normalise as read
 from monitor.core.score import CompiledWatchlists, score_story
 from monitor.model import (
+    NEAR_MISS,
     Alert,
     Assignment,
     Channel,
@@ -114,7 +115,7 @@ def story_text(entry: Entry, standing: Standing | None = None) -> StoryText:
 def _matches(arrival: Arrival, standing: Standing, policy: Policy) -> tuple[Match, ...]:
     feeds = dict.fromkeys((arrival.entry.feed, *(pickup.feed for pickup in standing.pickups)))
     origins = tuple(policy.origins.get(feed) or Origin(feed=feed) for feed in feeds)
-    return score_story(story_text(arrival.entry, standing), origins, policy.compiled)
+    return score_story(story_text(arrival.entry, standing), origins, policy.compiled, least=NEAR_MISS)
 
 
 def _with_copy(standing: Standing, arrival: Arrival, now: datetime) -> Standing:
@@ -198,12 +199,10 @@ def _judge_one(
 
 
 def _worth_keeping(decision: Decision, before: Standing) -> bool:
-    """Alerts and near misses; not what would overwrite the record of an alert with a later "no"."""
-    if decision.alert:
-        return True
-    if any(name == decision.match.watchlist for name, _, _ in before.alerted):
-        return False
-    return decision.match.verdict is not Verdict.SILENT or decision.match.near_miss
+    """What came near the threshold; but not what would overwrite the record of an alert with a later "no"."""
+    match = decision.match
+    told = any(name == match.watchlist for name, _, _ in before.alerted)
+    return decision.alert is not None or (not told and match.score >= NEAR_MISS * match.threshold)
 
 
 def _rewritten(waiting: tuple[Waiting, ...], after: Standing) -> tuple[Waiting, ...]:

@@ -1,0 +1,359 @@
+"""How the daemon starts, reloads and stops, in this process, with feeds on loopback and a real database."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from monitor import logs, reload
+from monitor.app import App
+from monitor.errors import InstanceRunning
+from monitor.store import meta, outbox, stories
+from tests.desk import BILL, HARBOUR, Desk, rss
+from tests.fakes import FakeHttp
+from tests.fakeweb import FakeWeb
+
+
+class Clock:
+    """A clock that is set by hand."""
+
+    def __init__(self):
+        self.now = datetime.now(UTC)
+
+    def __call__(self):
+        return self.now
+
+    def passes(self, **span):
+        self.now += timedelta(**span)
+
+
+@pytest.fixture
+def web():
+    with FakeWeb() as served:
+        yield served
+
+
+@pytest.fixture
+def desk(tmp_path, web):
+    return Desk(tmp_path, web).feed("gazette", rss(BILL))
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def log():
+    """What the daemon says, as facts."""
+
+    class Kept(logging.Handler):
+        def __init__(self):
+            super().__init__()
+            self.facts = []
+
+        def emit(self, record):
+            self.facts.append((record.getMessage(), getattr(record, "fields", {})))
+
+        def named(self, name):
+            return [fields for event, fields in self.facts if event == name]
+
+    kept = Kept()
+    level = logs.log.level
+    logs.log.addHandler(kept)
+    logs.log.setLevel(logging.DEBUG)
+    yield kept
+    logs.log.removeHandler(kept)
+    logs.log.setLevel(level)
+
+
+def app_of(desk, clock=None):
+    in_force = reload.read_all(desk.config)
+    return App(in_force, clock=clock) if clock else App(in_force)
+
+
+def read(app, function, *args, **more):
+    with app.database.read() as tx:
+        return function(tx, *args, **more)
+
+
+def alerts(app):
+    return read(app, outbox.list_alerts, since=datetime(2000, 1, 1, tzinfo=UTC))
+
+
+async def settled(happened):
+    """Until it has happened; only a broken program needs all the time."""
+    for _ in range(1000):
+        if happened():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it did not happen within 10 s")
+
+
+# ── starting and stopping ────────────────────────────────────────────────────────────────────────
+
+
+def test_it_starts_twice_in_one_process(desk, capsys):
+    async def once():
+        async with app_of(desk) as app:
+            return await app.poll(everything=True)
+
+    first, second = asyncio.run(once()), asyncio.run(once())
+    assert [(fact.feed, fact.new, fact.alerts) for fact in first] == [("gazette", 1, 1)]
+    assert [(fact.feed, fact.new, fact.alerts) for fact in second] == [("gazette", 0, 0)]
+    assert len(capsys.readouterr().out.splitlines()) == 1
+
+
+def test_two_passes_of_one_app_count_apart(desk):
+    async def twice():
+        async with app_of(desk) as app:
+            return await app.poll(everything=True), await app.poll(everything=True)
+
+    first, second = asyncio.run(twice())
+    assert ([fact.new for fact in first], [fact.new for fact in second]) == ([1], [0])
+
+
+def test_a_second_app_on_the_same_database_is_refused_and_harms_nothing(desk):
+    async def both():
+        async with app_of(desk) as app:
+            with pytest.raises(InstanceRunning):
+                async with app_of(desk):
+                    pass
+            return await app.poll()
+
+    assert [fact.new for fact in asyncio.run(both())] == [1]
+
+
+def test_a_start_that_fails_lets_go_of_the_database(desk):
+    """Whatever goes wrong half-way (here: a channel nobody can open), the next start must not meet its own lock."""
+    good = desk.config.read_text()
+    desk.config.write_text(good.replace("console://?format=json", "console://?format=nonsense"))
+
+    async def start():
+        async with app_of(desk) as app:
+            return await app.poll()
+
+    with pytest.raises(Exception, match=r"format|desk"):
+        asyncio.run(start())
+    desk.config.write_text(good)
+    assert [fact.new for fact in asyncio.run(start())] == [1]
+
+
+def running(desk, while_it_runs, clock=None):
+    """Run the daemon, do something meanwhile, stop it as SIGTERM does; what was returned meanwhile."""
+
+    async def both():
+        async with app_of(desk, clock) as app:
+            daemon = asyncio.create_task(app.run())
+            try:
+                found = await while_it_runs(app)
+            finally:
+                app.stop()
+                await asyncio.wait_for(daemon, 10)
+            return found
+
+    return asyncio.run(both())
+
+
+def test_it_polls_delivers_and_stops_when_asked(desk, log, capsys):
+    async def until_delivered(app):
+        await settled(lambda: log.named("attempted"))
+
+    running(desk, until_delivered)
+    assert [fact["outcome"] for fact in log.named("attempted")] == ["delivered"]
+    assert [event for event, _ in log.facts][-1] == "stopped"
+    assert json.loads(capsys.readouterr().out)["title"] == BILL
+
+
+def test_it_stops_at_once_while_a_server_is_silent(desk, log):
+    desk.web.page("/mute").stays_silent()
+    desk.feeds["mute"] = desk.web.url("/mute")
+    desk.write()
+
+    async def until_asked(app):
+        await settled(lambda: desk.web.asked("/mute"))
+        return asyncio.get_running_loop().time()
+
+    before = datetime.now(UTC)
+    running(desk, until_asked)
+    assert datetime.now(UTC) - before < timedelta(seconds=4), "it does not wait for the 5 s timeout"
+
+
+def test_progress_is_noted(desk):
+    async def beat(app):
+        await app._heartbeat()
+        return read(app, meta.get_all)
+
+    kept = running(desk, beat)
+    assert {"started", "last_tick", "last_reload"} <= set(kept)
+
+
+def test_the_status_page_answers_while_it_runs_and_a_taken_port_stops_nothing(desk, log):
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        desk.config.write_text(desk.config.read_text().replace('listen = ""', f'listen = "127.0.0.1:{taken.getsockname()[1]}"'))
+
+        async def until_delivered(app):
+            await settled(lambda: log.named("attempted"))
+
+        running(desk, until_delivered)
+    assert log.named("status_page_failed") and not log.named("status_page")
+
+
+# ── reload ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_good_configuration_is_in_force_at_once(desk, log):
+    async def reload_it(app):
+        await settled(lambda: log.named("attempted"))
+        desk.feed("herald", rss("A comet is seen over the hills"))
+        desk.watchlist("comet", HARBOUR.replace("harbour", "comet"))
+        reloaded = await app.reload_all()
+        await settled(lambda: desk.web.asked("/herald") and len(alerts(app)) == 2)
+        return reloaded, read(app, meta.get_all)["last_reload"]
+
+    reloaded, note = running(desk, reload_it)
+    assert (reloaded.ok, reloaded.watchlists, note["ok"], note["problems"]) == (True, 2, True, [])
+
+
+BROKEN = [
+    ("a mistake in the configuration", lambda desk: desk.write(head="[polling]\nintervall = 1\n"), "config.toml:2:"),
+    ("a mistake in a watchlist", lambda desk: desk.watchlist("harbour", 'titel = "x"\n'), "harbour.toml:1:"),
+    ("a configuration that is gone", lambda desk: desk.config.unlink(), "config.toml"),
+    ("a channel that nobody can open", lambda desk: desk.channel("desk", "console://?format=x"), "desk"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("spoil", "says"), [case[1:] for case in BROKEN], ids=[case[0] for case in BROKEN])
+def test_a_broken_one_is_told_and_the_old_stays_in_force(desk, log, spoil, says):
+    async def reload_it(app):
+        before = app.in_force
+        spoil(desk)
+        reloaded = await app.reload_all()
+        desk.web.page("/gazette").says(200, rss("A quay is built"))
+        fresh = await app.poll(everything=True)
+        return before is app.in_force, reloaded, read(app, meta.get_all)["last_reload"], fresh
+
+    async def without_ticks():
+        async with app_of(desk) as app:
+            await app.poll()
+            return await reload_it(app)
+
+    same, reloaded, note, fresh = asyncio.run(without_ticks())
+    assert same and not reloaded.ok and says in reloaded.problems[0]
+    assert (note["ok"], note["problems"]) == (False, list(reloaded.problems))
+    assert [(fact.feed, fact.alerts) for fact in fresh] == [("gazette", 1)]
+
+
+def test_what_waits_for_a_removed_channel_is_cancelled_visibly(desk):
+    with FakeHttp() as hook:
+        hook.fails_with(503, times=9)
+        desk.channel("hook", hook.url)
+
+        async def remove():
+            async with app_of(desk) as app:
+                await app.poll()
+                waiting = read(app, outbox.depth)
+                desk.channels = {"other": "console://"}
+                desk.write()
+                assert (await app.reload_all()).ok
+                return waiting, [row for rows in read(app, outbox.list_deliveries, [alerts(app)[0]["id"]]).values() for row in rows]
+
+        waiting, (row,) = asyncio.run(remove())
+    assert waiting == {"queued": 1}
+    assert (row["state"], row["error"]) == ("cancelled", "the channel was removed")
+    (alert,) = desk.lines("alerts", "--json")
+    assert [(one["channel"], one["state"]) for one in alert["deliveries"]] == [("hook", "cancelled")]
+
+
+def test_an_edited_watchlist_is_read_again_by_itself(desk, log):
+    async def edit(app):
+        desk.watchlist("comet", HARBOUR.replace("harbour", "comet"))
+        await app._watch_tick()
+        return len(app.in_force.watchlists)
+
+    async def without_ticks():
+        async with app_of(desk) as app:
+            return await edit(app)
+
+    assert asyncio.run(without_ticks()) == 2
+
+
+def test_an_edit_while_the_last_one_is_being_read_is_not_lost(desk, monkeypatch):
+    """Between reading the files and remembering what they looked like, an editor may save once more."""
+
+    async def edit_twice():
+        async with app_of(desk) as app:
+            put = app._put_in_force
+
+            async def saved_once_more(fresh):
+                desk.watchlist("third", HARBOUR.replace("harbour", "third"))
+                await put(fresh)
+
+            app._put_in_force = saved_once_more
+            desk.watchlist("second", HARBOUR.replace("harbour", "second"))
+            await app._watch_tick()
+            app._put_in_force = put
+            await app._watch_tick()
+            return {watchlist.id for watchlist in app.in_force.watchlists}
+
+    assert asyncio.run(edit_twice()) == {"harbour", "second", "third"}
+
+
+def test_intervals_of_a_new_configuration_hold_without_a_restart(desk):
+    async def change():
+        async with app_of(desk) as app:
+            desk.config.write_text(desk.config.read_text().replace('min_interval = "1s"', 'min_interval = "30m"') + '[alerts]\nstory_window = "1h"\n')
+            assert (await app.reload_all()).ok
+            return app.ingest._pacing.min_interval, app.ingest._story_window
+
+    assert asyncio.run(change()) == (timedelta(minutes=30), timedelta(hours=1))
+
+
+def test_another_database_needs_a_restart_and_says_so(desk, log):
+    async def change():
+        async with app_of(desk) as app:
+            desk.config.write_text('[monitor]\ndatabase = "other.db"\n' + desk.config.read_text())
+            reloaded = await app.reload_all()
+            return reloaded.ok, app.in_force.config.database
+
+    ok, database = asyncio.run(change())
+    assert ok and database.endswith("wirewatch.db") and log.named("reload_partial")
+
+
+# ── retention ────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_what_was_swept_does_not_alert_again_when_its_feed_still_shows_it(desk, clock, log):
+    async def live():
+        async with app_of(desk, clock) as app:
+            first = await app.poll()
+            clock.passes(days=100)
+            await app._sweep()
+            left = read(app, stories.list_stories, since=datetime(2000, 1, 1, tzinfo=UTC))
+            desk.web.page("/gazette").says(200, rss(BILL, title="Gazette, anew"))
+            await app.poll(everything=True)
+            again = await app.poll(everything=True)
+            return first, left, again, alerts(app)
+
+    first, left, again, told = asyncio.run(live())
+    assert [fact.alerts for fact in first] == [1]
+    assert (left, log.named("swept")) == ((), [{"entries": 1, "stories": 1}])
+    assert [fact.new for fact in again] == [0]
+    assert len(told) == 1
+
+
+def test_a_sweep_leaves_what_is_young(desk, clock):
+    async def live():
+        async with app_of(desk, clock) as app:
+            await app.poll()
+            clock.passes(days=89)
+            await app._sweep()
+            return read(app, stories.list_stories, since=datetime(2000, 1, 1, tzinfo=UTC))
+
+    assert len(asyncio.run(live())) == 1
