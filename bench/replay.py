@@ -86,7 +86,9 @@ class Outlets:
         standing = [item for item in self.items[feed] if item["first"] <= self.at <= item["last"]]
         standing.sort(key=lambda item: (item["first"], -item["pos"]), reverse=True)
         content = 'xmlns:content="http://purl.org/rss/1.0/modules/content/" xmlns:dc="http://purl.org/dc/elements/1.1/"'
-        parts = [f'<?xml version="1.0" encoding="UTF-8"?><rss version="2.0" {content}><channel><title>{escape(feed)}</title>']
+        parts = [
+            f'<?xml version="1.0" encoding="UTF-8"?><rss version="2.0" {content}><channel><title>{escape(feed)}</title>'
+        ]
         parts.extend(map(self._item, standing))
         text = "".join(parts) + "</channel></rss>"
         return re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f]", "", text).encode("utf-8", "replace")
@@ -95,7 +97,10 @@ class Outlets:
         fields = [("title", item["title"]), ("link", item["link"]), ("guid", item["id"] or item["link"])]
         if item.get("published"):
             fields.append(("pubDate", formatdate(item["published"], usegmt=True)))
-        fields += [(tag, item.get(key)) for tag, key in (("description", "summary"), ("content:encoded", "content"), ("dc:creator", "author"))]
+        fields += [
+            (tag, item.get(key))
+            for tag, key in (("description", "summary"), ("content:encoded", "content"), ("dc:creator", "author"))
+        ]
         return "<item>" + "".join(f"<{tag}>{escape(value)}</{tag}>" for tag, value in fields if value) + "</item>"
 
 
@@ -154,15 +159,25 @@ def report(folder: Path, sent: list[dict], outlets: Outlets, seconds: float) -> 
     spread = "SELECT story, count(DISTINCT feed) AS feeds FROM entries GROUP BY story"
     in_two, in_three = (rows(f"SELECT count(*) FROM ({spread}) WHERE feeds >= {n}")[0][0] for n in (2, 3))
     twice = rows("SELECT watchlist, story, count(*) FROM alerts GROUP BY watchlist, story, level HAVING count(*) > 1")
-    loud = rows(f"SELECT a.watchlist, a.story, count(*) FROM alerts a JOIN ({spread}) s ON s.story = a.story WHERE feeds >= 3 GROUP BY 1, 2")
-    repeated = [key for key, n in collections.Counter((m["watchlist"], m["story"], m["level"]) for m in sent).items() if n > 1]
+    loud = rows(
+        f"SELECT a.watchlist, a.story, count(*) FROM alerts a JOIN ({spread}) s ON s.story = a.story WHERE feeds >= 3 GROUP BY 1, 2"
+    )
+    repeated = [
+        key for key, n in collections.Counter((m["watchlist"], m["story"], m["level"]) for m in sent).items() if n > 1
+    ]
     joined, pairs = same_headlines(rows("SELECT title, story, feed, seen_at FROM entries"))
     figures = [
         ("outlets", len(outlets.items)),
         ("entries", entries),
         ("stories", stories),
         ("copies joined", entries - stories),
-        ("  by rule", ", ".join(f"{rule} {n}" for rule, n in rows("SELECT rule, count(*) FROM entries WHERE rule <> 'founder' GROUP BY rule"))),
+        (
+            "  by rule",
+            ", ".join(
+                f"{rule} {n}"
+                for rule, n in rows("SELECT rule, count(*) FROM entries WHERE rule <> 'founder' GROUP BY rule")
+            ),
+        ),
         ("stories in two outlets or more", in_two),
         ("stories in three outlets or more", in_three),
         ("  of them alerted", len(loud)),

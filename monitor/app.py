@@ -98,9 +98,7 @@ class App:
         self._use_senders(open_senders(config.channels, config.path), config)
         self.policy = self._policy(self.in_force)
         self.ingest = self._ingest()
-        self.dispatcher = Dispatcher(
-            self.writer, self._senders, self._gaps, clock=self.clock, say=self._say_attempted
-        )
+        self.dispatcher = Dispatcher(self.writer, self._senders, self._gaps, clock=self.clock, say=self._say_attempted)
         self._watched = reload.fingerprint(config.watchlists)
         await self.writer.run(self._prepare_database)
 
@@ -135,7 +133,13 @@ class App:
         scheduler.start()
         async with contextlib.AsyncExitStack() as stack:
             await self._open_page(stack)
-            say("started", version=__version__, pid=os.getpid(), feeds=len(self._feeds()), watchlists=len(self.in_force.watchlists))
+            say(
+                "started",
+                version=__version__,
+                pid=os.getpid(),
+                feeds=len(self._feeds()),
+                watchlists=len(self.in_force.watchlists),
+            )
             self.notifier.tell("READY=1", f"STATUS={self._status_line()}")
             await self._stopping.wait()
             self.notifier.tell("STOPPING=1")
@@ -162,7 +166,8 @@ class App:
             job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
         )
         scheduler.add_listener(
-            lambda event: say("tick_failed", level=logging.ERROR, job=event.job_id, error=repr(event.exception)), EVENT_JOB_ERROR
+            lambda event: say("tick_failed", level=logging.ERROR, job=event.job_id, error=repr(event.exception)),
+            EVENT_JOB_ERROR,
         )
         for job, every in (
             (self._feed_tick, TICK),
@@ -336,7 +341,9 @@ class App:
         return f"{len(self._feeds())} feeds, {len(self.in_force.watchlists)} watchlists"
 
     def _say_checked(self, fact: FeedChecked) -> None:
-        say_fact(fact, level=logging.WARNING if fact.outcome == "failed" else logging.DEBUG if not fact.new else logging.INFO)
+        say_fact(
+            fact, level=logging.WARNING if fact.outcome == "failed" else logging.DEBUG if not fact.new else logging.INFO
+        )
         for listener in self._on_checked:
             listener(fact)
 

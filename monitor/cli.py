@@ -66,7 +66,12 @@ class Program(click.Group):
 
 
 @click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.option("--config", "config_path", metavar="PATH", help="Configuration file [default: $WIREWATCH_CONFIG, ./config.toml, /etc/wirewatch/config.toml].")
+@click.option(
+    "--config",
+    "config_path",
+    metavar="PATH",
+    help="Configuration file [default: $WIREWATCH_CONFIG, ./config.toml, /etc/wirewatch/config.toml].",
+)
 @click.option("-v", "--verbose", is_flag=True, help="Say more about what happens.")
 @click.version_option(__version__, prog_name="wirewatch")
 @click.pass_context
@@ -87,7 +92,14 @@ def command(name: str | None = None, **attributes: Any) -> Callable:
     """A command that also takes --config behind its name, as people write it."""
 
     def decorate(function: Callable) -> click.Command:
-        option = click.option("--config", "config_path", metavar="PATH", expose_value=False, callback=_remember_config, help="Configuration file.")
+        option = click.option(
+            "--config",
+            "config_path",
+            metavar="PATH",
+            expose_value=False,
+            callback=_remember_config,
+            help="Configuration file.",
+        )
         return main.command(name, **attributes)(option(function))
 
     return decorate
@@ -134,7 +146,9 @@ def run(ctx: click.Context) -> None:
 
 
 @command()
-@click.option("--all", "everything", is_flag=True, help="Every feed, due or not; holds that servers asked for are still honoured.")
+@click.option(
+    "--all", "everything", is_flag=True, help="Every feed, due or not; holds that servers asked for are still honoured."
+)
 @click.option("--feed", "names", metavar="NAME", multiple=True, help="Only this feed; may be given more than once.")
 @click.pass_context
 def poll(ctx: click.Context, everything: bool, names: tuple[str, ...]) -> None:
@@ -179,16 +193,22 @@ def check(ctx: click.Context) -> None:
     for warning in _warnings(in_force):
         click.echo(f"warning: {warning}", err=True)
     tests = sum(len(watchlist.tests) for watchlist in in_force.watchlists)
-    click.echo(f"{config.path}: {len(config.feeds)} feeds, {len(config.channels)} channels, {len(config.routes)} routes")
+    click.echo(
+        f"{config.path}: {len(config.feeds)} feeds, {len(config.channels)} channels, {len(config.routes)} routes"
+    )
     for watchlist in in_force.watchlists:
         urgent = f", urgent at {watchlist.urgent:g}" if watchlist.urgent else ""
-        click.echo(f"{watchlist.id}: “{watchlist.title}”, {len(watchlist.terms)} terms, alerts at {watchlist.threshold:g}{urgent}, {len(watchlist.tests)} tests pass")
+        click.echo(
+            f"{watchlist.id}: “{watchlist.title}”, {len(watchlist.terms)} terms, alerts at {watchlist.threshold:g}{urgent}, {len(watchlist.tests)} tests pass"
+        )
     click.echo(f"all is right: {len(in_force.watchlists)} watchlists, {tests} inline tests", err=True)
 
 
 @command()
 @click.argument("source")
-@click.option("--watchlist", "ids", metavar="ID", multiple=True, help="Only this watchlist; may be given more than once.")
+@click.option(
+    "--watchlist", "ids", metavar="ID", multiple=True, help="Only this watchlist; may be given more than once."
+)
 @click.option("--feed", "feed_name", metavar="NAME", help="Judge as an entry of this feed, scopes included.")
 @JSON
 @click.pass_context
@@ -224,7 +244,9 @@ def explain(ctx: click.Context, source: str, ids: tuple[str, ...], feed_name: st
             explained = explain_document(body, in_force, name=source, url=url, now=now, feed=feed, database=database)
         urgents = {watchlist.id: watchlist.urgent for watchlist in in_force.watchlists}
         for one in explained:
-            show.json_line(show.explained_json(one)) if as_json else show.print_explained(one, urgents, in_force.config.zone)
+            show.json_line(show.explained_json(one)) if as_json else show.print_explained(
+                one, urgents, in_force.config.zone
+            )
     finally:
         if database is not None:
             database.close()
@@ -276,7 +298,9 @@ class AlertsGroup(click.Group):
 @main.group(invoke_without_command=True, cls=AlertsGroup)
 @SINCE
 @JSON
-@click.option("--config", "config_path", metavar="PATH", expose_value=False, callback=_remember_config, help="Configuration file.")
+@click.option(
+    "--config", "config_path", metavar="PATH", expose_value=False, callback=_remember_config, help="Configuration file."
+)
 @click.pass_context
 def alerts(ctx: click.Context, since: timedelta, as_json: bool) -> None:
     """List what was decided and where each delivery stands; `alerts retry ID…` sends dead letters again."""

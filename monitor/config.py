@@ -75,7 +75,9 @@ def _quiet_hours(span: str | None) -> str | None:
 def _loopback(listen: str) -> str:
     host, _, port = listen.rpartition(":")
     if listen and (host.strip("[]") not in ("127.0.0.1", "::1", "localhost") or not port.isdigit()):
-        raise ValueError("expected a loopback address such as 127.0.0.1:8585; put a proxy with a login before it for others")
+        raise ValueError(
+            "expected a loopback address such as 127.0.0.1:8585; put a proxy with a login before it for others"
+        )
     return listen
 
 
@@ -95,8 +97,12 @@ class MonitorSection(Section):
     database: str = Field("wirewatch.db", description="SQLite file, or postgresql://… for PostgreSQL.")
     watchlists: str = Field("watchlists", description="Folder of *.toml watchlists, reloaded when one changes.")
     opml: tuple[str, ...] = Field((), description="OPML files with more feeds.", strict=False)
-    timezone: Annotated[str, AfterValidator(_zone)] = Field("Europe/London", description="IANA zone of digests, quiet hours and what people read.")
-    language: str = Field("en", description="Language of feeds that do not say.", pattern="^[a-zA-Z]{2,3}(-[A-Za-z0-9]+)*$")
+    timezone: Annotated[str, AfterValidator(_zone)] = Field(
+        "Europe/London", description="IANA zone of digests, quiet hours and what people read."
+    )
+    language: str = Field(
+        "en", description="Language of feeds that do not say.", pattern="^[a-zA-Z]{2,3}(-[A-Za-z0-9]+)*$"
+    )
 
 
 class PollingSection(Section):
@@ -110,10 +116,18 @@ class PollingSection(Section):
     host_gap: Duration = Field(timedelta(seconds=2), description="Between two requests to one host.")
     timeout: Duration = Field(timedelta(seconds=30), description="For a whole request, not for a read.")
     max_body: Size = Field(15_000_000, description="Largest feed document, decoded.")
-    contact: str = Field("", description="Mail address or page for publishers; goes into the User-Agent.", pattern=r"^[^\r\n]*$")
+    contact: str = Field(
+        "", description="Mail address or page for publishers; goes into the User-Agent.", pattern=r"^[^\r\n]*$"
+    )
     allow_networks: tuple[str, ...] = Field((), description="Private networks that may be fetched from.", strict=False)
-    allow_ports: tuple[int, ...] = Field((80, 443), description="Ports that may be fetched from; a feed's own port is allowed for that feed.", strict=False)
-    articles: Literal["never", "matching", "always"] = Field("matching", description="Fetch the linked page: never, near a watchlist's threshold, or always.")
+    allow_ports: tuple[int, ...] = Field(
+        (80, 443),
+        description="Ports that may be fetched from; a feed's own port is allowed for that feed.",
+        strict=False,
+    )
+    articles: Literal["never", "matching", "always"] = Field(
+        "matching", description="Fetch the linked page: never, near a watchlist's threshold, or always."
+    )
 
     @model_validator(mode="after")
     def _in_order(self) -> PollingSection:
@@ -125,7 +139,9 @@ class PollingSection(Section):
 class AlertsSection(Section):
     """What becomes an alert."""
 
-    backlog: Duration = Field(timedelta(hours=24), description="Older than this at a feed's first check: remembered, never alerted.")
+    backlog: Duration = Field(
+        timedelta(hours=24), description="Older than this at a feed's first check: remembered, never alerted."
+    )
     backlog_max: int = Field(10, ge=0, le=1000, description="At most so many alerts from a feed's first check.")
     story_window: Duration = Field(timedelta(hours=72), description="How long a later copy joins its story.")
     base_url: str = Field("", description="Address of the status page, for links in alerts.")
@@ -134,20 +150,27 @@ class AlertsSection(Section):
 class ArchiveSection(Section):
     """How long things are kept."""
 
-    keep: Duration = Field(timedelta(days=90), description="Entries and stories; fingerprints stay 400 days so that nothing old alerts again.")
+    keep: Duration = Field(
+        timedelta(days=90),
+        description="Entries and stories; fingerprints stay 400 days so that nothing old alerts again.",
+    )
 
 
 class WebSection(Section):
     """The status page."""
 
-    listen: Annotated[str, AfterValidator(_loopback)] = Field("127.0.0.1:8585", description='Address and port of the status page; "" turns it off.')
+    listen: Annotated[str, AfterValidator(_loopback)] = Field(
+        "127.0.0.1:8585", description='Address and port of the status page; "" turns it off.'
+    )
 
 
 class FeedSection(Section):
     """One feed."""
 
     url: Annotated[str, AfterValidator(_web_url)] = Field(description="Address of the feed.")
-    name: str | None = Field(None, description="Unique name; made from the address by default.", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    name: str | None = Field(
+        None, description="Unique name; made from the address by default.", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+    )
     outlet: str | None = Field(None, description="Who publishes it; the feed's own title by default.")
     tier: int = Field(2, ge=1, le=9, description="Trust: 1 is the most trusted.")
     language: str | None = Field(None, description="Language, where the feed does not say or is wrong.")
@@ -163,7 +186,9 @@ class ChannelSection(Section):
 
     url: Secret = Field(description="An Apprise URL; {name} in it is filled from the key of that name.")
     min_level: Literal["normal", "urgent"] = Field("normal", description="Only alerts at least this loud.")
-    quiet_hours: Annotated[str | None, AfterValidator(_quiet_hours)] = Field(None, description="Held until they end, such as '23:00-06:30'.")
+    quiet_hours: Annotated[str | None, AfterValidator(_quiet_hours)] = Field(
+        None, description="Held until they end, such as '23:00-06:30'."
+    )
     quiet_passes: Literal["normal", "urgent", "nothing"] = Field("urgent", description="What passes quiet hours.")
     per_minute: int | None = Field(None, ge=1, le=6000, description="At most so many messages a minute.")
     digest: tuple[ClockTime, ...] = Field((), description="Collected until these times, sent as one.", strict=False)
@@ -175,7 +200,9 @@ class ChannelSection(Section):
         extra = self.model_extra or {}
         for key, value in extra.items():
             if isinstance(self.url, str) and key not in named:
-                raise ValueError(f"unknown key {key!r}: the url does not name {{{key}}}; expected one of {', '.join(type(self).model_fields)}")
+                raise ValueError(
+                    f"unknown key {key!r}: the url does not name {{{key}}}; expected one of {', '.join(type(self).model_fields)}"
+                )
             SecretReference.model_validate(value) if isinstance(value, dict) else str(value)
         if missing := named - set(extra):
             raise ValueError(f"the url names {{{sorted(missing)[0]}}}; expected a key of that name beside it")
@@ -188,7 +215,9 @@ class RouteSection(Section):
     watchlists: tuple[str, ...] = Field(("*",), description="Ids or globs of watchlists.", strict=False)
     min_level: Literal["normal", "urgent"] = Field("normal", description="Only alerts at least this loud.")
     channels: tuple[str, ...] = Field(description="Names of channels.", min_length=1, strict=False)
-    group_wait: Duration = Field(timedelta(seconds=60), description="Time to collect the first copies; urgent goes at once.")
+    group_wait: Duration = Field(
+        timedelta(seconds=60), description="Time to collect the first copies; urgent goes at once."
+    )
     continue_: bool = Field(False, alias="continue", description="Try the routes below, too.")
 
 
@@ -341,7 +370,12 @@ class _Resolver:
                 first = next(i for i, other in enumerate(feeds) if getattr(other, key) == value)
                 if counted[value] > 1 and first != number:
                     line = self.toml.position("feed", first, what)[0]
-                    self._problem(f"{value!r} is the {what} of the feed in line {line}, too; expected each once", "feed", number, what)
+                    self._problem(
+                        f"{value!r} is the {what} of the feed in line {line}, too; expected each once",
+                        "feed",
+                        number,
+                        what,
+                    )
         return tuple(feeds)
 
     def _feed(self, number: int, section: FeedSection) -> Feed:
@@ -373,7 +407,15 @@ class _Resolver:
             while name in names:
                 name += "-2"
             names.add(name)
-            feeds.append(Feed(name=name, url=outline.url, outlet=outline.title or None, tags=outline.tags, interval=self.file.polling.interval))
+            feeds.append(
+                Feed(
+                    name=name,
+                    url=outline.url,
+                    outlet=outline.title or None,
+                    tags=outline.tags,
+                    interval=self.file.polling.interval,
+                )
+            )
         return feeds
 
     def _channels(self) -> tuple[ChannelConfig, ...]:
@@ -412,7 +454,9 @@ class _Resolver:
         if reference.credential is not None:
             folder = self.environ.get("CREDENTIALS_DIRECTORY")
             if folder is None:
-                self._problem(f"there are no systemd credentials here; expected LoadCredential={reference.credential}:…", *path)
+                self._problem(
+                    f"there are no systemd credentials here; expected LoadCredential={reference.credential}:…", *path
+                )
                 return ""
             return self._secret_file(Path(folder) / reference.credential, *path)
         return self._secret_file(self.folder / reference.file, *path)
@@ -446,7 +490,9 @@ class _Resolver:
             for position, name in enumerate(section.channels):
                 if name not in channels:
                     known = ", ".join(sorted(channels)) or "none is configured"
-                    self._problem(f"unknown channel {name!r}; expected one of: {known}", "route", number, "channels", position)
+                    self._problem(
+                        f"unknown channel {name!r}; expected one of: {known}", "route", number, "channels", position
+                    )
         return tuple(
             Route(
                 channels=section.channels,

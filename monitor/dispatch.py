@@ -66,7 +66,9 @@ class Dispatcher:
         """A worker that could not go on (the database was full, or busy for long) is told; the next tick tries anew."""
         self._workers.pop(channel, None)
         if not worker.cancelled() and worker.exception() is not None:
-            self._say(Attempted(delivery="", alert="", channel=channel, outcome="stopped", error=str(worker.exception())))
+            self._say(
+                Attempted(delivery="", alert="", channel=channel, outcome="stopped", error=str(worker.exception()))
+            )
 
     async def drain(self) -> None:
         """Deliver all that can go now, also what only waits for more copies of its story; for one-shot runs."""
@@ -113,7 +115,9 @@ class Dispatcher:
             return _fact(delivery, "suspended", said), False
         if error.kind is DeliveryErrorKind.MESSAGE and not delivery.plain:
             message = plainest(delivery.message)
-            await self._writer.run(lambda tx: outbox.settle_plain(tx, delivery.id, message=message, error=said, now=now))
+            await self._writer.run(
+                lambda tx: outbox.settle_plain(tx, delivery.id, message=message, error=said, now=now)
+            )
             return _fact(delivery, "plain", said), True
         if error.kind is DeliveryErrorKind.MESSAGE or expired(delivery.first_attempt_at or now, now):
             await self._writer.run(lambda tx: outbox.settle_dead(tx, delivery.id, error=said))

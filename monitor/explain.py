@@ -118,7 +118,15 @@ def _entries(
     article = extract_article(body, url=url)
     if not article.link and url:
         article = replace(article, link=url)
-    return [normalise_entry(article, feed=feed.name if feed else "-", outlet=feed.outlet or "" if feed else "", language=language, now=now)]
+    return [
+        normalise_entry(
+            article,
+            feed=feed.name if feed else "-",
+            outlet=feed.outlet or "" if feed else "",
+            language=language,
+            now=now,
+        )
+    ]
 
 
 def _matches(text: StoryText, in_force: InForce, feed: Feed | None, now: datetime) -> tuple[Match, ...]:

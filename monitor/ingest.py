@@ -96,7 +96,12 @@ class Ingest:
         self._saver: asyncio.Task[None] | None = None
 
     async def start(
-        self, configured: dict[str, Feed], *, limit: int, only: Iterable[str] | None = None, ignore_schedule: bool = False
+        self,
+        configured: dict[str, Feed],
+        *,
+        limit: int,
+        only: Iterable[str] | None = None,
+        ignore_schedule: bool = False,
     ) -> int:
         """Claim feeds that are due and start their checks; awaits no fetch. Returns how many."""
         now = self._clock()
@@ -193,7 +198,9 @@ class Ingest:
             poison = FeedError(f"internal error: {type(error).__name__}: {error}")
             return await self._save([replace(batch[0], entries=(), error=poison)])
 
-    def _commit(self, tx: sa.Connection, batch: Sequence[Reading], policy: Policy, now: datetime) -> tuple[FeedChecked, ...]:
+    def _commit(
+        self, tx: sa.Connection, batch: Sequence[Reading], policy: Policy, now: datetime
+    ) -> tuple[FeedChecked, ...]:
         found = stories.fresh(tx, [entry for reading in batch for entry in reading.entries])
         arrivals = self._arrivals(tx, found, now)
         standings = stories.standings(tx, {arrival.assignment.story for arrival in arrivals})

@@ -24,7 +24,9 @@ def read_opml(path: Path) -> tuple[Outline, ...]:
     try:
         root = ElementTree.fromstring(path.read_bytes())
     except OSError as error:
-        raise ConfigError([Problem(file=str(path), line=1, key="opml", says=f"cannot be read: {error.strerror}")]) from error
+        raise ConfigError(
+            [Problem(file=str(path), line=1, key="opml", says=f"cannot be read: {error.strerror}")]
+        ) from error
     except ElementTree.ParseError as error:
         says = f"not a well-formed OPML file: {error}"
         raise ConfigError([Problem(file=str(path), line=error.position[0], key="opml", says=says)]) from error

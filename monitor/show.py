@@ -63,7 +63,12 @@ def table(rows: Iterable[Sequence[str | Text]], *columns: str, wide: int = 0) ->
         return
     shown = Table(box=None, pad_edge=False, header_style="bold")
     for number, name in enumerate(columns):
-        shown.add_column(name, overflow="fold" if number == wide else "ellipsis", no_wrap=number != wide, ratio=1 if number == wide else None)
+        shown.add_column(
+            name,
+            overflow="fold" if number == wide else "ellipsis",
+            no_wrap=number != wide,
+            ratio=1 if number == wide else None,
+        )
     for row in rows:
         shown.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in row))
     console().print(shown)
@@ -87,8 +92,14 @@ def print_status(found: Mapping[str, Any]) -> None:
         ("feeds", _counts(found["feeds"]) or "none"),
         ("last check", found["last_checked_at"] or "never"),
         ("deliveries", _counts(found["deliveries"]) or "none"),
-        ("oldest waiting", f"{found['oldest_waiting_seconds']} s" if found["oldest_waiting_seconds"] is not None else "–"),
-        ("last reload", f"{'accepted' if reloaded['ok'] else 'refused'} {reloaded['at'] or ''}" if reloaded["at"] else "never"),
+        (
+            "oldest waiting",
+            f"{found['oldest_waiting_seconds']} s" if found["oldest_waiting_seconds"] is not None else "–",
+        ),
+        (
+            "last reload",
+            f"{'accepted' if reloaded['ok'] else 'refused'} {reloaded['at'] or ''}" if reloaded["at"] else "never",
+        ),
         ("database", f"{found['database']['path']}, schema {found['database']['schema']}"),
     )
     for name, value in lines:
@@ -258,11 +269,18 @@ def print_explained(explained: Explained, urgents: Mapping[str, float | None], z
     if explained.story is not None:
         out.print(f"  story {explained.story} ({assignment.rule}, {assignment.similarity:g} % alike)")
     elif assignment is not None and assignment.nearest:
-        out.print(f"  own story; nearest {assignment.nearest} ({assignment.nearest_similarity:g} %) refused: {escape(assignment.refused_because or '')}")
+        out.print(
+            f"  own story; nearest {assignment.nearest} ({assignment.nearest_similarity:g} %) refused: {escape(assignment.refused_because or '')}"
+        )
     telling = [match for match in explained.matches if match.hits or match.veto]
     for match in sorted(telling, key=lambda match: -match.score):
         out.print()
-        out.print(Text(f"  {match.watchlist}: {sentence(match, urgents.get(match.watchlist))}", style=VERDICT_STYLE[match.verdict]))
+        out.print(
+            Text(
+                f"  {match.watchlist}: {sentence(match, urgents.get(match.watchlist))}",
+                style=VERDICT_STYLE[match.verdict],
+            )
+        )
         for hit in match.hits:
             out.print(_hit_line(hit, explained))
     quiet = [match.watchlist for match in explained.matches if match not in telling]

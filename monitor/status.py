@@ -49,7 +49,11 @@ def status_of(tx: sa.Connection, database: str, *, now: datetime) -> dict[str, A
         "deliveries": depth,
         "oldest_waiting_seconds": int((now - oldest).total_seconds()) if oldest else None,
         "channels": {
-            name: {"suspended": row["suspended"], "paused_until": row["paused_until"].isoformat(), "error": row["last_error"]}
+            name: {
+                "suspended": row["suspended"],
+                "paused_until": row["paused_until"].isoformat(),
+                "error": row["last_error"],
+            }
             for name, row in channels.items()
         },
         "database": {"path": database if "://" not in database else "postgresql", "schema": HEAD},

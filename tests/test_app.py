@@ -235,9 +235,10 @@ def test_a_broken_one_is_told_and_the_old_stays_in_force(desk, log, spoil, says)
         before = app.in_force
         spoil(desk)
         reloaded = await app.reload_all()
-        desk.web.page("/gazette").says(200, rss("A quay is built"))
         fresh = await app.poll(everything=True)
         return before is app.in_force, reloaded, read(app, meta.get_all)["last_reload"], fresh
+
+    desk.web.page("/gazette").then(200, rss("A quay is built"))
 
     async def without_ticks():
         async with app_of(desk) as app:
@@ -336,11 +337,10 @@ def test_what_was_swept_does_not_alert_again_when_its_feed_still_shows_it(desk, 
             clock.passes(days=100)
             await app._sweep()
             left = read(app, stories.list_stories, since=datetime(2000, 1, 1, tzinfo=UTC))
-            desk.web.page("/gazette").says(200, rss(BILL, title="Gazette, anew"))
-            await app.poll(everything=True)
             again = await app.poll(everything=True)
             return first, left, again, alerts(app)
 
+    desk.web.page("/gazette").then(200, rss(BILL, title="Gazette, anew"))
     first, left, again, told = asyncio.run(live())
     assert [fact.alerts for fact in first] == [1]
     assert (left, log.named("swept")) == ((), [{"entries": 1, "stories": 1}])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 import shutil
 import subprocess
@@ -36,7 +37,7 @@ RULES = {"founder", "same_url", "same_title", "same_text", "similar"}
 STATES = {"held", "queued", "sending", "delivered", "dead", "cancelled", "merged"}
 FEED_STATES = {"new", "ok", "failing", "throttled", "gone", "quarantined"}
 
-NASTY = "The \x1b[31mharbour\x1b]52;c;aGFjaw==\x07 is \x9b2Jopen \u202eagain \x00now\x7f"
+NASTY = "The harbour \x1b[31mred \x1b]52;c;aGFjaw==\x07 is \x9b2Jopen \u202eagain \x00now\x7f"
 NOT_FOR_TERMINALS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 PAGE = f"""<!doctype html><html lang="en"><head><title>{BILL}</title>
 <meta property="article:published_time" content="2026-08-18T10:00:00Z"></head><body><article><h1>{BILL}</h1>
@@ -71,6 +72,18 @@ def polled(desk):
     desk.feed("gazette", rss(BILL, "A comet is seen over the hills"))
     assert desk.does("poll").exit_code == 0
     return desk
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory):
+    """The same, with a copy of the story in a second feed; for tests that only look."""
+    with FakeWeb() as served:
+        desk = Desk(tmp_path_factory.mktemp("archive"), served)
+        desk.feed("gazette", rss(BILL, "A comet is seen over the hills"))
+        assert desk.does("poll").exit_code == 0
+        desk.feed("herald", rss(BILL, title="Herald"))
+        assert desk.does("poll").exit_code == 0
+        yield desk
 
 
 def only(lines):
@@ -109,8 +122,8 @@ USAGE = [
 
 
 @pytest.mark.parametrize("arguments", [case[1] for case in USAGE], ids=[case[0] for case in USAGE])
-def test_wrong_usage_is_2_with_words(polled, arguments):
-    done = polled.does(*arguments)
+def test_wrong_usage_is_2_with_words(archive, arguments):
+    done = archive.does(*arguments)
     assert (done.exit_code, done.stdout) == (2, "")
     assert "Error: " in done.stderr
 
@@ -161,16 +174,14 @@ def test_a_channel_address_that_nothing_can_send_to_is_65(desk, line, url):
     assert "desk" in done.stderr
 
 
-def test_a_second_instance_is_73_with_the_pid(polled):
+def test_a_second_instance_is_73_with_the_pid(archive):
     from monitor.store.database import Database
 
-    held = Database.open(str(polled.folder / "wirewatch.db"))
+    held = Database.open(str(archive.folder / "wirewatch.db"))
     try:
-        done = wirewatch("poll", config=polled.config)
+        done = wirewatch("poll", config=archive.config)
     finally:
         held.close()
-    import os
-
     assert (done.returncode, str(os.getpid()) in done.stderr) == (73, True)
 
 
@@ -195,15 +206,15 @@ def test_an_unusable_database_is_74_with_path_and_reason(desk, line, spoil, says
     assert str(path) in done.stderr and says in done.stderr
 
 
-def test_what_cannot_be_explained_is_1_in_words(polled):
-    for source in ("nowhere.html", str(polled.folder), "0123456789abcdef", "x" * 300, "/proc/self/mem"):
-        done = polled.does("explain", source)
+def test_what_cannot_be_explained_is_1_in_words(archive):
+    for source in ("nowhere.html", str(archive.folder), "0123456789abcdef", "x" * 300, "/proc/self/mem"):
+        done = archive.does("explain", source)
         assert (done.exit_code, done.stdout) == (1, ""), source
         assert done.stderr.startswith("wirewatch: "), source
 
 
-def test_an_address_that_answers_404_is_1_in_words(polled):
-    done = polled.does("explain", polled.web.url("/nothing"))
+def test_an_address_that_answers_404_is_1_in_words(archive):
+    done = archive.does("explain", archive.web.url("/nothing"))
     assert done.exit_code == 1 and "404" in done.stderr
 
 
@@ -254,10 +265,8 @@ def assert_times(record, *names, required=()):
     assert all(record[name] for name in required)
 
 
-def test_a_story_has_the_fields_of_the_contract(polled):
-    polled.feed("herald", rss(BILL, title="Herald"))
-    assert polled.does("poll", "--feed", "herald").exit_code == 0
-    stories = polled.lines("stories", "--json")
+def test_a_story_has_the_fields_of_the_contract(archive):
+    stories = archive.lines("stories", "--json")
     assert {story["title"] for story in stories} == {BILL, "A comet is seen over the hills"}
     for story in stories:
         assert set(story) >= STORY
@@ -288,18 +297,18 @@ FILTERS = [
 
 
 @pytest.mark.parametrize(("arguments", "count"), [case[1:] for case in FILTERS], ids=[case[0] for case in FILTERS])
-def test_stories_are_chosen(polled, arguments, count):
-    if "0s" in arguments and polled.does("stories", *arguments).exit_code == 2:
+def test_stories_are_chosen(archive, arguments, count):
+    if "0s" in arguments and archive.does("stories", *arguments).exit_code == 2:
         return  # no span at all may be refused in words
-    assert len(polled.lines("stories", "--json", *arguments)) == count
+    assert len(archive.lines("stories", "--json", *arguments)) == count
 
 
-def test_an_alert_has_the_fields_of_the_contract(polled):
-    alert = only(polled.lines("alerts", "--json"))
+def test_an_alert_has_the_fields_of_the_contract(archive):
+    alert = only(archive.lines("alerts", "--json"))
     assert set(alert) >= ALERT
     assert_times(alert, "created_at", required=("created_at",))
     assert (alert["watchlist"], alert["level"], alert["title"]) == ("harbour", "normal", BILL)
-    assert alert["story"] in {story["id"] for story in polled.lines("stories", "--json")}
+    assert alert["story"] in {story["id"] for story in archive.lines("stories", "--json")}
     delivery = only(alert["deliveries"])
     assert set(delivery) >= DELIVERY and delivery["state"] in STATES
     assert_times(delivery, "sent_at", required=("sent_at",))
@@ -366,18 +375,18 @@ def test_any_document_is_explained(desk, name, body, count, way):
     assert not (desk.folder / "wirewatch.db").exists(), "explaining writes nothing"
 
 
-def test_a_story_of_the_archive_is_explained_by_its_id_or_the_beginning_of_it(polled):
-    story = next(story for story in polled.lines("stories", "--json") if story["title"] == BILL)
+def test_a_story_of_the_archive_is_explained_by_its_id_or_the_beginning_of_it(archive):
+    story = next(story for story in archive.lines("stories", "--json") if story["title"] == BILL)
     for name in (story["id"], story["id"][:12]):
-        found = only(polled.lines("explain", name, "--json"))
+        found = only(archive.lines("explain", name, "--json"))
         assert (found["story"]["id"], found["document"]["title"], found["verdicts"][0]["verdict"]) == (story["id"], BILL, "alert")
-    assert polled.does("explain", "").exit_code in (1, 2), "an empty id names no story"
+    assert archive.does("explain", "").exit_code in (1, 2), "an empty id names no story"
 
 
-def test_a_copy_is_told_which_story_it_would_join(polled):
-    story = next(story for story in polled.lines("stories", "--json") if story["title"] == BILL)
-    (polled.folder / "copy.xml").write_bytes(rss(BILL, title="Herald"))
-    found = only(polled.lines("explain", str(polled.folder / "copy.xml"), "--json"))
+def test_a_copy_is_told_which_story_it_would_join(archive):
+    story = next(story for story in archive.lines("stories", "--json") if story["title"] == BILL)
+    (archive.folder / "copy.xml").write_bytes(rss(BILL, title="Tribune"))
+    found = only(archive.lines("explain", str(archive.folder / "copy.xml"), "--json"))
     assert (found["story"]["id"], found["story"]["rule"] in RULES - {"founder"}) == (story["id"], True)
 
 
@@ -456,10 +465,11 @@ def test_dead_letters_are_sent_again_when_asked_and_only_then(desk):
 SHOWING = ["stories", "alerts", "feeds", "status", "stories --json", "alerts --json", "feeds --json", "status --json"]
 
 
-@pytest.fixture
-def nasty(desk):
+@pytest.fixture(scope="module")
+def nasty(tmp_path_factory):
     """Everything an outsider can say, said with control characters: titles, feed titles, reasons, answers."""
-    with FakeHttp() as hook:
+    with FakeWeb() as served, FakeHttp() as hook:
+        desk = Desk(tmp_path_factory.mktemp("nasty"), served)
         hook.fails_with(400, f"no {NASTY}".replace("\x00", ""), times=9)
         desk.channel("hook", hook.url)
         desk.feed("gazette", json_feed(NASTY, summary=NASTY, content_text=NASTY, authors=[{"name": NASTY}], language="e\x1b[0mn"))
@@ -469,6 +479,7 @@ def nasty(desk):
         desk.write()
         for _ in range(3):
             desk.polls = desk.does("poll", "--all")
+        assert [row["state"] for row in desk.lines("feeds", "--json")] == ["failing", "ok", "failing"]
         yield desk
 
 
@@ -618,8 +629,21 @@ DOCUMENTS = [("config", "config.example.toml"), *(("watchlist", f"watchlists/{pa
 @pytest.mark.parametrize(("what", "path"), DOCUMENTS, ids=[path for _, path in DOCUMENTS])
 def test_the_schema_describes_the_files_that_we_ship(what, path):
     schema = schema_of(what)
-    assert schema["$schema"].startswith("https://json-schema.org/draft/")
     assert unknown_keys(schema, schema, tomllib.loads((ROOT / path).read_text(encoding="utf-8"))) == []
+
+
+@pytest.mark.parametrize("what", ["config", "watchlist"])
+def test_a_schema_says_which_draft_it_is_written_in(what):
+    assert schema_of(what)["$schema"].startswith("https://json-schema.org/draft/")
+
+
+@pytest.mark.parametrize("what", ["config", "watchlist"])
+def test_the_defaults_of_a_schema_fit_it(what):
+    schema = schema_of(what)
+    tables = [schema, *schema.get("$defs", {}).values()]
+    keys = [(name, value) for table in tables for name, value in table.get("properties", {}).items()]
+    odd = [name for name, key in keys if "pattern" in key and key.get("default") and not re.search(key["pattern"], key["default"])]
+    assert odd == []
 
 
 @pytest.mark.parametrize("what", ["config", "watchlist"])
@@ -654,8 +678,8 @@ def test_the_module_is_the_same_program():
     assert "Usage: " in subprocess.run([sys.executable, "-m", "monitor", "--help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
 
 
-def test_a_closed_pipe_is_no_traceback(polled):
-    line = f"{sys.executable} -m monitor --config {polled.config} stories --json | true"
+def test_a_closed_pipe_is_no_traceback(archive):
+    line = f"{sys.executable} -m monitor --config {archive.config} stories --json | true"
     done = subprocess.run(["bash", "-c", line], cwd=ROOT, capture_output=True, text=True, check=False)
     assert "Traceback" not in done.stderr and "Exception ignored" not in done.stderr
 
@@ -663,7 +687,7 @@ def test_a_closed_pipe_is_no_traceback(polled):
 def test_secrets_are_in_nothing_that_is_said(desk):
     (Path(desk.folder) / "secret").write_text("c4nary!p\"w")
     (Path(desk.folder) / "secret").chmod(0o600)
-    desk.feeds["gazette"] = desk.web.url("/gazette", user="reader:c4nary-in-address")
+    desk.feeds["gazette"] = desk.web.url("/gazette")
     desk.channels = {}
     desk.write('[channel.desk]\nurl = "slack://T/B/{word}?base=http://127.0.0.1:9"\nword = { file = "secret" }\n[[route]]\nchannels = ["desk"]\ngroup_wait = "0s"\n')
     desk.web.page("/gazette").says(200, rss(BILL)).then(500)

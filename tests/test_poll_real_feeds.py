@@ -32,8 +32,9 @@ def body_of(path: Path) -> bytes:
 
 
 def theirs(path: Path) -> int:
-    """How many different entries feedparser finds: those without an id count by address, then by all they say."""
+    """How many different entries feedparser finds that say anything: those without an id count by address, then by all they say."""
     found = feedparser.parse(BytesIO(body_of(path)), sanitize_html=False, resolve_relative_uris=False).entries
+    found = [one for one in found if one.get("title") or one.get("summary") or one.get("content")]
     return len({one.get("id") or one.get("link") or repr(sorted(one.items(), key=str)) for one in found})
 
 

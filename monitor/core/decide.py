@@ -9,7 +9,20 @@ from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 
 from monitor.core.names import name_of
-from monitor.model import Alert, Channel, Decision, Entry, Level, Match, Reason, Route, Standing, Verdict, Watchlist, record
+from monitor.model import (
+    Alert,
+    Channel,
+    Decision,
+    Entry,
+    Level,
+    Match,
+    Reason,
+    Route,
+    Standing,
+    Verdict,
+    Watchlist,
+    record,
+)
 
 LOUDNESS = {Level.NORMAL: 0, Level.URGENT: 1}
 

@@ -226,7 +226,13 @@ def _conflict(mine: frozenset[str], theirs: frozenset[str]) -> bool:
 def _swapped_name(mine: Sketch, theirs: Sketch) -> str:
     """The same skeleton with another name in one slot: results of two companies, strikes on two cities."""
     own, other = set(mine.words) - set(theirs.words), set(theirs.words) - set(mine.words)
-    if not own or not other or len(own) > 3 or len(other) > 3 or len(own | other) > len(set(mine.words) & set(theirs.words)):
+    if (
+        not own
+        or not other
+        or len(own) > 3
+        or len(other) > 3
+        or len(own | other) > len(set(mine.words) & set(theirs.words))
+    ):
         return ""
     for name in own & mine.names:
         for another in other & theirs.names:

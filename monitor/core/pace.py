@@ -59,9 +59,7 @@ def next_check(
     return now + max(min(max(wait, min_interval), max_interval), asked)
 
 
-def next_attempt(
-    attempts: int, *, now: datetime, delivery_id: str, retry_after: timedelta | None = None
-) -> datetime:
+def next_attempt(attempts: int, *, now: datetime, delivery_id: str, retry_after: timedelta | None = None) -> datetime:
     """When to try a delivery again after its `attempts`-th attempt (from 1) failed.
 
     Exponential from 5 s to 1 h with full jitter: any moment from 1 s to the whole wait. Never earlier than

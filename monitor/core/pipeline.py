@@ -179,7 +179,10 @@ def _judge_one(
     )
     rewritten = _rewritten(before.waiting, after) if len(after.pickups) > len(before.pickups) else ()
     deliveries = tuple(
-        delivery for decision in decisions if decision.alert for delivery in _deliveries(decision, entry, after, policy, now)
+        delivery
+        for decision in decisions
+        if decision.alert
+        for delivery in _deliveries(decision, entry, after, policy, now)
     )
     judged = Judged(
         entry=entry,

@@ -25,7 +25,9 @@ TRUSTED_TITLE_SHARE_ALONE = 0.5  # where there is no summary that could contradi
 TITLE_KIND, LEAD_KIND, BODY_KIND = 1 << 40, 2 << 40, 3 << 40
 
 WORD = re.compile(r"[^\W_]+(?:[.,]\d+)*")
-WIDE = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]+")
+WIDE = re.compile(
+    r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]+"
+)
 ACRONYM = re.compile(r"\b(?:[A-Za-z]\.){2,}")
 DATELINE = re.compile(
     r"^(?:By [^\n]{3,60}\n)?\s*(?:[A-ZÀ-Ý][A-ZÀ-Ý .,'’/-]{2,40}"
@@ -96,7 +98,9 @@ def blocking_keys(sketch: Sketch) -> tuple[int, ...]:
     rare = sorted(set(sketch.words) - COMMON, key=lambda word: (-len(word), word))[:TITLE_KEY_WORDS]
     hashes = sorted(map(_word_hash, rare))
     pairs = [
-        TITLE_KIND | ((first * 31 + second) & 0xFFFFFFFF) for i, first in enumerate(hashes) for second in hashes[i + 1 :]
+        TITLE_KIND | ((first * 31 + second) & 0xFFFFFFFF)
+        for i, first in enumerate(hashes)
+        for second in hashes[i + 1 :]
     ]
     return (
         *pairs,

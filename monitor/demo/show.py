@@ -138,7 +138,9 @@ def _show_copies(found: list[tuple[Pickup, ...]]) -> None:
         out.print()
         out.print(Text(f"{len({pickup.outlet for pickup in pickups})} outlets, {len(pickups)} copies", style="bold"))
         for pickup in pickups:
-            how = "first" if pickup.rule is Rule.FOUNDER else f"{pickup.similarity:.0f} % {pickup.rule.replace('_', ' ')}"
+            how = (
+                "first" if pickup.rule is Rule.FOUNDER else f"{pickup.similarity:.0f} % {pickup.rule.replace('_', ' ')}"
+            )
             line = Text(f"  {how:<18}", style="dim" if pickup.rule is Rule.FOUNDER else "cyan")
             line.append(f"{clean(pickup.outlet)}: ", style="bold")
             line.append(clean(pickup.title), style="default")
@@ -160,20 +162,31 @@ def _show_silences(explained: dict[str, Explained], app: App) -> None:
     out.print(Line("[bold]Held back, and why[/bold]", align="left"))
     for one, match in silent[:SHOWN_SILENCES]:
         out.print(Text(clean(one.entry.title), style="default"))
-        out.print(Text(f"    {match.watchlist}: {sentence(match, urgents[match.watchlist])}", style=VERDICT_STYLE[match.verdict]))
+        out.print(
+            Text(
+                f"    {match.watchlist}: {sentence(match, urgents[match.watchlist])}",
+                style=VERDICT_STYLE[match.verdict],
+            )
+        )
 
 
 def _show_refusals(explained: dict[str, Explained], titles: dict[str, str]) -> None:
     """Stories that look alike and are not copies."""
     out = console()
-    refused = [one for one in explained.values() if one.assignment.nearest in titles and one.assignment.nearest_similarity >= 60]
+    refused = [
+        one
+        for one in explained.values()
+        if one.assignment.nearest in titles and one.assignment.nearest_similarity >= 60
+    ]
     refused.sort(key=lambda one: -one.assignment.nearest_similarity)
     out.print()
     out.print(Line("[bold]Alike, but not the same story[/bold]", align="left"))
     for one in refused[:SHOWN_REFUSALS]:
         out.print(Text(clean(one.entry.title)))
         out.print(Text(f"  ≠ {clean(titles[one.assignment.nearest])}"))
-        out.print(Text(f"    {one.assignment.nearest_similarity:.0f} % alike; {one.assignment.refused_because}", style="dim"))
+        out.print(
+            Text(f"    {one.assignment.nearest_similarity:.0f} % alike; {one.assignment.refused_because}", style="dim")
+        )
 
 
 def _show_second(stand: Newsstand, second: tuple[FeedChecked, ...], repeated: int, seconds: float) -> None:
@@ -185,4 +198,9 @@ def _show_second(stand: Newsstand, second: tuple[FeedChecked, ...], repeated: in
         f"{unchanged} of {len(second)} servers answered “304 Not Modified”, {sum(fact.new for fact in second)} new entries,"
         f" {repeated} alerts repeated."
     )
-    out.print(Text(f"\n{seconds:.1f} s, everything in a temporary folder. Next: copy config.example.toml to config.toml, then `wirewatch check`.", style="dim"))
+    out.print(
+        Text(
+            f"\n{seconds:.1f} s, everything in a temporary folder. Next: copy config.example.toml to config.toml, then `wirewatch check`.",
+            style="dim",
+        )
+    )

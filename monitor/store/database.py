@@ -73,7 +73,9 @@ class Database:
         """Open read-only; needs no lock and disturbs nobody. Raises StoreError where there is no database yet."""
         with _opening(url):
             if not _is_postgres(url) and not Path(url).exists():
-                raise StoreError(f"{url}: there is no database yet; `wirewatch poll` or `wirewatch run` makes one", path=url)
+                raise StoreError(
+                    f"{url}: there is no database yet; `wirewatch poll` or `wirewatch run` makes one", path=url
+                )
             database = cls(url, _reading_engine(url))
             with database.read() as tx:
                 _refuse_other_schema(tx)
@@ -205,7 +207,9 @@ def _migrate(tx: sa.Connection) -> None:
     if version == HEAD:
         return
     if version is not None and version not in _known_versions():
-        raise SchemaError(f"the database has schema {version}, written by a newer wirewatch; this one knows up to {HEAD}")
+        raise SchemaError(
+            f"the database has schema {version}, written by a newer wirewatch; this one knows up to {HEAD}"
+        )
     from alembic import command  # 0.2 s of imports that only a first start or an upgrade needs
     from alembic.config import Config
 

@@ -71,7 +71,9 @@ def fresh(tx: sa.Connection, found: Sequence[Entry]) -> Fresh:
             continue
         overlapping.add(entry.feed)
         if row is not None and row.content_hash != entry.content_hash:
-            edited.append(Known(entry=_with_id(entry, row.id), story=row.story, rule=Rule(row.rule), similarity=row.similarity))
+            edited.append(
+                Known(entry=_with_id(entry, row.id), story=row.story, rule=Rule(row.rule), similarity=row.similarity)
+            )
     return Fresh(new=tuple(new), edited=tuple(edited), overlapping=frozenset(overlapping))
 
 
@@ -92,9 +94,7 @@ def snapshot(tx: sa.Connection, new: Sequence[Entry], exact_keys: Iterable[int])
     for row in rows:
         if row.url_key:
             named[row.url_key] = (row.id, *(i for i in named.get(row.url_key, ()) if i != row.id))
-    return Snapshot(
-        candidates=tuple({row.id: _candidate(row) for row in rows}.values()), postings=tuple(named.items())
-    )
+    return Snapshot(candidates=tuple({row.id: _candidate(row) for row in rows}.values()), postings=tuple(named.items()))
 
 
 def standings(tx: sa.Connection, ids: Iterable[str]) -> dict[str, Standing]:
@@ -171,7 +171,9 @@ def list_matches(tx: sa.Connection, ids: Sequence[str]) -> dict[str, tuple[sa.Ro
     """What was decided about these stories: verdicts and near misses."""
     found: defaultdict[str, list[sa.RowMapping]] = defaultdict(list)
     for part in chunks(ids):
-        statement = sa.select(matches).where(matches.c.story.in_(part)).order_by(matches.c.score.desc(), matches.c.watchlist)
+        statement = (
+            sa.select(matches).where(matches.c.story.in_(part)).order_by(matches.c.score.desc(), matches.c.watchlist)
+        )
         for row in tx.execute(statement).mappings():
             found[row["story"]].append(row)
     return {story: tuple(rows) for story, rows in found.items()}
@@ -327,9 +329,7 @@ def _alerted(tx: sa.Connection, ids: Sequence[str]) -> dict[str, tuple[tuple[str
 
 
 def _waiting(tx: sa.Connection, ids: Sequence[str]) -> dict[str, tuple[Waiting, ...]]:
-    waits = sa.and_(
-        deliveries.c.state.in_((DeliveryStatus.QUEUED, DeliveryStatus.HELD)), deliveries.c.attempts == 0
-    )
+    waits = sa.and_(deliveries.c.state.in_((DeliveryStatus.QUEUED, DeliveryStatus.HELD)), deliveries.c.attempts == 0)
     found: defaultdict[str, list[Waiting]] = defaultdict(list)
     for part in chunks(ids):
         statement = (
