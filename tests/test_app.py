@@ -12,7 +12,7 @@ import pytest
 from monitor import logs, reload
 from monitor.app import App
 from monitor.errors import InstanceRunning
-from monitor.store import meta, outbox, stories
+from monitor.store import feeds, meta, outbox, stories
 from tests.desk import BILL, HARBOUR, Desk, rss
 from tests.fakes import FakeHttp
 from tests.fakeweb import FakeWeb
@@ -309,11 +309,12 @@ def test_an_edit_while_the_last_one_is_being_read_is_not_lost(desk, monkeypatch)
 def test_intervals_of_a_new_configuration_hold_without_a_restart(desk):
     async def change():
         async with app_of(desk) as app:
-            desk.config.write_text(desk.config.read_text().replace('min_interval = "1s"', 'min_interval = "30m"') + '[alerts]\nstory_window = "1h"\n')
+            desk.config.write_text(desk.config.read_text().replace('interval = "1h"', 'interval = "6h"').replace('min_interval = "1s"', 'min_interval = "5h"'))
             assert (await app.reload_all()).ok
-            return app.ingest._pacing.min_interval, app.ingest._story_window
+            return (await app.poll(everything=True), read(app, feeds.list_feeds)[0])
 
-    assert asyncio.run(change()) == (timedelta(minutes=30), timedelta(hours=1))
+    _, row = asyncio.run(change())
+    assert row["next_check_at"] - row["last_checked_at"] > timedelta(hours=4)
 
 
 def test_another_database_needs_a_restart_and_says_so(desk, log):

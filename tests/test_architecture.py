@@ -57,7 +57,6 @@ HOMES = {
     "apscheduler": {"app"},
     "alembic": {"store.database", "store.migrations"},
     "sqlalchemy": {"store", "ingest", "upkeep", "status"},
-    "prometheus_client": {"edges.metrics"},
     "jinja2": {"web"},
     "click": {"cli"},
     "pydantic": {"config", "watchlists", "toml_file", "units"},

@@ -642,7 +642,7 @@ def test_the_defaults_of_a_schema_fit_it(what):
     schema = schema_of(what)
     tables = [schema, *schema.get("$defs", {}).values()]
     keys = [(name, value) for table in tables for name, value in table.get("properties", {}).items()]
-    odd = [name for name, key in keys if "pattern" in key and key.get("default") and not re.search(key["pattern"], key["default"])]
+    odd = [name for name, key in keys if "pattern" in key and key.get("default") and not re.search(key["pattern"], str(key["default"]))]
     assert odd == []
 
 

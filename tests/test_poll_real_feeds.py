@@ -39,7 +39,7 @@ def theirs(path: Path) -> int:
 
 
 # file → entries fewer than feedparser's, and why
-FEWER: dict[str, tuple[int, str]] = {}
+FEWER = {"aaronpk__atom.xml": (1, "an entry without a title, whose content is a type and an address but no text, says nothing")}
 
 
 @pytest.fixture(scope="module")

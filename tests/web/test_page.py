@@ -8,6 +8,7 @@ import json
 import threading
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from html import escape
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
@@ -79,7 +80,7 @@ def page(tmp_path_factory):
         desk.feed("gazette", rss(BILL, "A comet is seen over the hills", "Up 50% at_the quay"))
         desk.does("poll")
         desk.feed("herald", rss(BILL, title="Herald <b>bold</b>"))
-        desk.feed("hostile", json_feed(SCRIPT, url="javascript:alert(1)", external_url="javascript:alert(1)"))
+        desk.feed("hostile", json_feed(escape(SCRIPT), url="javascript:alert(1)", external_url="javascript:alert(1)"))
         web.page("/broken").says(302, headers={"Location": "http://127.0.0.1:9/<img src=x onerror=alert(1)>"})
         desk.feeds["broken"] = web.url("/broken")
         desk.write().does("poll")
