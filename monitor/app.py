@@ -25,14 +25,15 @@ from monitor.channels import open_senders
 from monitor.config import ChannelConfig, Config
 from monitor.core.parse import parse_fast, parse_slow
 from monitor.core.pipeline import Policy
+from monitor.core.render import rfc3339
 from monitor.dispatch import Dispatcher
 from monitor.edges.child import ChildPool
 from monitor.edges.fetch import Fetcher, FetchSettings
-from monitor.edges.send import Sender
+from monitor.edges.send import Sender, least_gap
 from monitor.edges.systemd import Notifier
 from monitor.errors import ConfigError
 from monitor.ingest import Ingest, Pacing
-from monitor.logs import say, say_fact
+from monitor.logs import keep_secret, say, say_fact
 from monitor.model import Attempted, Channel, Feed, FeedChecked, Fetched, Level, ParsedFeed, Reloaded, Validators
 from monitor.reload import InForce
 from monitor.store import feeds, meta, outbox
@@ -45,8 +46,6 @@ WATCH = timedelta(seconds=2)  # between looks at the watchlists folder
 DRAIN_PATIENCE = timedelta(seconds=20)  # less than systemd's TimeoutStopSec
 PARSE_DEADLINE = timedelta(seconds=20)
 FAST_PATH_BYTES = 4_000_000  # larger documents go to the child process at once
-# Between two messages of one channel: what the services ask for (Slack: one a second a webhook).
-CHANNEL_GAPS = {"slack": 1.0, "matrix": 0.5, "matrixs": 0.5, "mailto": 1.0, "mailtos": 1.0}
 
 Clock = Callable[[], datetime]
 
@@ -120,7 +119,7 @@ class App:
         )
         await self.ingest.finish()
         await self.dispatcher.drain()
-        await self.writer.run(meta.put, "last_poll", {"at": self.clock().isoformat()})
+        await self.writer.run(meta.put, "last_poll", {"at": rfc3339(self.clock())})
         return tuple(checked)
 
     async def run(self) -> None:
@@ -132,6 +131,7 @@ class App:
         scheduler = self._scheduler()
         scheduler.start()
         async with contextlib.AsyncExitStack() as stack:
+            await self.writer.run(self._record_tick)
             await self._open_page(stack)
             say(
                 "started",
@@ -207,6 +207,7 @@ class App:
     async def reload_all(self) -> Reloaded:
         """Read configuration and watchlists again (SIGHUP)."""
         self.notifier.tell("RELOADING=1")
+        self._watched = reload.fingerprint(self.in_force.config.watchlists)  # before reading: an edit since is seen
         reloaded = await self._swap(lambda: reload.read_all(self.in_force.config.path))
         self.notifier.tell("READY=1", f"STATUS={self._status_line()}")
         return reloaded
@@ -230,6 +231,7 @@ class App:
 
     async def _put_in_force(self, fresh: InForce) -> None:
         if fresh.config is not self.in_force.config:
+            keep_secret(fresh.config.secrets)
             # Old senders and fetchers stay open for what is under way; they are closed with everything else.
             self._use_senders(open_senders(fresh.config.channels, fresh.config.path), fresh.config)
             if _fetch_settings(fresh.config) != _fetch_settings(self.in_force.config):
@@ -237,7 +239,6 @@ class App:
                 self.fetcher = await self._stack.enter_async_context(fetcher)
         self.policy = self._policy(fresh)
         self.in_force = fresh
-        self._watched = reload.fingerprint(fresh.config.watchlists)
         await self.writer.run(self._register)
 
     # ── parts ────────────────────────────────────────────────────────────────────────────────────
@@ -267,6 +268,7 @@ class App:
                 for channel in config.channels
             ),
             zone=config.zone,
+            language=config.monitor.language,
             base_url=config.alerts.base_url,
             backlog=config.alerts.backlog,
             backlog_max=config.alerts.backlog_max,
@@ -324,7 +326,7 @@ class App:
         if recovered:
             say("recovered", deliveries=recovered)
         self._register(tx)
-        meta.put(tx, "started", {"at": now.isoformat(), "pid": os.getpid(), "version": __version__})
+        meta.put(tx, "started", {"at": rfc3339(now), "pid": os.getpid(), "version": __version__})
         meta.put(tx, "last_reload", self._reload_note(Reloaded(ok=True, watchlists=len(self.in_force.watchlists))))
 
     def _register(self, tx) -> None:
@@ -332,10 +334,10 @@ class App:
         outbox.cancel_unknown_channels(tx, self._senders)
 
     def _record_tick(self, tx) -> None:
-        meta.put(tx, "last_tick", {"at": self.clock().isoformat(), "pid": os.getpid()})
+        meta.put(tx, "last_tick", {"at": rfc3339(self.clock()), "pid": os.getpid()})
 
     def _reload_note(self, reloaded: Reloaded) -> dict:
-        return {"ok": reloaded.ok, "at": self.clock().isoformat(), "problems": list(reloaded.problems)}
+        return {"ok": reloaded.ok, "at": rfc3339(self.clock()), "problems": list(reloaded.problems)}
 
     def _status_line(self) -> str:
         return f"{len(self._feeds())} feeds, {len(self.in_force.watchlists)} watchlists"
@@ -384,6 +386,5 @@ def _pacing(config: Config) -> Pacing:
 
 
 def _gap(channel: ChannelConfig) -> timedelta:
-    scheme = urlsplit(channel.url.get_secret_value()).scheme.lower()
     asked = timedelta(minutes=1) / channel.settings.per_minute if channel.settings.per_minute else timedelta(0)
-    return max(timedelta(seconds=CHANNEL_GAPS.get(scheme, 0.0)), asked)
+    return max(least_gap(channel.url.get_secret_value()), asked)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-
 from pathlib import Path
 
 from monitor.config import ChannelConfig
@@ -51,9 +50,12 @@ def open_senders(channels: tuple[ChannelConfig, ...], path: Path) -> dict[str, S
     return senders
 
 
-async def send_test(channel: ChannelConfig, *, now: datetime) -> tuple[Answer, ...]:
-    """Send the test message to every recipient of a channel; a failure is an answer, too."""
-    sender = open_sender(channel.name, channel.url.get_secret_value())
+async def send_test(channel: ChannelConfig, path: Path, *, now: datetime) -> tuple[Answer, ...]:
+    """Send the test message to every recipient of a channel; a failure is an answer, too.
+
+    `path` is the configuration file, for messages. Raises ConfigError where the address is none.
+    """
+    sender = open_senders((channel,), path)[channel.name]
     try:
         return tuple([await _send_one(channel.name, recipient, sender, now) for recipient in sender.recipients])
     finally:

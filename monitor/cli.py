@@ -88,26 +88,23 @@ def main(ctx: click.Context, config_path: str | None, verbose: bool) -> None:
     ctx.obj = {"config": config_path, "verbose": verbose}
 
 
-def command(name: str | None = None, **attributes: Any) -> Callable:
-    """A command that also takes --config behind its name, as people write it."""
-
-    def decorate(function: Callable) -> click.Command:
-        option = click.option(
-            "--config",
-            "config_path",
-            metavar="PATH",
-            expose_value=False,
-            callback=_remember_config,
-            help="Configuration file.",
-        )
-        return main.command(name, **attributes)(option(function))
-
-    return decorate
-
-
 def _remember_config(ctx: click.Context, _param: click.Parameter, value: str | None) -> None:
     if value is not None:
         ctx.find_root().obj["config"] = value
+
+
+CONFIG = click.option(  # also behind a command's name, as people write it
+    "--config", "config_path", metavar="PATH", expose_value=False, callback=_remember_config, help="Configuration file."
+)
+
+
+def command(name: str | None = None, **attributes: Any) -> Callable:
+    """A command that also takes --config."""
+
+    def decorate(function: Callable) -> click.Command:
+        return main.command(name, **attributes)(CONFIG(function))
+
+    return decorate
 
 
 # ── the line ─────────────────────────────────────────────────────────────────────────────────────
@@ -291,16 +288,10 @@ def stories(ctx: click.Context, since: timedelta, watchlist: str | None, search:
         )  # fmt: skip
 
 
-class AlertsGroup(click.Group):
-    """`alerts` by itself lists; `alerts retry` acts."""
-
-
-@main.group(invoke_without_command=True, cls=AlertsGroup)
+@main.group(invoke_without_command=True)
 @SINCE
 @JSON
-@click.option(
-    "--config", "config_path", metavar="PATH", expose_value=False, callback=_remember_config, help="Configuration file."
-)
+@CONFIG
 @click.pass_context
 def alerts(ctx: click.Context, since: timedelta, as_json: bool) -> None:
     """List what was decided and where each delivery stands; `alerts retry ID…` sends dead letters again."""
@@ -334,10 +325,16 @@ def alerts(ctx: click.Context, since: timedelta, as_json: bool) -> None:
 
 
 @alerts.command("retry")
+@CONFIG
 @click.argument("ids", nargs=-1, required=True, metavar="ID…")
 @click.pass_context
 def retry_alerts(ctx: click.Context, ids: tuple[str, ...]) -> None:
-    """Queue the dead deliveries of these alerts again; the daemon, or the next `poll`, sends them."""
+    """Queue the dead deliveries of these alerts again; the daemon, or the next `poll`, sends them.
+
+    \b
+    Example:
+      wirewatch alerts retry 169469a137642d65cc4c
+    """
     from monitor.store import outbox
     from monitor.store.database import Database
 
@@ -401,7 +398,12 @@ def status(ctx: click.Context, as_json: bool) -> None:
 @click.argument("names", nargs=-1, required=True, metavar="NAME…")
 @click.pass_context
 def test_channel(ctx: click.Context, names: tuple[str, ...]) -> None:
-    """Send a marked test message to channels and say what the servers answered."""
+    """Send a marked test message to channels and say what the servers answered.
+
+    \b
+    Example:
+      wirewatch test-channel desk-slack duty-phone
+    """
     from monitor.channels import send_test
 
     config = _config(ctx)
@@ -410,7 +412,7 @@ def test_channel(ctx: click.Context, names: tuple[str, ...]) -> None:
         raise click.UsageError(f"no channel is called {unknown[0]!r}; configured are: {', '.join(known) or 'none'}")
     failed = False
     for name in names:
-        for answer in asyncio.run(send_test(known[name], now=_clock()())):
+        for answer in asyncio.run(send_test(known[name], config.path, now=_clock()())):
             click.echo(f"{name}: {answer.says}")
             failed = failed or not answer.ok
     ctx.exit(EXIT_FAILED if failed else 0)
@@ -524,10 +526,14 @@ def _source(source: str, config: Config, feed: Any) -> tuple[bytes, str | None] 
 
         return asyncio.run(fetch_once(source, config, feed))
     path = Path(source)
-    if path.is_file():
-        return path.read_bytes(), None
-    if path.exists() or "/" in source or "." in source:
-        raise MonitorError(f"{source}: {'is no regular file' if path.exists() else 'no such file'}")
+    try:
+        if path.is_file():
+            return path.read_bytes(), None
+        exists = path.exists()
+    except (OSError, ValueError) as error:
+        raise MonitorError(f"{source[:80]}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    if exists or "/" in source or "." in source:
+        raise MonitorError(f"{source}: {'is no regular file' if exists else 'no such file'}")
     return None
 
 
@@ -542,6 +548,9 @@ def _warnings(in_force: InForce) -> list[str]:
             for pattern in route.watchlists
             if not any(fnmatchcase(name, pattern) for name in ids)
         ]
+    for watchlist in in_force.watchlists:
+        if watchlist.backfill is not None or watchlist.update_pickups:
+            warnings.append(f"{watchlist.id}: backfill and updates are understood, but have no effect in this version")
     return warnings
 
 

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import quote, urlsplit
@@ -24,11 +25,13 @@ from monitor.errors import ConfigError, Problem
 from monitor.model import Feed, Level, Origin, Route
 from monitor.opml import read_opml
 from monitor.toml_file import TomlFile, problems_of, read_toml
-from monitor.units import Duration, Size
+from monitor.units import Duration, Size, as_written
 
 SEARCH_PATH = ("config.toml", "/etc/wirewatch/config.toml")
 PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
+NO_EFFECT = "is understood, but has no effect in this version"
 NOT_YET = {"channel": ("quiet_hours", "quiet_passes", "digest", "operator"), "polling": ("articles",)}
+LITTLE_EFFECT = {"operator": "keeps ordinary alerts away where there is no route; nothing else in this version"}
 CLOCK_TIME = r"(?:[01]\d|2[0-3]):[0-5]\d"
 
 
@@ -70,6 +73,14 @@ def _quiet_hours(span: str | None) -> str | None:
     if match[1] == match[2]:
         raise ValueError("starts when it ends; expected two different times")
     return span
+
+
+def _network(text: str) -> str:
+    try:
+        ip_network(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is no network; expected one such as '10.1.2.0/24'") from None
+    return text
 
 
 def _loopback(listen: str) -> str:
@@ -119,7 +130,9 @@ class PollingSection(Section):
     contact: str = Field(
         "", description="Mail address or page for publishers; goes into the User-Agent.", pattern=r"^[^\r\n]*$"
     )
-    allow_networks: tuple[str, ...] = Field((), description="Private networks that may be fetched from.", strict=False)
+    allow_networks: tuple[Annotated[str, AfterValidator(_network)], ...] = Field(
+        (), description="Private networks that may be fetched from.", strict=False
+    )
     allow_ports: tuple[int, ...] = Field(
         (80, 443),
         description="Ports that may be fetched from; a feed's own port is allowed for that feed.",
@@ -224,11 +237,11 @@ class RouteSection(Section):
 class ConfigFile(Section):
     """config.toml as a whole."""
 
-    monitor: MonitorSection = Field(MonitorSection(), description="The daemon itself.")
-    polling: PollingSection = Field(PollingSection(), description="How feeds are fetched.")
-    alerts: AlertsSection = Field(AlertsSection(), description="What becomes an alert.")
-    archive: ArchiveSection = Field(ArchiveSection(), description="How long things are kept.")
-    web: WebSection = Field(WebSection(), description="The status page.")
+    monitor: MonitorSection = Field(default_factory=MonitorSection, description="The daemon itself.")
+    polling: PollingSection = Field(default_factory=PollingSection, description="How feeds are fetched.")
+    alerts: AlertsSection = Field(default_factory=AlertsSection, description="What becomes an alert.")
+    archive: ArchiveSection = Field(default_factory=ArchiveSection, description="How long things are kept.")
+    web: WebSection = Field(default_factory=WebSection, description="The status page.")
     feed: tuple[FeedSection, ...] = Field((), description="Feeds.", strict=False)
     channel: dict[str, ChannelSection] = Field({}, description="Channels, by name.")
     route: tuple[RouteSection, ...] = Field((), description="Routes, in order.", strict=False)
@@ -314,8 +327,9 @@ def load_config(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
 
 
 def config_json_schema() -> dict[str, Any]:
-    """JSON Schema of config.toml, for editors."""
-    return ConfigFile.model_json_schema(by_alias=True)
+    """JSON Schema (2020-12) of config.toml, for editors."""
+    schema = ConfigFile.model_json_schema(by_alias=True)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **as_written(schema)}
 
 
 def default_config(folder: Path, environ: Mapping[str, str] = os.environ) -> Config:
@@ -480,7 +494,7 @@ class _Resolver:
         places = [("channel", name, key) for name in self.file.channel for key in NOT_YET["channel"]]
         places += [("polling", key) for key in NOT_YET["polling"]]
         return tuple(
-            self.toml.problem(path, "is understood, but has no effect in this version")
+            self.toml.problem(path, LITTLE_EFFECT.get(path[-1], NO_EFFECT))
             for path in places
             if path in self.toml.places
         )

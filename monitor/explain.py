@@ -114,7 +114,7 @@ def _entries(
     language = in_force.config.monitor.language
     if sniff(body, name) == "feed":
         parsed = parse_feed(body, url=url or (feed.url if feed else ""))
-        return read(replace(parsed, language=parsed.language or language), feed or NO_FEED, now=now)
+        return read(parsed, feed or NO_FEED, now=now, default_language=language)
     article = extract_article(body, url=url)
     if not article.link and url:
         article = replace(article, link=url)

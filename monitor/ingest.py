@@ -160,7 +160,9 @@ class Ingest:
             if body_hash == state.body_hash:
                 return reading
             parsed = await self._parse(answer)
-            entries = await asyncio.to_thread(pipeline.read, parsed, feed, now=reading.checked_at)
+            entries = await asyncio.to_thread(
+                pipeline.read, parsed, feed, now=reading.checked_at, default_language=self._policy().language
+            )
             return replace(reading, parsed=parsed, entries=entries, body_hash=body_hash)
         except FeedError as error:
             return replace(reading, error=error)

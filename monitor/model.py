@@ -570,7 +570,7 @@ class Attempted:
     delivery: str
     alert: str
     channel: str
-    outcome: str  # "delivered", "retry", "dead"
+    outcome: str  # "delivered", "retry", "plain" (once more, in its plainest form), "dead", "suspended", "stopped"
     attempts: int = 0
     error: str | None = None
 

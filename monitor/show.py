@@ -17,7 +17,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from monitor.core.render import points
+from monitor.core.render import points, rfc3339
 from monitor.explain import Explained
 from monitor.model import Hit, Match, Pickup, Verdict
 
@@ -41,13 +41,6 @@ def clean(text: str | None) -> str:
 def json_line(value: Mapping[str, Any]) -> None:
     """One object, one line."""
     sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
-
-
-def rfc3339(moment: datetime | None) -> str | None:
-    """A time as JSON has it: RFC 3339, UTC."""
-    if moment is None:
-        return None
-    return moment.isoformat(timespec="microseconds" if moment.microsecond else "seconds").replace("+00:00", "Z")
 
 
 def local(moment: datetime | None, zone: tzinfo) -> str:

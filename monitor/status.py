@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from monitor import __version__
+from monitor.core.render import rfc3339
 from monitor.store import feeds, meta, outbox
 from monitor.store.database import HEAD
 
@@ -51,7 +52,7 @@ def status_of(tx: sa.Connection, database: str, *, now: datetime) -> dict[str, A
         "channels": {
             name: {
                 "suspended": row["suspended"],
-                "paused_until": row["paused_until"].isoformat(),
+                "paused_until": rfc3339(row["paused_until"]),
                 "error": row["last_error"],
             }
             for name, row in channels.items()
@@ -62,4 +63,4 @@ def status_of(tx: sa.Connection, database: str, *, now: datetime) -> dict[str, A
 
 def _newest(moments: Iterable[datetime | None]) -> str | None:
     newest = max((moment for moment in moments if moment), default=None)
-    return newest.isoformat() if newest else None
+    return rfc3339(newest)

@@ -9,7 +9,7 @@ import re
 from datetime import timedelta
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, WithJsonSchema
+from pydantic import BeforeValidator, TypeAdapter, WithJsonSchema
 
 LONGEST = timedelta(days=36_500)  # a century; beyond it, arithmetic with dates would overflow
 LARGEST = 1 << 40  # 1 TiB
@@ -78,11 +78,27 @@ def duration_between(least: str = "0s", most: str = "36500d") -> BeforeValidator
     return BeforeValidator(read)
 
 
-_DURATION_SCHEMA = WithJsonSchema({"type": "string", "pattern": r"^[0-9]{1,12} ?[smhd]$", "examples": ["15m", "8h"]})
-_SIZE_SCHEMA = WithJsonSchema(
-    {"type": "string", "pattern": r"^[0-9]{1,15} ?([KMGkmg][Ii]?)?[Bb]$", "examples": ["15MB"]}
-)
+_DURATION_PATTERN = r"^[0-9]{1,12} ?[smhd]$"
+_DURATION_SCHEMA = WithJsonSchema({"type": "string", "pattern": _DURATION_PATTERN, "examples": ["15m", "8h"]})
+_SIZE_PATTERN = r"^[0-9]{1,15} ?([KMGkmg][Ii]?)?[Bb]$"
+_SIZE_SCHEMA = WithJsonSchema({"type": "string", "pattern": _SIZE_PATTERN, "examples": ["15MB"]})
 
 Duration = Annotated[timedelta, BeforeValidator(_duration), _DURATION_SCHEMA]
 PositiveDuration = Annotated[timedelta, duration_between("1s"), _DURATION_SCHEMA]
 Size = Annotated[int, BeforeValidator(_size), _SIZE_SCHEMA]
+
+_SPAN = TypeAdapter(timedelta)
+
+
+def as_written(schema: Any) -> Any:
+    """A JSON Schema with its default durations and sizes as operators write them, not as pydantic does ("PT30M")."""
+    if isinstance(schema, list):
+        return [as_written(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    parts = {key: as_written(part) for key, part in schema.items()}
+    if parts.get("pattern") == _DURATION_PATTERN and isinstance(parts.get("default"), str):
+        parts["default"] = format_duration(_SPAN.validate_python(parts["default"]))
+    if parts.get("pattern") == _SIZE_PATTERN and isinstance(parts.get("default"), int):
+        parts["default"] = f"{parts['default'] // 10**6}MB"
+    return parts

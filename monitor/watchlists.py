@@ -177,9 +177,11 @@ class WatchlistFile(Table):
         None, description='New or changed, it also alerts on stories of the archive that are this young: "24h".'
     )
     tags: list[Text] = Field([], description="Your own words for it, shown with alerts.")
-    scope: ScopeTable = Field(ScopeTable(), description="Hard gates, tried first.")
-    fields: FactorsTable = Field(FactorsTable(), description="What a hit is worth where.")
-    updates: UpdatesTable = Field(UpdatesTable(), description="When a story that alerted is told of again.")
+    scope: ScopeTable = Field(default_factory=ScopeTable, description="Hard gates, tried first.")
+    fields: FactorsTable = Field(default_factory=FactorsTable, description="What a hit is worth where.")
+    updates: UpdatesTable = Field(
+        default_factory=UpdatesTable, description="When a story that alerted is told of again."
+    )
     groups: dict[str, Variants] = Field({}, description="Lists of variants, inserted by @name.")
     term: list[TermTable] = Field(description="One or more [[term]] tables.", min_length=1)
     veto: list[VetoTable] = Field([], description="Words that silence a story.")

@@ -183,13 +183,14 @@ def test_it_stops_at_once_while_a_server_is_silent(desk, log):
     assert datetime.now(UTC) - before < timedelta(seconds=4), "it does not wait for the 5 s timeout"
 
 
-def test_progress_is_noted(desk):
+def test_progress_is_noted_from_the_start(desk, log):
+    """Whoever asks for its health right after the start must not hear that it does not run."""
+
     async def beat(app):
-        await app._heartbeat()
+        await settled(lambda: log.named("attempted"))
         return read(app, meta.get_all)
 
-    kept = running(desk, beat)
-    assert {"started", "last_tick", "last_reload"} <= set(kept)
+    assert {"started", "last_tick", "last_reload"} <= set(running(desk, beat))
 
 
 def test_the_status_page_answers_while_it_runs_and_a_taken_port_stops_nothing(desk, log):

@@ -34,7 +34,7 @@ MAY_IMPORT = {
     "dispatch": {*GROUND, "core", "store", "writer"},
     "reload": {*GROUND, "config", "watchlists", "core.score"},
     "upkeep": {*GROUND, "store"},
-    "status": {*GROUND, "store", ""},
+    "status": {*GROUND, "core.render", "store", ""},
     "channels": {*GROUND, "config", "core.names", "edges.send"},
     "explain": {*GROUND, "core", "store", "reload"},
     "show": {*GROUND, "core.render", "explain"},

@@ -557,8 +557,7 @@ def test_every_command_takes_config_behind_its_name(path):
 
 
 CONTRACT = [
-    "demo", "run", "poll", "check", "explain", "backtest", "stories", "alerts", "alerts retry", "feeds", "feeds import", "feeds export",
-    "feeds find", "silence add", "silence list", "silence end", "test-channel", "status", "backup", "restore", "schema",
+    "demo", "run", "poll", "check", "explain", "stories", "alerts", "alerts retry", "feeds", "test-channel", "status", "schema",
 ]  # fmt: skip
 
 
@@ -650,7 +649,12 @@ def test_the_defaults_of_a_schema_fit_it(what):
 def test_every_key_of_a_schema_is_described_and_unknown_ones_are_refused(what):
     schema = schema_of(what)
     tables = [schema, *schema.get("$defs", {}).values()]
-    undescribed = [key for table in tables for key, value in table.get("properties", {}).items() if not value.get("description")]
+    undescribed = [
+        key
+        for table in tables
+        for key, value in table.get("properties", {}).items()
+        if not value.get("description") and not (value.get("$ref") and schema["$defs"][value["$ref"].rpartition("/")[2]].get("description"))
+    ]
     assert undescribed == []
     assert unknown_keys(schema, schema, {"intervall": 1}) != []
 

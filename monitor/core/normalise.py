@@ -23,10 +23,13 @@ FUTURE_TOLERANCE = timedelta(hours=1)  # clocks of publishers are wrong, time zo
 TEXT_KEY_WORDS = 12  # an equal text shorter than this proves nothing
 
 
-def normalise(parsed: ParsedFeed, feed: Feed, *, now: datetime) -> tuple[Entry, ...]:
+def normalise(
+    parsed: ParsedFeed, feed: Feed, *, now: datetime, default_language: str | None = None
+) -> tuple[Entry, ...]:
     """Every entry of a feed document, oldest last as the feed has it; entries that say nothing at all are left out.
 
-    Of two items with one identity the first stays: feeds repeat themselves.
+    Of two items with one identity the first stays: feeds repeat themselves. `default_language` is that of feeds which
+    name none.
     """
     outlet = feed.outlet or plain_text(parsed.title) or feed.name
     links = Counter(url_identity(raw.link) for raw in parsed.entries if raw.link)
@@ -36,7 +39,7 @@ def normalise(parsed: ParsedFeed, feed: Feed, *, now: datetime) -> tuple[Entry, 
             raw,
             feed=feed.name,
             outlet=outlet,
-            language=feed.language or parsed.language,
+            language=feed.language or parsed.language or default_language,
             now=now,
             shared_link=links[url_identity(raw.link)] > 1 if raw.link else False,
         )
@@ -68,7 +71,7 @@ def normalise_entry(
     published_at = _believable(raw.published_at or raw.updated_at, now)
     guid = raw.guid or ""
     return Entry(
-        id=name_of(feed, _identity(guid, url, title, published_at)),
+        id=name_of(feed, _identity(guid, url, title or f"{summary} {body}", published_at)),
         feed=feed,
         outlet=outlet,
         guid=guid,
@@ -91,12 +94,12 @@ def normalise_entry(
     )
 
 
-def _identity(guid: str, url: str, title: str, published_at: datetime | None) -> str:
+def _identity(guid: str, url: str, words: str, published_at: datetime | None) -> str:
     if guid:
         return f"guid {guid}"
     if url:
         return f"link {canonical_url(url)}"
-    return f"title {title} {published_at.isoformat() if published_at else ''}"
+    return f"words {words} {published_at.isoformat() if published_at else ''}"
 
 
 def _believable(published_at: datetime | None, now: datetime) -> datetime | None:

@@ -50,6 +50,7 @@ class Policy:
     routes: tuple[Route, ...] = ()
     channels: tuple[Channel, ...] = ()
     zone: tzinfo
+    language: str = "en"  # of feeds that name none
     base_url: str = ""
     backlog: timedelta = timedelta(hours=24)
     backlog_max: int = 10

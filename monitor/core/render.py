@@ -87,6 +87,13 @@ def points(number: float) -> str:
     return f"{number:.6f}".rstrip("0").rstrip(".")
 
 
+def rfc3339(moment: datetime | None) -> str | None:
+    """A time as JSON has it: RFC 3339, UTC, with `Z`."""
+    if moment is None:
+        return None
+    return moment.isoformat(timespec="microseconds" if moment.microsecond else "seconds").replace("+00:00", "Z")
+
+
 def _headline(message: Message, outlets: int) -> str:
     mark = "[urgent] " if message.level is Level.URGENT else ""
     copies = f", {outlets} outlets" if outlets > 1 else ""

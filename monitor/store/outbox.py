@@ -173,7 +173,8 @@ def oldest_waiting_at(tx: sa.Connection) -> datetime | None:
 
 
 def forget_old(tx: sa.Connection, *, settled_before: datetime) -> int:
-    """Delete deliveries that ended before then, with the alerts they belong to. Returns how many."""
+    """Delete deliveries that were decided before then and have ended; their alerts stay, so that nothing alerts again.
+    Returns how many."""
     ended = sa.and_(
         deliveries.c.state.not_in((*WAITING, DeliveryStatus.SENDING)), deliveries.c.created_at < settled_before
     )

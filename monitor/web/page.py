@@ -27,7 +27,7 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }
-LOCAL_NAMES = ("127.0.0.1", "localhost", "[::1]")
+LOCAL_NAMES = ("127.0.0.1", "localhost", "::1")
 
 DATABASE = web.AppKey("database", Database)
 CLOCK = web.AppKey("clock", Callable[[], datetime])
@@ -75,11 +75,14 @@ def _application(database: Database, clock: Callable[[], datetime], zone: tzinfo
 
 @web.middleware
 async def _guard(request: web.Request, handler: Any) -> web.StreamResponse:
-    """Only reading, only under a local name (against DNS rebinding), and never without the headers."""
-    host = (request.headers.get("Host") or "").rpartition(":")[0] or request.headers.get("Host", "")
-    if host not in LOCAL_NAMES:
-        return web.Response(status=421, text="This page answers to a local name only.\n")
-    response = await handler(request)
+    """Only under a local name (against DNS rebinding), and never an answer without the headers."""
+    if request.url.host not in LOCAL_NAMES:
+        response: web.StreamResponse = web.Response(status=421, text="This page answers to a local name only.\n")
+    else:
+        try:
+            response = await handler(request)
+        except web.HTTPException as refusal:
+            response = web.Response(status=refusal.status, text=refusal.text, headers=refusal.headers)
     response.headers.update(HEADERS)
     return response
 
@@ -102,7 +105,8 @@ async def _overview(request: web.Request) -> web.Response:
 
 
 async def _stories(request: web.Request) -> web.Response:
-    search = request.query.get("search", "").strip()[:200]
+    asked = request.query.get("search", "").strip()[:200]
+    search = "".join(letter if letter.isprintable() else "�" for letter in asked)
     since = request.app[CLOCK]() - (LOOKBACK * 3)
 
     def read(tx) -> dict:

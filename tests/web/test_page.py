@@ -6,9 +6,8 @@ import asyncio
 import http.client
 import json
 import threading
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
-from html import escape
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
@@ -16,6 +15,7 @@ import pytest
 
 from monitor.store import meta
 from monitor.store.database import Database
+from monitor.store.schema import alerts, entries, feeds, stories
 from monitor.web.page import serve_page
 from tests.desk import BILL, Desk, json_feed, rss
 from tests.fakeweb import FakeWeb
@@ -73,6 +73,14 @@ def served(path: str):
         database.close()
 
 
+def poison(path: str) -> None:
+    """What the stages before would never let through, put into the archive as it is."""
+    with closing(Database.open(path)) as database, database.write() as tx:
+        for table in (entries, stories, alerts):
+            tx.execute(table.update().where(table.c.title.contains("HOSTILE")).values(title=SCRIPT, url="javascript:alert(1)"))
+        tx.execute(feeds.update().where(feeds.c.name == "broken").values(last_error=SCRIPT))
+
+
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
     with FakeWeb() as web:
@@ -80,10 +88,11 @@ def page(tmp_path_factory):
         desk.feed("gazette", rss(BILL, "A comet is seen over the hills", "Up 50% at_the quay"))
         desk.does("poll")
         desk.feed("herald", rss(BILL, title="Herald <b>bold</b>"))
-        desk.feed("hostile", json_feed(escape(SCRIPT), url="javascript:alert(1)", external_url="javascript:alert(1)"))
+        desk.feed("hostile", json_feed("The harbour HOSTILE"))
         web.page("/broken").says(302, headers={"Location": "http://127.0.0.1:9/<img src=x onerror=alert(1)>"})
         desk.feeds["broken"] = web.url("/broken")
         desk.write().does("poll")
+        poison(str(desk.folder / "wirewatch.db"))
         with served(str(desk.folder / "wirewatch.db")) as page:
             found = {story["title"]: story["id"] for story in desk.lines("stories", "--json")}
             page.stories = {"bill": found[BILL], "script": next(found[title] for title in found if "alert(1)" in title)}
@@ -172,18 +181,18 @@ def test_what_outsiders_wrote_is_text(page, path):
     text = page.asks(path)[2]
     for bad in ("<script", "<img", "<b>", 'href="javascript:', "onerror=alert(1)>"):
         assert bad not in text
-    assert "49" not in text.partition("<main>")[2].partition("7*7")[0][-40:], "a headline is no template"
 
 
 def test_the_hostile_headline_is_shown_as_it_is(page):
-    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page.asks("/stories/{script}")[2]
+    shown = "The harbour &lt;script&gt;alert(1)&lt;/script&gt; &amp; &#34;quoted&#34; &#39;single&#39; {{ 7*7 }} {% raw %}"
+    assert all(shown in page.asks(path)[2] for path in ("/", "/stories", "/stories/{script}", "/feeds"))
 
 
 SEARCHES = [
     ("a word in another case", "HARBOUR", 2),
     ("everything where nothing is asked", "", 4),
     ("blanks only", "  ", 4),
-    ("a percent sign", "%", 1),
+    ("a percent sign", "%", 2),
     ("an underscore", "_", 1),
     ("a backslash", "\\", 0),
     ("a quote that ends a string", "' OR 1=1 --", 0),

@@ -15,6 +15,13 @@ from monitor.model import Delivery, Sent
 TIMEOUT = timedelta(seconds=30)
 """For one whole attempt. Servers that are slow to say yes are common; a second copy is worse than a wait."""
 
+GAPS = {  # design: one a second to Slack and by SMTP, two to a Matrix homeserver
+    "slack": timedelta(seconds=1),
+    "matrix": timedelta(seconds=0.5),
+    "matrixs": timedelta(seconds=0.5),
+    "mailto": timedelta(seconds=1),
+    "mailtos": timedelta(seconds=1),
+}
 _SLACK_WEB = re.compile(r"https?://hooks\.slack(-gov)?\.com/", re.IGNORECASE)
 
 
@@ -30,6 +37,12 @@ class Sender(Protocol):
 
     async def close(self) -> None:
         """Let go of connections. No send may follow."""
+
+
+def least_gap(url: str) -> timedelta:
+    """The least time between two messages that a service asks for (Slack: one a second a webhook), or none."""
+    scheme = "slack" if _SLACK_WEB.match(url) else url.partition("://")[0].lower()
+    return GAPS.get(scheme, timedelta(0))
 
 
 def open_sender(name: str, url: str, *, timeout: timedelta = TIMEOUT) -> Sender:
