@@ -34,7 +34,7 @@ from monitor.edges.systemd import Notifier
 from monitor.errors import ConfigError
 from monitor.ingest import Ingest, Pacing
 from monitor.logs import keep_secret, say, say_fact
-from monitor.model import Attempted, Channel, Feed, FeedChecked, Fetched, Level, ParsedFeed, Reloaded, Validators
+from monitor.model import Attempted, Channel, Feed, FeedChecked, Fetched, Level, ParsedFeed, Reloaded, Swept, Validators
 from monitor.reload import InForce
 from monitor.store import feeds, meta, outbox
 from monitor.store.database import Database
@@ -42,6 +42,7 @@ from monitor.upkeep import sweep
 from monitor.writer import Writer
 
 TICK = timedelta(seconds=1)
+SWEEP_EVERY = timedelta(hours=24)
 WATCH = timedelta(seconds=2)  # between looks at the watchlists folder
 DRAIN_PATIENCE = timedelta(seconds=20)  # less than systemd's TimeoutStopSec
 PARSE_DEADLINE = timedelta(seconds=20)
@@ -73,6 +74,7 @@ class App:
         self._senders: dict[str, Sender] = {}
         self._gaps: dict[str, timedelta] = {}
         self._watched: reload.Fingerprint = ()
+        self._reloading = asyncio.Lock()
         self._reloads: set[asyncio.Task[Reloaded]] = set()
         self._on_checked: list[Callable[[FeedChecked], None]] = []
 
@@ -98,7 +100,7 @@ class App:
         self.policy = self._policy(self.in_force)
         self.ingest = self._ingest()
         self.dispatcher = Dispatcher(self.writer, self._senders, self._gaps, clock=self.clock, say=self._say_attempted)
-        self._watched = reload.fingerprint(config.watchlists)
+        self._watched = self.in_force.fingerprint
         await self.writer.run(self._prepare_database)
 
     async def __aexit__(self, *exc_info: object) -> None:
@@ -120,6 +122,7 @@ class App:
         await self.ingest.finish()
         await self.dispatcher.drain()
         await self.writer.run(meta.put, "last_poll", {"at": rfc3339(self.clock())})
+        await self._sweep_if_due()
         return tuple(checked)
 
     async def run(self) -> None:
@@ -174,9 +177,9 @@ class App:
             (self.dispatcher.tick, TICK),
             (self._watch_tick, WATCH),
             (self._heartbeat, timedelta(seconds=15)),
+            (self._sweep_if_due, timedelta(minutes=10)),
         ):
             scheduler.add_job(job, "interval", seconds=every.total_seconds(), id=job.__name__.strip("_"))
-        scheduler.add_job(self._sweep, "cron", hour=4, minute=30, id="sweep")
         return scheduler
 
     async def _feed_tick(self) -> None:
@@ -194,13 +197,19 @@ class App:
         await self.writer.run(self._record_tick)
         self.notifier.tell("WATCHDOG=1", f"STATUS={self._status_line()}")
 
-    async def _sweep(self) -> None:
+    async def _sweep_if_due(self) -> None:
+        """Retention, once a day, whether a daemon runs or a timer polls."""
         config, now = self.in_force.config, self.clock()
-        say_fact(
-            await self.writer.run(
-                lambda tx: sweep(tx, now, keep=config.archive.keep, story_window=config.alerts.story_window)
-            )
+        with self.database.read() as tx:
+            last = meta.get_all(tx).get("last_sweep")
+        if last and now - datetime.fromisoformat(last["at"]) < SWEEP_EVERY:
+            return
+        swept = await self.writer.run(
+            lambda tx: sweep(tx, now, keep=config.archive.keep, story_window=config.alerts.story_window)
         )
+        await self.writer.run(meta.put, "last_sweep", {"at": rfc3339(now)})
+        if swept != Swept():
+            say_fact(swept)
 
     # ── reload ───────────────────────────────────────────────────────────────────────────────────
 
@@ -213,33 +222,42 @@ class App:
         return reloaded
 
     async def _swap(self, read: Callable[[], InForce]) -> Reloaded:
-        """Build the new set off the event loop; swap it in whole, or keep the old one and say why."""
-        try:
-            fresh = await asyncio.to_thread(read)
-            if fresh.config.database != self.in_force.config.database:
-                says = "monitor.database changed; restart wirewatch to use another database"
-                say("reload_partial", level=logging.WARNING, problem=says)
-                fresh = replace(fresh, config=replace(fresh.config, database=self.in_force.config.database))
-            await self._put_in_force(fresh)
-            reloaded = Reloaded(ok=True, watchlists=len(fresh.watchlists))
-        except ConfigError as error:
-            problems = tuple(map(str, error.problems))
-            reloaded = Reloaded(ok=False, watchlists=len(self.in_force.watchlists), problems=problems)
+        """Build the new set off the event loop; swap it in whole, or keep the old one and say why. One at a time: a
+        slow reading must not put back what a later one replaced."""
+        async with self._reloading:
+            reloaded = await self._swap_alone(read)
         await self.writer.run(meta.put, "last_reload", self._reload_note(reloaded))
         say_fact(reloaded, level=logging.INFO if reloaded.ok else logging.ERROR)
         return reloaded
 
+    async def _swap_alone(self, read: Callable[[], InForce]) -> Reloaded:
+        try:
+            fresh = await asyncio.to_thread(read)
+            for key, now, then in _needing_restart(fresh.config, self.in_force.config):
+                if now != then:
+                    says = f"{key} changed; it takes effect when wirewatch is restarted"
+                    say("reload_partial", level=logging.WARNING, problem=says)
+            fresh = replace(fresh, config=replace(fresh.config, database=self.in_force.config.database))
+            await self._put_in_force(fresh)
+            return Reloaded(ok=True, watchlists=len(fresh.watchlists))
+        except ConfigError as error:
+            problems = tuple(map(str, error.problems))
+        except Exception as error:  # whatever it was: the old set stays in force, and it is told
+            problems = (f"{type(error).__name__}: {error}",)
+        return Reloaded(ok=False, watchlists=len(self.in_force.watchlists), problems=problems)
+
     async def _put_in_force(self, fresh: InForce) -> None:
+        senders = open_senders(fresh.config.channels, fresh.config.path)
+        await self.writer.run(self._register, fresh.config)  # what can fail stands before anything live is touched
         if fresh.config is not self.in_force.config:
             keep_secret(fresh.config.secrets)
             # Old senders and fetchers stay open for what is under way; they are closed with everything else.
-            self._use_senders(open_senders(fresh.config.channels, fresh.config.path), fresh.config)
+            self._use_senders(senders, fresh.config)
             if _fetch_settings(fresh.config) != _fetch_settings(self.in_force.config):
                 fetcher = Fetcher(_fetch_settings(fresh.config), now=self.clock)
                 self.fetcher = await self._stack.enter_async_context(fetcher)
         self.policy = self._policy(fresh)
         self.in_force = fresh
-        await self.writer.run(self._register)
 
     # ── parts ────────────────────────────────────────────────────────────────────────────────────
 
@@ -325,15 +343,19 @@ class App:
         recovered = outbox.recover(tx, now)
         if recovered:
             say("recovered", deliveries=recovered)
-        self._register(tx)
+        outbox.probe_all(tx)
+        self._register(tx, self.in_force.config)
         meta.put(tx, "started", {"at": rfc3339(now), "pid": os.getpid(), "version": __version__})
         meta.put(tx, "last_reload", self._reload_note(Reloaded(ok=True, watchlists=len(self.in_force.watchlists))))
 
-    def _register(self, tx) -> None:
-        feeds.register(tx, self.in_force.config.feeds, self.clock())
-        outbox.cancel_unknown_channels(tx, self._senders)
+    def _register(self, tx, config: Config) -> None:
+        feeds.register(tx, config.feeds, self.clock())
+        outbox.cancel_unknown_channels(tx, [channel.name for channel in config.channels])
+        if config is not self.in_force.config:
+            outbox.probe_all(tx)  # what was broken may just have been mended
 
     def _record_tick(self, tx) -> None:
+        outbox.cancel_unknown_channels(tx, self._senders)  # also what was being sent while its channel was removed
         meta.put(tx, "last_tick", {"at": rfc3339(self.clock()), "pid": os.getpid()})
 
     def _reload_note(self, reloaded: Reloaded) -> dict:
@@ -374,6 +396,14 @@ def _fetch_settings(config: Config) -> FetchSettings:
         host_gap=polling.host_gap,
         allow_networks=tuple(ip_network(network) for network in polling.allow_networks),
         allow_ports=polling.allow_ports,
+    )
+
+
+def _needing_restart(fresh: Config, old: Config) -> tuple[tuple[str, str, str], ...]:
+    return (
+        ("monitor.database", fresh.database, old.database),
+        ("monitor.timezone of the status page", str(fresh.zone), str(old.zone)),
+        ("web.listen", fresh.web.listen, old.web.listen),
     )
 
 

@@ -63,6 +63,9 @@ class Program(click.Group):
         except BrokenPipeError:
             sys.stderr.close()
             ctx.exit(EXIT_FAILED)
+        except OSError as error:  # the disk behind standard output is full, a file vanished in between
+            click.echo(f"wirewatch: {error.strerror}{f': {error.filename}' if error.filename else ''}", err=True)
+            ctx.exit(EXIT_FAILED)
 
 
 @click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -271,21 +274,22 @@ def stories(ctx: click.Context, since: timedelta, watchlist: str | None, search:
             for row in rows:
                 show.json_line(show.story_json(row, pickups.get(row["id"], ()), matches.get(row["id"], ())))
             return
-        show.table(
+        show.listing(
             (
-                (
-                    row["id"],
-                    show.local(row["first_seen_at"], config.zone),
-                    show.clean(row["title"]),
-                    str(row["pickups"]),
-                    ", ".join(dict.fromkeys(show.clean(pickup.outlet) for pickup in pickups.get(row["id"], ()))),
-                    ", ".join(match["watchlist"] for match in matches.get(row["id"], ()) if match["verdict"] != "silent"),
+                show.Item(
+                    id=row["id"],
+                    at=show.local(row["first_seen_at"], config.zone),
+                    headline=row["title"],
+                    facts=(
+                        f"{row['pickups']} copies" if row["pickups"] > 1 else "",
+                        ", ".join(dict.fromkeys(pickup.outlet for pickup in pickups.get(row["id"], ()))),
+                        ", ".join(m["watchlist"] for m in matches.get(row["id"], ()) if m["verdict"] != "silent"),
+                    ),
                 )
                 for row in rows
             ),
-            "story", "seen", "headline", "copies", "outlets", "watchlists",
-            wide=2,
-        )  # fmt: skip
+            nothing="no stories in this time; --since 7d looks further back",
+        )
 
 
 @main.group(invoke_without_command=True)
@@ -307,21 +311,24 @@ def alerts(ctx: click.Context, since: timedelta, as_json: bool) -> None:
             for row in rows:
                 show.json_line(show.alert_json(row, deliveries.get(row["id"], ())))
             return
-        show.table(
+        show.listing(
             (
-                (
-                    row["id"],
-                    show.local(row["created_at"], config.zone),
-                    row["level"],
-                    row["watchlist"],
-                    show.clean(row["title"]),
-                    "; ".join(_delivery_line(delivery) for delivery in deliveries.get(row["id"], ())) or row["reason"],
+                show.Item(
+                    id=row["id"],
+                    at=show.local(row["created_at"], config.zone),
+                    headline=row["title"],
+                    loud=row["level"] == "urgent",
+                    facts=(
+                        row["level"],
+                        row["watchlist"],
+                        "; ".join(_delivery_line(delivery) for delivery in deliveries.get(row["id"], ()))
+                        or f"sent nowhere ({row['reason']})",
+                    ),
                 )
                 for row in rows
             ),
-            "alert", "decided", "level", "watchlist", "headline", "deliveries",
-            wide=4,
-        )  # fmt: skip
+            nothing="no alerts in this time; --since 7d looks further back",
+        )
 
 
 @alerts.command("retry")
@@ -342,8 +349,9 @@ def retry_alerts(ctx: click.Context, ids: tuple[str, ...]) -> None:
     config = _config(ctx)
     with Database.open_beside(config.database) as database, database.write() as tx:
         count = outbox.retry(tx, ids, now)
+    if not count:
+        raise MonitorError("nothing to send again: no dead or cancelled delivery belongs to these ids")
     click.echo(f"{count} deliveries queued again")
-    ctx.exit(0 if count else EXIT_FAILED)
 
 
 @command()
@@ -384,9 +392,10 @@ def status(ctx: click.Context, as_json: bool) -> None:
     """Say whether all is well: last ticks, queue, failing feeds, last reload, database. 0 if so, 1 if not."""
     from monitor import show
     from monitor.status import status_of
+    from monitor.store.database import running_pid
 
     with _reader(ctx) as (config, database), database.read() as tx:
-        found = status_of(tx, config.database, now=_clock()())
+        found = status_of(tx, config.database, now=_clock()(), pid=running_pid(config.database))
     if as_json:
         show.json_line(found)
     else:
@@ -542,6 +551,10 @@ def _warnings(in_force: InForce) -> list[str]:
 
     ids = [watchlist.id for watchlist in in_force.watchlists]
     warnings = [str(warning) for warning in in_force.config.warnings]
+    if not in_force.config.feeds:
+        warnings.append(f"{in_force.config.path}: there is no [[feed]], so nothing will be polled")
+    if not in_force.config.channels:
+        warnings.append(f"{in_force.config.path}: there is no [channel.…], so alerts will be listed but sent nowhere")
     for route in in_force.config.routes:
         warnings += [
             f"{in_force.config.path}: route: no watchlist fits {pattern!r}; known are: {', '.join(ids)}"

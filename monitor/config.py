@@ -10,10 +10,11 @@ import os
 import re
 import stat
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from ipaddress import ip_network
+from itertools import count
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import quote, urlsplit
@@ -89,6 +90,8 @@ def _loopback(listen: str) -> str:
         raise ValueError(
             "expected a loopback address such as 127.0.0.1:8585; put a proxy with a login before it for others"
         )
+    if listen and int(port) > 65535:
+        raise ValueError("expected a port up to 65535")
     return listen
 
 
@@ -96,6 +99,10 @@ def _web_url(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("expected an http:// or https:// address")
+    try:
+        parts.port  # noqa: B018 (reading it checks it)
+    except ValueError:
+        raise ValueError("expected a port between 1 and 65535 behind the host, or none") from None
     return url
 
 
@@ -374,7 +381,12 @@ class _Resolver:
         self.problems.append(self.toml.problem(path, says))
 
     def _feeds(self) -> tuple[Feed, ...]:
-        feeds = [self._feed(number, section) for number, section in enumerate(self.file.feed)]
+        feeds: list[Feed] = []
+        taken = {section.name for section in self.file.feed}
+        for number, section in enumerate(self.file.feed):
+            name = section.name or _unused(name_from_url(section.url), taken)
+            taken.add(name)
+            feeds.append(self._feed(number, name, section))
         for name in self.file.monitor.opml:
             feeds.extend(self._opml_feeds(self.folder / name, feeds))
         for what, key in (("name", "name"), ("url", "url")):
@@ -392,9 +404,9 @@ class _Resolver:
                     )
         return tuple(feeds)
 
-    def _feed(self, number: int, section: FeedSection) -> Feed:
+    def _feed(self, number: int, name: str, section: FeedSection) -> Feed:
         return Feed(
-            name=section.name or name_from_url(section.url),
+            name=name,
             url=section.url,
             outlet=section.outlet,
             tier=section.tier,
@@ -418,8 +430,7 @@ class _Resolver:
                 continue
             urls.add(outline.url)
             name = name_from_url(outline.url)
-            while name in names:
-                name += "-2"
+            name = _unused(name, names)
             names.add(name)
             feeds.append(
                 Feed(
@@ -520,11 +531,18 @@ class _Resolver:
 
 
 def name_from_url(url: str) -> str:
-    """A feed's default name: host and path without what says nothing."""
+    """A feed's default name: host and path without what says nothing, and without what may be secret."""
     parts = urlsplit(url)
-    words = re.split(r"[^a-z0-9]+", f"{parts.netloc.removeprefix('www.')} {parts.path} {parts.query}".lower())
+    port = f" {parts.port}" if parts.port else ""
+    words = re.split(r"[^a-z0-9]+", f"{(parts.hostname or '').removeprefix('www.')}{port} {parts.path}".lower())
     dull = {"", "rss", "xml", "feed", "feeds", "index", "atom", "json", "com", "org", "net", "www", "php"}
     return "-".join(word for word in words if word not in dull)[:60] or "feed"
+
+
+def _unused(name: str, taken: Container[str]) -> str:
+    """The name, or with the first number behind it that makes it one of its own."""
+    numbered = (f"{name}-{number}" for number in count(2))
+    return name if name not in taken else next(one for one in numbered if one not in taken)
 
 
 def _reference(value: Any) -> Secret:

@@ -1,6 +1,6 @@
 """The second half of the line: claim → send → settle.
 
-One worker a channel, so that order is kept and no channel waits for another. A claim is committed before anything is
+One worker a channel, so that no channel waits for another; a channel's messages go in the order in which they fall due. A claim is committed before anything is
 sent; an accepted delivery is never sent again. What an answer means is the sender's word, when to try again pace's.
 
         ┌──────────────┐
@@ -55,7 +55,7 @@ class Dispatcher:
         """Start a worker for every channel that has something due; awaits no send."""
         if self._stopping:
             return
-        due = await self._writer.run(outbox.due_channels, self._clock())
+        due = await self._writer.run(_due_channels, self._clock())
         for channel in due:
             if channel in self._senders and channel not in self._workers:
                 worker = asyncio.create_task(self._deliver(channel, ignore_group_wait=False))
@@ -73,9 +73,13 @@ class Dispatcher:
     async def drain(self) -> None:
         """Deliver all that can go now, also what only waits for more copies of its story; for one-shot runs."""
         due = await self._writer.run(lambda tx: outbox.due_channels(tx, self._clock(), ignore_group_wait=True))
-        await asyncio.gather(
-            *(self._deliver(channel, ignore_group_wait=True) for channel in due if channel in self._senders)
+        ended = await asyncio.gather(
+            *(self._deliver(channel, ignore_group_wait=True) for channel in due if channel in self._senders),
+            return_exceptions=True,  # one that fails must not end the others in mid-send
         )
+        for error in ended:
+            if isinstance(error, BaseException):
+                raise error
 
     async def stop(self, patience: timedelta) -> None:
         """Claim nothing more, and wait for what is being sent; what takes longer is settled at the next start."""
@@ -112,7 +116,7 @@ class Dispatcher:
         now, said = self._clock(), str(error)
         if error.kind is DeliveryErrorKind.CHANNEL:
             await self._writer.run(lambda tx: _suspend(tx, delivery, said, now))
-            return _fact(delivery, "suspended", said), False
+            return _fact(delivery, "suspended", said), True
         if error.kind is DeliveryErrorKind.MESSAGE and not delivery.plain:
             message = plainest(delivery.message)
             await self._writer.run(
@@ -127,9 +131,14 @@ class Dispatcher:
         return _fact(delivery, "retry", said), error.retry_after is None
 
 
+def _due_channels(tx, now: datetime) -> tuple[str, ...]:
+    outbox.requeue_expired(tx, now)
+    return outbox.due_channels(tx, now)
+
+
 def _settle_delivered(tx, delivery: Delivery, sent: Sent, now: datetime) -> None:
     outbox.settle_delivered(tx, delivery.id, sent, now)
-    outbox.resume(tx, delivery.channel)
+    outbox.resume(tx, delivery.channel, delivery.recipient)
 
 
 def _settle_retry(
@@ -143,7 +152,7 @@ def _settle_retry(
 
 def _suspend(tx, delivery: Delivery, said: str, now: datetime) -> None:
     outbox.settle_retry(tx, delivery.id, error=said, next_attempt_at=now, burn_attempt=False)
-    outbox.pause(tx, delivery.channel, until=now + PROBE, suspended=True, error=said)
+    outbox.pause(tx, delivery.channel, recipient=delivery.recipient, until=now + PROBE, suspended=True, error=said)
 
 
 def _fact(delivery: Delivery, outcome: str, error: str | None = None) -> Attempted:

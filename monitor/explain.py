@@ -41,6 +41,7 @@ class Explained:
     story: str | None  # of the archive: the one it is in, or would join
     assignment: Assignment | None  # how; None where there is no archive to compare with
     matches: tuple[Match, ...]
+    decided: tuple[tuple[str, str], ...] = ()  # for a story of the archive: watchlist, what was decided then
 
 
 def explain_document(
@@ -81,6 +82,7 @@ def explain_story(story_id: str, in_force: InForce, database: Database, *, now: 
         lead, body = stories.text_of(tx, row)
         pickups = stories.list_pickups(tx, [row["id"]]).get(row["id"], ())
         assignment = stories.find_entry(tx, row["id"]) or Assignment(story=row["id"])
+        decided = stories.list_matches(tx, [row["id"]]).get(row["id"], ())
     first = pickups[0] if pickups else None
     entry = Entry(
         id=row["id"],
@@ -105,6 +107,7 @@ def explain_story(story_id: str, in_force: InForce, database: Database, *, now: 
         story=row["id"],
         assignment=assignment,
         matches=tuple(_aged(m, in_force.watchlists, text.published_at or row["first_seen_at"], now) for m in matches),
+        decided=tuple((one["watchlist"], one["reason"]) for one in decided),
     )
 
 

@@ -203,7 +203,7 @@ class Ingest:
     def _commit(
         self, tx: sa.Connection, batch: Sequence[Reading], policy: Policy, now: datetime
     ) -> tuple[FeedChecked, ...]:
-        found = stories.fresh(tx, [entry for reading in batch for entry in reading.entries])
+        found = stories.fresh(tx, [entry for reading in batch for entry in reading.entries], now)
         arrivals = self._arrivals(tx, found, now)
         standings = stories.standings(tx, {arrival.assignment.story for arrival in arrivals})
         seeding = frozenset(reading.feed.name for reading in batch if reading.state.seeded_at is None)
@@ -238,12 +238,12 @@ class Ingest:
         )
 
     def _record(self, tx: sa.Connection, reading: Reading, fact: FeedChecked, overlaps: bool, now: datetime) -> None:
-        name, error = reading.feed.name, reading.error
+        error = reading.error
         next_check_at, not_before = self._pace(reading, now)
         if error is not None:
             feeds.record_failure(
                 tx,
-                name,
+                reading.state,
                 now=now,
                 state=_failure_state(error),
                 error=str(error),
@@ -253,15 +253,16 @@ class Ingest:
             return
         feeds.record_success(
             tx,
-            name,
+            reading.state,
             now=now,
             next_check_at=next_check_at,
             not_before=not_before,
             validators=_validators(reading),
             title=reading.parsed.title if reading.parsed else None,
             body_hash=reading.body_hash,
+            found_entries=bool(reading.entries),
             new_entries=fact.new,
-            possible_gap=bool(reading.entries and reading.state.seeded_at and not overlaps),
+            possible_gap=_possible_gap(reading, overlaps),
         )
 
     def _pace(self, reading: Reading, now: datetime) -> tuple[datetime, datetime | None]:
@@ -286,6 +287,12 @@ class Ingest:
             return due_at, due_at
         asked = retry_after or max_age
         return due_at, now + min(asked, ASKED_AT_MOST) if asked else None
+
+
+def _possible_gap(reading: Reading, overlaps: bool) -> bool:
+    """Whether entries may have come and gone unseen: nothing of the last check is in this one, or it was cut."""
+    cut = reading.parsed is not None and reading.parsed.truncated > 0
+    return cut or bool(reading.entries and reading.state.seeded_at and not overlaps)
 
 
 def _validators(reading: Reading) -> Validators:

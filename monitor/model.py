@@ -140,6 +140,7 @@ class FeedState:
     """What the database knows of a feed."""
 
     name: str
+    url: str = ""  # as it was when the check was claimed
     state: FeedStatus = FeedStatus.NEW
     validators: Validators = Validators()
     body_hash: str | None = None

@@ -23,6 +23,7 @@ class InForce:
     config: Config
     watchlists: tuple[Watchlist, ...]
     compiled: CompiledWatchlists
+    fingerprint: Fingerprint = ()  # of the watchlist files, taken before they were read
 
 
 def read_all(path: Path) -> InForce:
@@ -32,11 +33,12 @@ def read_all(path: Path) -> InForce:
 
 def read_watchlists(config: Config) -> InForce:
     """Read the watchlists that a configuration names. Raises ConfigError (WatchlistError)."""
+    seen = fingerprint(config.watchlists)
     tags = frozenset(tag for feed in config.feeds for tag in feed.tags)
     watchlists = load_watchlists(
         config.watchlists, known_feeds=frozenset(feed.name for feed in config.feeds), known_tags=tags
     )
-    return InForce(config=config, watchlists=watchlists, compiled=compile_watchlists(watchlists))
+    return InForce(config=config, watchlists=watchlists, compiled=compile_watchlists(watchlists), fingerprint=seen)
 
 
 def fingerprint(folder: Path) -> Fingerprint:

@@ -19,7 +19,7 @@ from rich.text import Text
 
 from monitor.core.render import points, rfc3339
 from monitor.explain import Explained
-from monitor.model import Hit, Match, Pickup, Verdict
+from monitor.model import Hit, Match, Pickup, Verdict, record
 
 VERDICT_STYLE = {Verdict.ALERT: "bold green", Verdict.URGENT: "bold red", Verdict.SILENT: "dim"}
 STATE_STYLE = {
@@ -65,6 +65,33 @@ def table(rows: Iterable[Sequence[str | Text]], *columns: str, wide: int = 0) ->
     for row in rows:
         shown.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in row))
     console().print(shown)
+
+
+@record
+class Item:
+    """One line of a list of stories or alerts."""
+
+    id: str
+    at: str
+    headline: str
+    facts: tuple[str, ...] = ()
+    loud: bool = False
+
+
+def listing(items: Iterable[Item], *, nothing: str) -> None:
+    """Items as two lines each on a terminal of any width, as tab-separated lines in a pipe; `nothing` says that there
+    are none."""
+    out, empty, terminal = console(), True, sys.stdout.isatty()
+    for item in items:
+        empty = False
+        facts = [clean(fact) for fact in item.facts]
+        if not terminal:
+            print("\t".join((item.id, item.at, clean(item.headline), *facts)))
+            continue
+        out.print(Text(clean(item.headline), style="bold red" if item.loud else "bold"))
+        out.print(Text("  " + " · ".join(filter(None, (item.id, item.at, *facts))), style="dim"))
+    if empty:
+        print(nothing, file=sys.stderr)
 
 
 def state(name: str) -> Text:
@@ -192,7 +219,10 @@ def explained_json(explained: Explained) -> dict:
             "nearest_similarity": assignment.nearest_similarity if assignment and assignment.nearest else None,
             "refused_because": assignment.refused_because if assignment else None,
         },
-        "verdicts": [match_json(match) for match in explained.matches],
+        "verdicts": [
+            {**match_json(match), "decided": dict(explained.decided).get(match.watchlist)}
+            for match in explained.matches
+        ],
     }
 
 
@@ -276,6 +306,8 @@ def print_explained(explained: Explained, urgents: Mapping[str, float | None], z
         )
         for hit in match.hits:
             out.print(_hit_line(hit, explained))
+        if decided := dict(explained.decided).get(match.watchlist):
+            out.print(Text(f"          decided when it came in: {decided.replace('_', ' ')}", style="dim"))
     quiet = [match.watchlist for match in explained.matches if match not in telling]
     if quiet:
         out.print(Text(f"\n  nothing found by: {', '.join(quiet)}", style="dim"))

@@ -18,11 +18,11 @@ STALE_TICK = timedelta(minutes=2)  # a daemon notes its progress every 15 s
 FAILING_FOR_LONG = 3  # checks in a row
 
 
-def status_of(tx: sa.Connection, database: str, *, now: datetime) -> dict[str, Any]:
-    """What is well and what is not.
+def status_of(tx: sa.Connection, database: str, *, now: datetime, pid: int | None) -> dict[str, Any]:
+    """What is well and what is not; `pid` is the process that holds the database, if one does.
 
-    `problems` are sentences; `ok` says that there are none. `running` says whether a daemon noted progress of late:
-    without one, `poll` may still be run by a timer, so that alone is no problem.
+    `problems` are sentences; `ok` says that there are none. That nobody is `running` is no problem by itself (`poll` may
+    be run by a timer); that the daemon makes no progress is one.
     """
     kept = meta.get_all(tx)
     rows = feeds.list_feeds(tx)
@@ -30,9 +30,12 @@ def status_of(tx: sa.Connection, database: str, *, now: datetime) -> dict[str, A
     channels = outbox.list_channels(tx)
     last_tick = kept.get("last_tick")
     reloaded = kept.get("last_reload", {})
+    progressing = last_tick is not None and now - datetime.fromisoformat(last_tick["at"]) <= STALE_TICK
+    stuck = pid is not None and last_tick is not None and not progressing
     problems = [
-        *(f"feed {row['name']} fails: {row['last_error']}" for row in rows if row["failures"] >= FAILING_FOR_LONG),
-        *(f"channel {name} is suspended: {row['last_error']}" for name, row in channels.items() if row["suspended"]),
+        *([f"the daemon (pid {pid}) has made no progress since {last_tick['at']}"] if stuck else []),
+        *(f"feed {row['name']} fails: {row['last_error']}" for row in rows if _fails(row)),
+        *(f"channel {_target(row)} is suspended: {row['last_error']}" for row in channels if row["suspended"]),
         *([f"{depth['dead']} dead letters; `wirewatch alerts` shows them"] if depth.get("dead") else []),
         *(f"last reload refused: {problem}" for problem in reloaded.get("problems", ())),
     ]
@@ -41,24 +44,35 @@ def status_of(tx: sa.Connection, database: str, *, now: datetime) -> dict[str, A
         "ok": not problems,
         "problems": problems,
         "version": __version__,
-        "running": bool(last_tick) and now - datetime.fromisoformat(last_tick["at"]) < STALE_TICK,
+        "running": pid is not None,
+        "progressing": progressing,  # within the last two minutes
         "last_tick_at": last_tick["at"] if last_tick else None,
-        "pid": last_tick["pid"] if last_tick else None,
+        "pid": pid,
         "last_reload": {"ok": reloaded.get("ok"), "at": reloaded.get("at"), "problems": reloaded.get("problems", [])},
         "feeds": dict(Counter(row["state"] for row in rows)),
         "last_checked_at": _newest(row["last_checked_at"] for row in rows),
         "deliveries": depth,
         "oldest_waiting_seconds": int((now - oldest).total_seconds()) if oldest else None,
         "channels": {
-            name: {
+            _target(row): {
                 "suspended": row["suspended"],
                 "paused_until": rfc3339(row["paused_until"]),
                 "error": row["last_error"],
             }
-            for name, row in channels.items()
+            for row in channels
         },
         "database": {"path": database if "://" not in database else "postgresql", "schema": HEAD},
     }
+
+
+def _fails(row: sa.RowMapping) -> bool:
+    """Several times in a row, or from the first check on: a typing mistake is best told at once."""
+    never_worked = row["failures"] > 0 and row["last_success_at"] is None
+    return never_worked or row["failures"] >= FAILING_FOR_LONG
+
+
+def _target(row: sa.RowMapping) -> str:
+    return row["name"] if row["recipient"] in ("", outbox.EVERYBODY) else f"{row['name']} ({row['recipient']})"
 
 
 def _newest(moments: Iterable[datetime | None]) -> str | None:

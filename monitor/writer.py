@@ -14,7 +14,7 @@ from monitor.errors import StoreBusy
 from monitor.store.database import Database
 
 T = TypeVar("T")
-BUSY_RETRIES = 12  # of the 5 s that the database itself waits: a minute in all
+BUSY_RETRIES = 6  # of the 5 s that the database itself waits: half of the watchdog's patience
 
 
 class Writer:
@@ -27,7 +27,7 @@ class Writer:
     async def run(self, function: Callable[..., T], *args: Any) -> T:
         """Call `function(tx, *args)` in a transaction of its own and return what it returns, once that is durable.
 
-        Raises what the function raises (nothing is then written), or StoreBusy after a minute of another's lock.
+        Raises what the function raises (nothing is then written), or StoreBusy after half a minute of another's lock.
         """
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._transact, function, *args)
 

@@ -337,7 +337,7 @@ def test_what_was_swept_does_not_alert_again_when_its_feed_still_shows_it(desk, 
         async with app_of(desk, clock) as app:
             first = await app.poll()
             clock.passes(days=100)
-            await app._sweep()
+            await app._sweep_if_due()
             left = read(app, stories.list_stories, since=datetime(2000, 1, 1, tzinfo=UTC))
             again = await app.poll(everything=True)
             return first, left, again, alerts(app)
@@ -355,7 +355,7 @@ def test_a_sweep_leaves_what_is_young(desk, clock):
         async with app_of(desk, clock) as app:
             await app.poll()
             clock.passes(days=89)
-            await app._sweep()
+            await app._sweep_if_due()
             return read(app, stories.list_stories, since=datetime(2000, 1, 1, tzinfo=UTC))
 
     assert len(asyncio.run(live())) == 1

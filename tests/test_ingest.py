@@ -182,3 +182,33 @@ def test_after_a_crash_between_fetch_and_save_the_feed_is_asked_without_new_vali
     rig.now += timedelta(minutes=6)
     assert rig.check()["gazette"].alerts == 1
     assert rig.asked[0][1] == Validators()
+
+
+def test_one_item_under_one_address_that_changes_each_time_is_told_each_time(rig):
+    def statement(title, guid):
+        stamp = ago(hours=1).strftime("%a, %d %b %Y %H:%M:%S +0000")
+        link = "https://gazette.example/press/latest.html"
+        text = f"<description>{title}: what was said about it in the house on that day, word for word, at length.</description>"
+        return f"<rss version='2.0'><channel><item><title>{title}</title><guid>{guid}</guid><link>{link}</link><pubDate>{stamp}</pubDate>{text}</item></channel></rss>".encode()
+
+    rig.web |= {"gazette": statement("Statement on the harbour", "g1")}
+    rig.check()
+    rig.now += timedelta(days=5)
+    rig.web |= {"gazette": statement("Minister visits harbour cranes", "g2").replace(ago(hours=1).strftime("%d %b").encode(), b"23 Aug")}
+    rig.check(ignore_schedule=True)
+    assert len(rig.alerts()) == 2
+
+
+def test_a_document_that_was_cut_is_a_possible_gap(rig):
+    rig.web |= {"gazette": rss(*(f"Item number {n}" for n in range(1005)))}
+    rig.check()
+    assert rig.row()["possible_gaps"] == 1
+
+
+def test_an_empty_first_document_does_not_let_the_backlog_through(rig):
+    old = rss(HARBOUR).replace(ago(hours=1).strftime("%d %b").encode(), ago(days=5).strftime("%d %b").encode())
+    rig.web |= {"gazette": b"<rss version='2.0'><channel><title>x</title></channel></rss>"}
+    rig.check()
+    rig.web |= {"gazette": old}
+    rig.check(ignore_schedule=True)
+    assert rig.alerts() == ()

@@ -25,6 +25,19 @@ SAME_PUBLISHER_GAP = timedelta(hours=12)
 TRUSTED_HASHES = 25  # two bodies with so many hashes can refuse each other
 
 
+# A word that only one of two like headlines holds, and that makes it another event; own list.
+AGAIN = frozenset("another again second third fourth fifth no not never".split())
+_PAIRS = (
+    "rise fall|rises falls|rose fell|raise cut|raises cuts|up down|gain drop|gains drops|gains losses|higher lower|wins loses|agrees refuses"
+    "|agrees rejects|accepts rejects|approves rejects|opens closes|reopens closes|starts ends|begins ends|hit miss|beats misses|jumps slumps"
+    "|climbs slips|backs opposes|denies confirms|arrives leaves|extends ends|lifts imposes|killed rescued|north south|east west"
+)
+OPPOSITES: dict[str, frozenset[str]] = {}
+for _pair in _PAIRS.split("|"):
+    for _one, _other in (_pair.split(), _pair.split()[::-1]):
+        OPPOSITES[_one] = OPPOSITES.get(_one, frozenset()) | {_other}
+
+
 @record
 class Likeness:
     """How one pair of texts compares; percentages 0–100, containments 0–1 of the smaller side."""
@@ -37,6 +50,7 @@ class Likeness:
     body_shared: int
     apart: timedelta
     same_outlet: bool
+    titled: bool  # both have a headline
 
 
 @record
@@ -141,10 +155,14 @@ def _rank(opinion: Opinion) -> tuple[int, float]:
 
 
 def compare(entry: Entry, candidate: Candidate, *, now: datetime, window: timedelta) -> Opinion:
-    """Whether two texts are copies. The same address is the same item at any age; all else within `window`."""
-    if entry.url_key and entry.url_key == candidate.url_key:
-        return Opinion(same=True, similarity=100.0, rule=Rule.SAME_URL, why="same address")
+    """Whether two texts are copies: under one address, unless nothing else agrees; else by their texts."""
     likeness = _likeness(entry, candidate, now)
+    if (
+        entry.url_key
+        and entry.url_key == candidate.url_key
+        and _same_page(entry.sketch, candidate.sketch, likeness, window)
+    ):
+        return Opinion(same=True, similarity=100.0, rule=Rule.SAME_URL, why="same address")
     shown = max(likeness.title, 100 * likeness.lead, 100 * likeness.body)
     if likeness.apart > window:
         return Opinion(same=False, similarity=shown, why="too far apart in time")
@@ -152,9 +170,15 @@ def compare(entry: Entry, candidate: Candidate, *, now: datetime, window: timede
     if refusal:
         return Opinion(same=False, similarity=shown, why=refusal)
     same_text = entry.text_key is not None and entry.text_key == candidate.text_key
+    if same_text and not likeness.titled:
+        return Opinion(same=True, similarity=100.0, rule=Rule.SAME_TEXT, why="same text")
     if same_text and (likeness.title >= 40 if not likeness.same_outlet else likeness.title >= 75):
         return Opinion(same=True, similarity=100.0, rule=Rule.SAME_TEXT, why="same text")
-    if entry.title_key == candidate.title_key and _title_identifies(entry.sketch, candidate.sketch, likeness):
+    if (
+        entry.title_key
+        and entry.title_key == candidate.title_key
+        and _title_identifies(entry.sketch, candidate.sketch, likeness)
+    ):
         return Opinion(same=True, similarity=100.0, rule=Rule.SAME_TITLE, why="same headline")
     why = _copy_evidence(entry.sketch, candidate.sketch, likeness)
     if why:
@@ -162,21 +186,31 @@ def compare(entry: Entry, candidate: Candidate, *, now: datetime, window: timede
     return Opinion(same=False, similarity=shown, why="not alike enough")
 
 
+def _same_page(mine: Sketch, theirs: Sketch, like: Likeness, window: timedelta) -> bool:
+    """Whether one address means one item: a new headline is an edit, but `latest.html` holds another text each week."""
+    if like.apart > window:
+        return like.title >= 90
+    another_text = mine.lead and theirs.lead and not like.lead_shared and not like.body_shared
+    return like.title >= 50 or not another_text
+
+
 def _likeness(entry: Entry, candidate: Candidate, now: datetime) -> Likeness:
     mine, theirs = entry.sketch, candidate.sketch
+    titled = bool(mine.words and theirs.words)
     lead, lead_shared = max(
         _containment(mine.lead, theirs.lead), _lead_in_body(mine, theirs), _lead_in_body(theirs, mine)
     )
     body, body_shared = _containment(mine.body, theirs.body)
     return Likeness(
-        title=fuzz.ratio(" ".join(sorted(mine.words)), " ".join(sorted(theirs.words))),
-        subset=fuzz.token_set_ratio(" ".join(mine.words), " ".join(theirs.words)),
+        title=fuzz.ratio(" ".join(sorted(mine.words)), " ".join(sorted(theirs.words))) if titled else 0.0,
+        subset=fuzz.token_set_ratio(" ".join(mine.words), " ".join(theirs.words)) if titled else 0.0,
         lead=lead,
         lead_shared=lead_shared,
         body=body,
         body_shared=body_shared,
         apart=abs((entry.published_at or now) - (candidate.published_at or candidate.seen_at)),
         same_outlet=entry.outlet == candidate.outlet,
+        titled=titled,
     )
 
 
@@ -216,11 +250,22 @@ def _veto(mine: Sketch, theirs: Sketch, like: Likeness) -> str:
         return ""
     if like.title >= 75 and _conflict(mine.numbers, theirs.numbers):
         return "other figures in the headline"
-    return _swapped_name(mine, theirs)
+    return _turn(mine, theirs) or _swapped_name(mine, theirs)
 
 
 def _conflict(mine: frozenset[str], theirs: frozenset[str]) -> bool:
     return bool(mine - theirs) and bool(theirs - mine)
+
+
+def _turn(mine: Sketch, theirs: Sketch) -> str:
+    """The same words but for one that says it is another event, or the opposite."""
+    own, other = set(mine.words) - set(theirs.words), set(theirs.words) - set(mine.words)
+    if again := (own | other) & AGAIN:
+        return f"another event: only one headline says {sorted(again)[0]}"
+    for word in own:
+        if opposite := other & OPPOSITES.get(word, frozenset()):
+            return f"the opposite: {word} / {sorted(opposite)[0]}"
+    return ""
 
 
 def _swapped_name(mine: Sketch, theirs: Sketch) -> str:
@@ -270,7 +315,7 @@ def _title_identifies(mine: Sketch, theirs: Sketch, like: Likeness) -> bool:
     if like.lead_shared >= 3 or like.body_shared >= 3:
         return True
     if mine.lead and theirs.lead:
-        return len(telling) >= 5 and like.apart <= TITLE_ALONE_GAP
+        return len(telling) >= 5 and like.apart <= TITLE_ALONE_GAP and not like.same_outlet
     return len(telling) >= 3 and like.apart <= TITLE_ALONE_GAP
 
 
@@ -296,6 +341,8 @@ def _by_lead(like: Likeness) -> str:
         close = like.title >= 45 and like.apart <= timedelta(hours=24) if like.same_outlet else like.title >= 38
         if close:
             return "the same first words"
+    if like.lead >= 0.8 and like.lead_shared >= 12 and not like.titled:
+        return "the same words, without a headline"
     if like.lead >= 0.33 and like.lead_shared >= 3 and like.title >= 74:
         return "like first words under a like headline"
     return ""

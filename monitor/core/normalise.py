@@ -28,11 +28,12 @@ def normalise(
 ) -> tuple[Entry, ...]:
     """Every entry of a feed document, oldest last as the feed has it; entries that say nothing at all are left out.
 
-    Of two items with one identity the first stays: feeds repeat themselves. `default_language` is that of feeds which
+    Of two items that are the same in everything that identifies one the first stays: feeds repeat themselves. `default_language` is that of feeds which
     name none.
     """
     outlet = feed.outlet or plain_text(parsed.title) or feed.name
     links = Counter(url_identity(raw.link) for raw in parsed.entries if raw.link)
+    guids = Counter(raw.guid for raw in parsed.entries if raw.guid)
     entries: dict[str, Entry] = {}
     for raw in parsed.entries:
         entry = normalise_entry(
@@ -42,6 +43,7 @@ def normalise(
             language=feed.language or parsed.language or default_language,
             now=now,
             shared_link=links[url_identity(raw.link)] > 1 if raw.link else False,
+            shared_guid=guids[raw.guid] > 1 if raw.guid else False,
         )
         if entry.title or entry.summary or entry.body:
             entries.setdefault(entry.id, entry)
@@ -56,9 +58,10 @@ def normalise_entry(
     language: str | None,
     now: datetime,
     shared_link: bool = False,
+    shared_guid: bool = False,
 ) -> Entry:
-    """One entry. `language` is the feed's; `shared_link` says that other items of the document link there too,
-    so that the address does not identify this one."""
+    """One entry. `language` is the feed's; `shared_link` and `shared_guid` say that other items of the document have
+    the same, so that it does not identify this one."""
     title = plain_text(raw.title, is_text=raw.title_is_text)[:TITLE_LENGTH].replace("\n", " ")
     summary = plain_text(raw.summary, is_text=raw.summary_is_text)[:TEXT_LENGTH]
     body = plain_text(raw.body, is_text=raw.body_is_text)[:TEXT_LENGTH]
@@ -69,12 +72,13 @@ def normalise_entry(
     headline = read_headline(title, outlet)
     sketch = sketch_of(headline.text, summary, body)
     published_at = _believable(raw.published_at or raw.updated_at, now)
-    guid = raw.guid or ""
     return Entry(
-        id=name_of(feed, _identity(guid, url, title or f"{summary} {body}", published_at)),
+        id=name_of(
+            feed, _identity(raw, title or f"{summary} {body}", shared_guid=shared_guid, shared_link=shared_link)
+        ),
         feed=feed,
         outlet=outlet,
-        guid=guid,
+        guid=raw.guid or "",
         url=url,
         title=title,
         headline=headline.text,
@@ -94,12 +98,14 @@ def normalise_entry(
     )
 
 
-def _identity(guid: str, url: str, words: str, published_at: datetime | None) -> str:
-    if guid:
-        return f"guid {guid}"
-    if url:
-        return f"link {canonical_url(url)}"
-    return f"words {words} {published_at.isoformat() if published_at else ''}"
+def _identity(raw: ParsedEntry, words: str, *, shared_guid: bool, shared_link: bool) -> str:
+    """What tells an item from all others of its feed: its guid, else its address, else both with its words and date."""
+    if raw.guid and not shared_guid:
+        return f"guid {raw.guid}"
+    if raw.link and not raw.guid and not shared_link:
+        return f"link {url_identity(raw.link) or canonical_url(raw.link[:URL_LENGTH])}"
+    date = raw.published_at.isoformat() if raw.published_at else ""
+    return f"words {raw.guid or ''} {raw.link or ''} {words} {date}"
 
 
 def _believable(published_at: datetime | None, now: datetime) -> datetime | None:

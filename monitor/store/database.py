@@ -265,6 +265,20 @@ def _file_lock(path: Path) -> _Lock:
     return _Lock(handle)
 
 
+def running_pid(url: str) -> int | None:
+    """The process that holds the database, or None. Of a PostgreSQL database only its owner knows: None."""
+    path = Path(f"{url}.lock")
+    if _is_postgres(url) or not path.exists():
+        return None
+    with path.open("r") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            owner = handle.read().strip()
+            return int(owner) if owner.isdigit() else None
+    return None
+
+
 def _postgres_lock(url: str) -> _Lock:
     connection = sa.create_engine(_psycopg(url), poolclass=sa.pool.NullPool).connect()
     if connection.execute(sa.select(sa.func.pg_try_advisory_lock(ADVISORY_LOCK))).scalar():
@@ -283,6 +297,8 @@ def _said_plainly(url: str) -> Iterator[None]:
         reason = str(error.orig)
         kind = StoreBusy if "locked" in reason or "busy" in reason else StoreError
         raise kind(f"{_without_password(url)}: {reason}", path=url) from error
+    except (exc.DataError, exc.IntegrityError, exc.ProgrammingError):
+        raise  # not the database's fault but that of what was written
     except exc.DatabaseError as error:
         raise StoreError(f"{_without_password(url)}: {error.orig}", path=url) from error
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from urllib.parse import urlsplit, urlunsplit
 
 import sqlalchemy as sa
 
@@ -14,13 +15,23 @@ from monitor.model import Feed, FeedState, FeedStatus, Validators
 from monitor.store.database import chunks, insert_new
 from monitor.store.schema import UtcTime, feeds
 
+FRESH_START = {
+    "etag": None,
+    "last_modified": None,
+    "body_hash": None,
+    "seeded_at": None,
+    "last_success_at": None,
+    "not_before": None,
+    "lease_until": None,
+    "last_error": None,
+}
 LEASE = timedelta(minutes=5)  # longer than any check may take; a crashed check is due again after it
 
 
 def register(tx: sa.Connection, configured: Iterable[Feed], now: datetime) -> None:
     """Say which feeds are polled from now on; makes rows for new ones, keeps the history of all others.
 
-    A changed address drops the validators, and the feed is due at once.
+    A feed with a changed address starts anew: it is due at once, unconditionally, and its first check seeds.
     """
     configured = tuple(configured)
     known = {row.name: row.url for row in tx.execute(sa.select(feeds.c.name, feeds.c.url))}
@@ -29,9 +40,8 @@ def register(tx: sa.Connection, configured: Iterable[Feed], now: datetime) -> No
     for names in chunks([feed.name for feed in configured]):
         tx.execute(feeds.update().where(feeds.c.name.in_(names)).values(configured=True))
     for feed in configured:
-        if known.get(feed.name, feed.url) != feed.url:
-            fresh_start = {"etag": None, "last_modified": None, "body_hash": None, "next_check_at": now, "failures": 0}
-            tx.execute(feeds.update().where(feeds.c.name == feed.name).values(url=feed.url, **fresh_start))
+        if known.get(feed.name, shown_url(feed.url)) != shown_url(feed.url):
+            tx.execute(feeds.update().where(feeds.c.name == feed.name).values(**_new_row(feed, now), **FRESH_START))
 
 
 def claim_due(
@@ -74,7 +84,7 @@ def release_leases(tx: sa.Connection) -> None:
 
 def record_success(
     tx: sa.Connection,
-    name: str,
+    claimed: FeedState,
     *,
     now: datetime,
     next_check_at: datetime,
@@ -82,10 +92,14 @@ def record_success(
     validators: Validators,
     title: str | None = None,
     body_hash: str | None = None,
+    found_entries: bool = False,
     new_entries: int = 0,
     possible_gap: bool = False,
 ) -> None:
-    """A check succeeded; None for title and body_hash keeps what is there."""
+    """A check succeeded; None for title and body_hash keeps what is there. The first document with entries seeds.
+
+    Nothing is recorded where the feed's address has changed since the claim: what came is another feed's.
+    """
     values = {
         "state": FeedStatus.OK,
         "last_checked_at": now,
@@ -97,8 +111,9 @@ def record_success(
         "last_error": None,
         "etag": validators.etag,
         "last_modified": validators.last_modified,
-        "seeded_at": sa.func.coalesce(feeds.c.seeded_at, sa.literal(now, UtcTime())),
     }
+    if found_entries:
+        values["seeded_at"] = sa.func.coalesce(feeds.c.seeded_at, sa.literal(now, UtcTime()))
     if title is not None:
         values["title"] = title
     if body_hash is not None:
@@ -108,12 +123,12 @@ def record_success(
         values["entries"] = feeds.c.entries + new_entries
     if possible_gap:
         values["possible_gaps"] = feeds.c.possible_gaps + 1
-    tx.execute(feeds.update().where(feeds.c.name == name).values(**values))
+    tx.execute(feeds.update().where(_is(claimed)).values(**values))
 
 
 def record_failure(
     tx: sa.Connection,
-    name: str,
+    claimed: FeedState,
     *,
     now: datetime,
     state: FeedStatus,
@@ -124,7 +139,7 @@ def record_failure(
     """A check failed; validators and entries stay as they were."""
     tx.execute(
         feeds.update()
-        .where(feeds.c.name == name)
+        .where(_is(claimed))
         .values(
             state=state,
             last_checked_at=now,
@@ -137,6 +152,16 @@ def record_failure(
     )
 
 
+def shown_url(url: str) -> str:
+    """An address without user and password: no secret is in the database."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def _is(claimed: FeedState) -> sa.ColumnElement[bool]:
+    return sa.and_(feeds.c.name == claimed.name, feeds.c.url == claimed.url)
+
+
 def list_feeds(tx: sa.Connection) -> tuple[sa.RowMapping, ...]:
     """Every configured feed, by name."""
     return tuple(tx.execute(sa.select(feeds).where(feeds.c.configured).order_by(feeds.c.name)).mappings())
@@ -145,7 +170,7 @@ def list_feeds(tx: sa.Connection) -> tuple[sa.RowMapping, ...]:
 def _new_row(feed: Feed, now: datetime) -> dict:
     return {
         "name": feed.name,
-        "url": feed.url,
+        "url": shown_url(feed.url),
         "configured": True,
         "state": FeedStatus.NEW,
         "next_check_at": now,
@@ -158,6 +183,7 @@ def _new_row(feed: Feed, now: datetime) -> dict:
 def _state(row: sa.RowMapping) -> FeedState:
     return FeedState(
         name=row["name"],
+        url=row["url"],
         state=FeedStatus(row["state"]),
         validators=Validators(etag=row["etag"], last_modified=row["last_modified"]),
         body_hash=row["body_hash"],

@@ -19,6 +19,7 @@ from monitor.store.database import chunks, insert_new, upsert
 from monitor.store.schema import UtcTime, alerts, channels, deliveries
 
 LEASE = timedelta(minutes=10)  # longer than any send may take
+EVERYBODY = "*"  # for a pause: all recipients of a channel
 WAITING = (DeliveryStatus.QUEUED, DeliveryStatus.HELD)
 
 
@@ -44,7 +45,7 @@ def claim(tx: sa.Connection, channel: str, now: datetime, *, ignore_group_wait: 
         due = sa.or_(due, sa.and_(deliveries.c.attempts == 0, deliveries.c.state == DeliveryStatus.QUEUED))
     oldest = (
         sa.select(deliveries.c.seq)
-        .where(deliveries.c.channel == channel, deliveries.c.state.in_(WAITING), due)
+        .where(deliveries.c.channel == channel, deliveries.c.state.in_(WAITING), due, _not_paused(now))
         .order_by(deliveries.c.next_attempt_at, deliveries.c.seq)
         .limit(1)
         .scalar_subquery()
@@ -98,8 +99,10 @@ def recover(tx: sa.Connection, now: datetime) -> int:
 
 
 def cancel_unknown_channels(tx: sa.Connection, known: Iterable[str]) -> int:
-    """Cancel what waits for channels that are no longer configured. Returns how many."""
-    gone = sa.and_(deliveries.c.state.in_(WAITING), deliveries.c.channel.not_in(tuple(known)))
+    """Cancel what waits for channels that are no longer configured, and forget their pauses. Returns how many."""
+    known = tuple(known)
+    gone = sa.and_(deliveries.c.state.in_(WAITING), deliveries.c.channel.not_in(known))
+    tx.execute(channels.delete().where(channels.c.name.not_in(known)))
     return tx.execute(
         deliveries.update().where(gone).values(state=DeliveryStatus.CANCELLED, error="the channel was removed")
     ).rowcount
@@ -121,27 +124,40 @@ def due_channels(tx: sa.Connection, now: datetime, *, ignore_group_wait: bool = 
     due = deliveries.c.next_attempt_at <= now
     if ignore_group_wait:
         due = sa.or_(due, sa.and_(deliveries.c.attempts == 0, deliveries.c.state == DeliveryStatus.QUEUED))
-    paused = sa.select(channels.c.name).where(channels.c.paused_until > now)
-    statement = sa.select(deliveries.c.channel).where(
-        deliveries.c.state.in_(WAITING), due, deliveries.c.channel.not_in(paused)
-    )
+    statement = sa.select(deliveries.c.channel).where(deliveries.c.state.in_(WAITING), due, _not_paused(now))
     return tuple(tx.execute(statement.distinct().order_by(deliveries.c.channel)).scalars())
 
 
-def pause(tx: sa.Connection, channel: str, *, until: datetime, suspended: bool, error: str) -> None:
-    """Nothing goes to this channel before `until`; `suspended`: it is broken and will then be probed."""
-    row = {"name": channel, "paused_until": until, "suspended": suspended, "last_error": error}
+def pause(
+    tx: sa.Connection, channel: str, *, recipient: str = EVERYBODY, until: datetime, suspended: bool, error: str
+) -> None:
+    """Nothing goes to this recipient (or anybody) of a channel before `until`; `suspended`: it is broken and will then
+    be probed."""
+    row = {"name": channel, "recipient": recipient, "paused_until": until, "suspended": suspended, "last_error": error}
     upsert(tx, channels, [row])
 
 
-def resume(tx: sa.Connection, channel: str) -> None:
-    """The channel works (again)."""
-    tx.execute(channels.delete().where(channels.c.name == channel))
+def resume(tx: sa.Connection, channel: str, recipient: str) -> None:
+    """The recipient's channel works (again)."""
+    works = sa.and_(channels.c.name == channel, channels.c.recipient.in_((recipient, EVERYBODY)))
+    tx.execute(channels.delete().where(works))
 
 
-def list_channels(tx: sa.Connection) -> dict[str, sa.RowMapping]:
-    """Channels that are paused or suspended, by name."""
-    return {row["name"]: row for row in tx.execute(sa.select(channels)).mappings()}
+def probe_all(tx: sa.Connection) -> None:
+    """Forget suspensions: the operator may have mended what was broken, so all are tried at once."""
+    tx.execute(channels.delete().where(channels.c.suspended))
+
+
+def requeue_expired(tx: sa.Connection, now: datetime) -> int:
+    """Queue again what was claimed and never settled (the database was full in between). Returns how many."""
+    stuck = sa.and_(deliveries.c.state == DeliveryStatus.SENDING, deliveries.c.lease_until < now)
+    values = {"state": DeliveryStatus.QUEUED, "next_attempt_at": now, "lease_until": None}
+    return tx.execute(deliveries.update().where(stuck).values(**values)).rowcount
+
+
+def list_channels(tx: sa.Connection) -> tuple[sa.RowMapping, ...]:
+    """What is paused or suspended."""
+    return tuple(tx.execute(sa.select(channels).order_by(channels.c.name, channels.c.recipient)).mappings())
 
 
 def list_alerts(tx: sa.Connection, *, since: datetime) -> tuple[sa.RowMapping, ...]:
@@ -189,6 +205,15 @@ def message_from(text: str) -> Message:
 
 def _message_json(message: Message) -> str:
     return json.dumps(asdict(message), ensure_ascii=False)
+
+
+def _not_paused(now: datetime) -> sa.ColumnElement[bool]:
+    paused = sa.select(channels.c.name).where(
+        channels.c.name == deliveries.c.channel,
+        channels.c.recipient.in_((deliveries.c.recipient, EVERYBODY)),
+        channels.c.paused_until > now,
+    )
+    return ~paused.exists()
 
 
 def _settle(tx: sa.Connection, delivery: str, **values) -> None:

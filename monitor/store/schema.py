@@ -211,6 +211,7 @@ channels = Table(
     "channels",
     metadata,
     Column("name", String, primary_key=True),
+    Column("recipient", Text, primary_key=True),  # "*": all of them
     Column("paused_until", UtcTime),  # 429, or suspended and probed again then
     Column("suspended", Boolean, nullable=False),
     Column("last_error", Text),

@@ -9,7 +9,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
@@ -33,6 +33,7 @@ from monitor.store.outbox import message_from
 from monitor.store.schema import alerts, dedup_keys, deliveries, entries, fingerprints, matches, stories
 from monitor.store.sketches import pack, unpack
 
+REFRESH = timedelta(days=30)  # a fingerprint is dated anew only so often
 POSTINGS = 64  # entries read behind one key: the newest
 
 
@@ -55,17 +56,18 @@ class Fresh:
     overlapping: frozenset[str] = frozenset()  # feeds of which something was known already
 
 
-def fresh(tx: sa.Connection, found: Sequence[Entry]) -> Fresh:
+def fresh(tx: sa.Connection, found: Sequence[Entry], now: datetime) -> Fresh:
     """Tell new entries from known and edited ones.
 
-    An entry is known by its id, by the fingerprint of a deleted one, or by its address in the same feed
-    (feeds that make up new guids at every build show the same addresses).
+    An entry is known by its id, by the fingerprint of a deleted one, or by address and headline (or date) in the same
+    feed: feeds that make up new guids at every build show the same addresses, but a page such as `latest.html` is
+    another item each time.
     """
     by_id, by_address = _known_entries(tx, found)
-    gone = _known_fingerprints(tx, [entry.id for entry in found])
+    gone = _known_fingerprints(tx, found, now)
     new, edited, overlapping = [], [], set()
     for entry in found:
-        row = by_id.get(entry.id) or by_address.get((entry.feed, entry.url_key))
+        row = by_id.get(entry.id) or _same_item(by_address.get((entry.feed, entry.url_key)), entry)
         if row is None and entry.id not in gone:
             new.append(entry)
             continue
@@ -163,7 +165,9 @@ def list_stories(
     if search is not None:
         holding = sa.select(entries.c.story).where(entries.c.title.icontains(search, autoescape=True))
         statement = statement.where(stories.c.id.in_(holding))
-    statement = statement.order_by(stories.c.first_seen_at.desc(), stories.c.id).limit(limit)
+    statement = statement.order_by(
+        stories.c.first_seen_at.desc(), stories.c.published_at.desc().nulls_last(), stories.c.id
+    ).limit(limit)
     return tuple(tx.execute(statement).mappings())
 
 
@@ -181,7 +185,9 @@ def list_matches(tx: sa.Connection, ids: Sequence[str]) -> dict[str, tuple[sa.Ro
 
 def find_story(tx: sa.Connection, prefix: str) -> sa.RowMapping | None:
     """The story whose id is, or begins uniquely with, `prefix`."""
-    begins = sa.select(stories).where(stories.c.id.startswith(prefix, autoescape=True)).limit(2)
+    begins = (
+        sa.select(stories).where(stories.c.id >= prefix, stories.c.id < prefix + "g").limit(2)
+    )  # ids are hexadecimal
     rows = tx.execute(begins).mappings().all()
     return rows[0] if len(rows) == 1 else None
 
@@ -212,15 +218,16 @@ def text_of(tx: sa.Connection, story: sa.RowMapping) -> tuple[str, str]:
     return texts.get(story["lead_entry"], ("", ""))[0], texts.get(story["body_entry"], ("", ""))[1]
 
 
-def forget_old(tx: sa.Connection, *, seen_before: datetime, keys_before: datetime) -> tuple[int, int]:
+def forget_old(tx: sa.Connection, now: datetime, *, seen_before: datetime, keys_before: datetime) -> tuple[int, int]:
     """Delete stories (with all their entries) not touched since `seen_before`, leaving fingerprints; and
     blocking keys of entries older than `keys_before`. Returns deleted entries and stories."""
     last_kept = tx.execute(sa.select(sa.func.min(entries.c.seq)).where(entries.c.seen_at >= keys_before)).scalar()
     if last_kept is not None:
         tx.execute(dedup_keys.delete().where(dedup_keys.c.entry < last_kept))
     old = sa.select(stories.c.id).where(stories.c.updated_at < seen_before)
-    gone = tx.execute(sa.select(entries.c.id, entries.c.seen_at).where(entries.c.story.in_(old))).all()
-    insert_new(tx, fingerprints, [{"id": row.id, "seen_at": row.seen_at} for row in gone])
+    gone = tx.execute(sa.select(entries.c.id, entries.c.feed, entries.c.url_key).where(entries.c.story.in_(old))).all()
+    prints = {name for row in gone for name in _fingerprints(row.id, row.feed, row.url_key)}
+    insert_new(tx, fingerprints, [{"id": name, "seen_at": now} for name in sorted(prints)])
     tx.execute(matches.delete().where(matches.c.story.in_(old)))
     tx.execute(entries.delete().where(entries.c.story.in_(old)))
     deleted = tx.execute(stories.delete().where(stories.c.updated_at < seen_before)).rowcount
@@ -238,7 +245,7 @@ def forget_fingerprints(tx: sa.Connection, *, seen_before: datetime) -> None:
 def _known_entries(tx: sa.Connection, found: Sequence[Entry]) -> tuple[dict, dict]:
     columns = (
         entries.c.id, entries.c.feed, entries.c.url_key, entries.c.content_hash, entries.c.story, entries.c.rule,
-        entries.c.similarity,
+        entries.c.similarity, entries.c.title_key, entries.c.published_at,
     )  # fmt: skip
     by_id = {
         row.id: row
@@ -256,12 +263,31 @@ def _known_entries(tx: sa.Connection, found: Sequence[Entry]) -> tuple[dict, dic
     return by_id, by_address
 
 
-def _known_fingerprints(tx: sa.Connection, ids: Sequence[str]) -> set[str]:
-    return {
-        row.id
-        for part in chunks(ids)
-        for row in tx.execute(sa.select(fingerprints.c.id).where(fingerprints.c.id.in_(part)))
+def _known_fingerprints(tx: sa.Connection, found: Sequence[Entry], now: datetime) -> set[str]:
+    """Ids of those entries that retention deleted. What is still listed is remembered for as long as it is."""
+    names = {name: entry.id for entry in found for name in _fingerprints(entry.id, entry.feed, entry.url_key)}
+    known = {
+        row.id: row.seen_at
+        for part in chunks(sorted(names))
+        for row in tx.execute(sa.select(fingerprints).where(fingerprints.c.id.in_(part)))
     }
+    stale = sorted(name for name, seen_at in known.items() if seen_at < now - REFRESH)
+    for part in chunks(stale):
+        tx.execute(fingerprints.update().where(fingerprints.c.id.in_(part)).values(seen_at=now))
+    return {names[name] for name in known}
+
+
+def _same_item(row: sa.Row | None, entry: Entry) -> sa.Row | None:
+    """The known entry under the same address, where it is the same item and not just the same page."""
+    if row is None:
+        return None
+    dated = row.published_at is not None and row.published_at == entry.published_at
+    return row if dated or row.title_key == entry.title_key or row.content_hash == entry.content_hash else None
+
+
+def _fingerprints(entry: str, feed: str, url_key: int | None) -> tuple[str, ...]:
+    """What stays of a deleted entry: its id, and its address in its feed."""
+    return (entry,) if url_key is None else (entry, f"{feed} {url_key}")
 
 
 def _postings(tx: sa.Connection, keys: Iterable[int]) -> dict[int, list[int]]:

@@ -7,6 +7,7 @@ outside string is escaped by the templates; addresses become links only where th
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta, tzinfo
@@ -96,7 +97,7 @@ async def _overview(request: web.Request) -> web.Response:
     def read(tx) -> dict:
         rows = outbox.list_alerts(tx, since=now - LOOKBACK)[:ROWS]
         return {
-            "status": status_of(tx, request.app[DATABASE].url, now=now),
+            "status": status_of(tx, request.app[DATABASE].url, now=now, pid=os.getpid()),
             "alerts": rows,
             "deliveries": outbox.list_deliveries(tx, [row["id"] for row in rows]),
         }
@@ -144,10 +145,10 @@ async def _feeds(request: web.Request) -> web.Response:
 async def _health(request: web.Request) -> web.Response:
     """200 while the daemon makes progress and all is well, else 503; the body says why."""
     now = request.app[CLOCK]()
-    found = await _read(request, lambda tx: status_of(tx, request.app[DATABASE].url, now=now))
-    healthy = found["ok"] and found["running"]
+    found = await _read(request, lambda tx: status_of(tx, request.app[DATABASE].url, now=now, pid=os.getpid()))
+    healthy = found["ok"] and found["progressing"]
     return web.json_response(
-        {"ok": healthy, "running": found["running"], "problems": found["problems"]}, status=200 if healthy else 503
+        {"ok": healthy, "running": found["progressing"], "problems": found["problems"]}, status=200 if healthy else 503
     )
 
 

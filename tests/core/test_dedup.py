@@ -118,3 +118,29 @@ def test_an_address_that_several_entries_share_identifies_none():
 def test_entries_without_a_date_are_compared_by_when_they_were_seen():
     first, second = (entry(TITLE, feed=feed, published_at=None) for feed in ("gazette", "herald"))
     assert together(first, second)
+
+
+TURNS = [
+    ("one more of the same", "Northern neighbour fires ballistic missile into the sea", "Northern neighbour fires another ballistic missile into the sea"),
+    ("the opposite verb", "Central bank to raise interest rates in the spring, minister says", "Central bank to cut interest rates in the spring, minister says"),
+    ("the opposite direction", "Oil prices rise as talks on the strait go on", "Oil prices fall as talks on the strait go on"),
+    ("a denial", "Minister says the bridge will reopen in May", "Minister says the bridge will not reopen in May"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("first", "second"), [case[1:] for case in TURNS], ids=[case[0] for case in TURNS])
+def test_one_word_can_make_it_another_story(first, second):
+    assert not together(copy(first), copy(second, outlet="Herald"))
+
+
+def test_a_page_that_holds_another_text_each_week_is_another_item_each_time():
+    first = copy("Statement on the harbour", LEAD, link="https://a.example/latest.html", hours=60 * 24)
+    assert not together(first, copy("Weather service warns of ice", OTHER_LEAD, link="https://a.example/latest.html"))
+
+
+def test_posts_without_a_headline_need_more_than_one_phrase_in_common():
+    phrase = "The foreign ministry of the northern neighbour said "
+    one = copy("", phrase + "that its delegation had left the talks on the old harbour before they were over on Thursday night.")
+    two = copy("", phrase + "in a short note that three new schools are to be built along the coast within the coming year.", outlet="Herald")
+    assert not together(one, two)
+    assert together(one, copy("", one.summary, outlet="Herald"))

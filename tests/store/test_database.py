@@ -15,14 +15,19 @@ from monitor.store.schema import meta, metadata
 
 def test_a_new_database_is_durable_and_private(database):
     with database.write() as tx:
-        pragmas = {name: tx.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("journal_mode", "synchronous", "foreign_keys")}
+        pragmas = {
+            name: tx.exec_driver_sql(f"PRAGMA {name}").scalar()
+            for name in ("journal_mode", "synchronous", "foreign_keys")
+        }
     assert pragmas == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
     assert stat.S_IMODE(os.stat(database.url).st_mode) == 0o600
 
 
 def test_the_migrations_make_exactly_the_declared_tables(database):
     with database.write() as tx:
-        context = MigrationContext.configure(tx, opts={"compare_type": False, "include_name": lambda name, *_: name != "alembic_version"})
+        context = MigrationContext.configure(
+            tx, opts={"compare_type": False, "include_name": lambda name, *_: name != "alembic_version"}
+        )
         assert compare_metadata(context, metadata) == []
 
 

@@ -2,12 +2,16 @@ from datetime import timedelta
 
 import pytest
 
-from monitor.model import Feed, FeedStatus, Validators
+from monitor.model import Feed, FeedState, FeedStatus, Validators
 from monitor.store import feeds
 from tests.builders import NOW
 
-GAZETTE, HERALD = Feed(name="gazette", url="https://gazette.example/feed"), Feed(name="herald", url="https://herald.example/feed")
+GAZETTE, HERALD = (
+    Feed(name="gazette", url="https://gazette.example/feed"),
+    Feed(name="herald", url="https://herald.example/feed"),
+)
 MINUTE = timedelta(minutes=1)
+STATES = {feed.name: FeedState(name=feed.name, url=feed.url, next_check_at=NOW) for feed in (GAZETTE, HERALD)}
 
 
 @pytest.fixture
@@ -21,8 +25,14 @@ def claim(tx, now=NOW, **how):
 
 
 def succeed(tx, name="gazette", **more):
-    values = {"now": NOW, "next_check_at": NOW + 30 * MINUTE, "not_before": None, "validators": Validators(etag='"a"')}
-    feeds.record_success(tx, name, **{**values, **more})
+    values = {
+        "now": NOW,
+        "next_check_at": NOW + 30 * MINUTE,
+        "not_before": None,
+        "validators": Validators(etag='"a"'),
+        "found_entries": True,
+    }
+    feeds.record_success(tx, STATES[name], **{**values, **more})
 
 
 def test_new_feeds_are_due_at_once_and_each_is_claimed_once(tx):
@@ -64,7 +74,9 @@ def test_validators_come_back_byte_exact(tx):
 def test_a_failure_keeps_the_validators_and_counts(tx):
     succeed(tx)
     for _ in range(2):
-        feeds.record_failure(tx, "gazette", now=NOW, state=FeedStatus.FAILING, error="503", next_check_at=NOW, not_before=None)
+        feeds.record_failure(
+            tx, STATES["gazette"], now=NOW, state=FeedStatus.FAILING, error="503", next_check_at=NOW, not_before=None
+        )
     (state,) = feeds.claim_due(tx, NOW, limit=1, min_interval=MINUTE, only=["gazette"])
     assert (state.failures, state.validators.etag, state.seeded_at) == (2, '"a"', NOW)
     succeed(tx)
@@ -89,8 +101,30 @@ def test_a_removed_feed_keeps_its_history_and_is_not_polled(tx):
     assert state.seeded_at == NOW
 
 
-def test_a_changed_address_drops_the_validators(tx):
+MOVED = Feed(name="gazette", url="https://gazette.example/new")
+
+
+def test_a_changed_address_starts_anew(tx):
     succeed(tx)
-    feeds.register(tx, [Feed(name="gazette", url="https://gazette.example/new"), HERALD], NOW)
+    feeds.register(tx, [MOVED, HERALD], NOW)
     (state,) = feeds.claim_due(tx, NOW, limit=1, min_interval=MINUTE, only=["gazette"])
-    assert state.validators == Validators()
+    assert (state.validators, state.seeded_at, state.url) == (Validators(), None, MOVED.url)
+
+
+def test_what_the_old_address_answered_is_not_recorded_for_the_new_one(tx):
+    feeds.register(tx, [MOVED, HERALD], NOW)
+    succeed(tx)
+    (state,) = feeds.claim_due(tx, NOW, limit=1, min_interval=MINUTE, only=["gazette"])
+    assert (state.validators, state.seeded_at) == (Validators(), None)
+
+
+def test_a_document_without_entries_seeds_nothing(tx):
+    succeed(tx, found_entries=False)
+    (state,) = feeds.claim_due(tx, NOW + 60 * MINUTE, limit=1, min_interval=MINUTE, only=["gazette"])
+    assert state.seeded_at is None
+
+
+def test_no_password_of_an_address_is_in_the_database(tx):
+    feeds.register(tx, [Feed(name="paid", url="https://desk:c4nary@paid.example:8443/feed?a=1")], NOW)
+    (row,) = feeds.list_feeds(tx)
+    assert row["url"] == "https://paid.example:8443/feed?a=1"

@@ -29,7 +29,12 @@ def test_enqueueing_twice_makes_one_row(tx):
 def test_a_claimed_delivery_is_the_one_that_was_enqueued(tx):
     outbox.enqueue(tx, [delivery(recipient="desk@example.org", message=message(why=("one", "two")))])
     claimed = outbox.claim(tx, "desk", NOW)
-    assert (claimed.recipient, claimed.message.why, claimed.attempts, claimed.first_attempt_at) == ("desk@example.org", ("one", "two"), 1, NOW)
+    assert (claimed.recipient, claimed.message.why, claimed.attempts, claimed.first_attempt_at) == (
+        "desk@example.org",
+        ("one", "two"),
+        1,
+        NOW,
+    )
 
 
 def test_what_waits_for_copies_goes_at_its_time_or_at_once_in_a_one_shot_run(tx):
@@ -73,8 +78,8 @@ def test_a_broken_channel_burns_no_attempt(tx):
     assert outbox.due_channels(tx, NOW) == ()
     assert outbox.due_channels(tx, SOON) == ("desk",)
     assert outbox.claim(tx, "desk", SOON).attempts == 1
-    outbox.resume(tx, "desk")
-    assert outbox.list_channels(tx) == {}
+    outbox.resume(tx, "desk", "")
+    assert outbox.list_channels(tx) == ()
 
 
 def test_a_dead_letter_can_be_sent_again_by_the_id_of_its_alert(tx):
@@ -122,3 +127,26 @@ def test_no_alert_is_listed_twice_and_newest_come_first(tx):
     for one in (alert("a1"), alert("a2", created_at=SOON)):
         tx.execute(alerts.insert().values(**{key: getattr(one, key) for key in alerts.c.keys()}))
     assert [row["id"] for row in outbox.list_alerts(tx, since=NOW)] == ["a2", "a1"]
+
+
+def test_one_broken_recipient_does_not_hold_up_the_others(tx):
+    outbox.enqueue(tx, [delivery("d1", recipient="#gone"), delivery("d2", recipient="#desk")])
+    outbox.pause(tx, "desk", recipient="#gone", until=SOON, suspended=True, error="not_in_channel")
+    assert outbox.claim(tx, "desk", NOW).id == "d2"
+    assert outbox.claim(tx, "desk", NOW) is None
+    outbox.probe_all(tx)
+    assert outbox.claim(tx, "desk", NOW).id == "d1"
+
+
+def test_what_was_claimed_and_never_settled_goes_again_when_its_lease_runs_out(tx):
+    outbox.enqueue(tx, [delivery()])
+    outbox.claim(tx, "desk", NOW)
+    assert outbox.requeue_expired(tx, NOW + outbox.LEASE) == 0
+    assert outbox.requeue_expired(tx, NOW + outbox.LEASE + timedelta(seconds=1)) == 1
+    assert outbox.claim(tx, "desk", NOW + outbox.LEASE + timedelta(seconds=1)).attempts == 2
+
+
+def test_a_removed_channel_is_no_trouble_any_more(tx):
+    outbox.pause(tx, "gone", until=SOON, suspended=True, error="401")
+    outbox.cancel_unknown_channels(tx, ["desk"])
+    assert outbox.list_channels(tx) == ()

@@ -48,7 +48,9 @@ def postgres(tmp_path_factory):
         port = free.getsockname()[1]
 
     def run(*command):
-        subprocess.run(["runuser", "-u", "postgres", "--", *map(str, command)], check=True, cwd="/", stdout=subprocess.DEVNULL)
+        subprocess.run(
+            ["runuser", "-u", "postgres", "--", *map(str, command)], check=True, cwd="/", stdout=subprocess.DEVNULL
+        )
 
     data, options = folder / "data", f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
     run(BIN / "initdb", "-D", data, "-A", "trust")

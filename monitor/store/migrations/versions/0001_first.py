@@ -161,6 +161,7 @@ def upgrade() -> None:
     op.create_table(
         "channels",
         sa.Column("name", sa.String(), primary_key=True),
+        sa.Column("recipient", sa.Text(), primary_key=True),
         sa.Column("paused_until", Time),
         sa.Column("suspended", sa.Boolean(), nullable=False),
         sa.Column("last_error", sa.Text()),
