@@ -160,7 +160,8 @@ def report(folder: Path, sent: list[dict], outlets: Outlets, seconds: float) -> 
     in_two, in_three = (rows(f"SELECT count(*) FROM ({spread}) WHERE feeds >= {n}")[0][0] for n in (2, 3))
     twice = rows("SELECT watchlist, story, count(*) FROM alerts GROUP BY watchlist, story, level HAVING count(*) > 1")
     loud = rows(
-        f"SELECT a.watchlist, a.story, count(*) FROM alerts a JOIN ({spread}) s ON s.story = a.story WHERE feeds >= 3 GROUP BY 1, 2"
+        f"SELECT a.watchlist, a.story, count(*) FROM alerts a JOIN ({spread}) s ON s.story = a.story"
+        " WHERE feeds >= 3 GROUP BY 1, 2"
     )
     repeated = [
         key for key, n in collections.Counter((m["watchlist"], m["story"], m["level"]) for m in sent).items() if n > 1
@@ -194,7 +195,8 @@ def report(folder: Path, sent: list[dict], outlets: Outlets, seconds: float) -> 
 
 
 def same_headlines(rows: list[tuple]) -> tuple[int, int]:
-    """Of neighbouring entries with one headline (five words or more) in two feeds within a day: how many are one story."""
+    """Of neighbouring entries with one headline (five words or more) in two feeds within a day: how many are one
+    story, and how many there are."""
     by_title = collections.defaultdict(list)
     for title, story, feed, seen in rows:
         if len(title.split()) >= 5:

@@ -199,7 +199,8 @@ def check(ctx: click.Context) -> None:
     for watchlist in in_force.watchlists:
         urgent = f", urgent at {watchlist.urgent:g}" if watchlist.urgent else ""
         click.echo(
-            f"{watchlist.id}: “{watchlist.title}”, {len(watchlist.terms)} terms, alerts at {watchlist.threshold:g}{urgent}, {len(watchlist.tests)} tests pass"
+            f"{watchlist.id}: “{watchlist.title}”, {len(watchlist.terms)} terms,"
+            f" alerts at {watchlist.threshold:g}{urgent}, {len(watchlist.tests)} tests pass"
         )
     click.echo(f"all is right: {len(in_force.watchlists)} watchlists, {tests} inline tests", err=True)
 

@@ -221,7 +221,8 @@ class ChannelSection(Section):
         for key, value in extra.items():
             if isinstance(self.url, str) and key not in named:
                 raise ValueError(
-                    f"unknown key {key!r}: the url does not name {{{key}}}; expected one of {', '.join(type(self).model_fields)}"
+                    f"unknown key {key!r}: the url does not name {{{key}}};"
+                    f" expected one of {', '.join(type(self).model_fields)}"
                 )
             SecretReference.model_validate(value) if isinstance(value, dict) else str(value)
         if missing := named - set(extra):

@@ -1,7 +1,8 @@
 """The second half of the line: claim → send → settle.
 
-One worker a channel, so that no channel waits for another; a channel's messages go in the order in which they fall due. A claim is committed before anything is
-sent; an accepted delivery is never sent again. What an answer means is the sender's word, when to try again pace's.
+One worker a channel, so that no channel waits for another; a channel's messages go in the order in which they fall
+due. A claim is committed before anything is sent; an accepted delivery is never sent again. What an answer means is
+the sender's word, when to try again is pace's.
 
         ┌──────────────┐
         │ outbox.claim │─▶ Delivery ─ send ─▶ Sent | DeliveryError ─ pace ─▶ outbox.settle_*

@@ -81,7 +81,8 @@ class _Formatter(logging.Formatter):
         self.add(secrets)
 
     def add(self, secrets: Iterable[str]) -> None:
-        """Know more secrets, each as it is and as it stands in an address; the longest first, one may begin with another."""
+        """Know more secrets, each as it is and as it stands in an address; the longest first, since one may begin with
+        another."""
         shapes = {shape for secret in secrets if secret for shape in (secret, quote(secret, safe=""))}
         self._secrets = tuple(sorted({*self._secrets, *shapes}, key=len, reverse=True))
 

@@ -293,7 +293,8 @@ def print_explained(explained: Explained, urgents: Mapping[str, float | None], z
         out.print(f"  story {explained.story} ({assignment.rule}, {assignment.similarity:g} % alike)")
     elif assignment is not None and assignment.nearest:
         out.print(
-            f"  own story; nearest {assignment.nearest} ({assignment.nearest_similarity:g} %) refused: {escape(assignment.refused_because or '')}"
+            f"  own story; nearest {assignment.nearest} ({assignment.nearest_similarity:g} %)"
+            f" refused: {escape(assignment.refused_because or '')}"
         )
     telling = [match for match in explained.matches if match.hits or match.veto]
     for match in sorted(telling, key=lambda match: -match.score):

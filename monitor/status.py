@@ -21,8 +21,8 @@ FAILING_FOR_LONG = 3  # checks in a row
 def status_of(tx: sa.Connection, database: str, *, now: datetime, pid: int | None) -> dict[str, Any]:
     """What is well and what is not; `pid` is the process that holds the database, if one does.
 
-    `problems` are sentences; `ok` says that there are none. That nobody is `running` is no problem by itself (`poll` may
-    be run by a timer); that the daemon makes no progress is one.
+    `problems` are sentences; `ok` says that there are none. That nobody is `running` is no problem by itself (`poll`
+    may be run by a timer); that the daemon makes no progress is one.
     """
     kept = meta.get_all(tx)
     rows = feeds.list_feeds(tx)

@@ -28,9 +28,10 @@ TRUSTED_HASHES = 25  # two bodies with so many hashes can refuse each other
 # A word that only one of two like headlines holds, and that makes it another event; own list.
 AGAIN = frozenset("another again second third fourth fifth no not never".split())
 _PAIRS = (
-    "rise fall|rises falls|rose fell|raise cut|raises cuts|up down|gain drop|gains drops|gains losses|higher lower|wins loses|agrees refuses"
-    "|agrees rejects|accepts rejects|approves rejects|opens closes|reopens closes|starts ends|begins ends|hit miss|beats misses|jumps slumps"
-    "|climbs slips|backs opposes|denies confirms|arrives leaves|extends ends|lifts imposes|killed rescued|north south|east west"
+    "rise fall|rises falls|rose fell|raise cut|raises cuts|up down|gain drop|gains drops|gains losses"
+    "|higher lower|wins loses|agrees refuses|agrees rejects|accepts rejects|approves rejects|opens closes"
+    "|reopens closes|starts ends|begins ends|hit miss|beats misses|jumps slumps|climbs slips|backs opposes"
+    "|denies confirms|arrives leaves|extends ends|lifts imposes|killed rescued|north south|east west"
 )
 OPPOSITES: dict[str, frozenset[str]] = {}
 for _pair in _PAIRS.split("|"):

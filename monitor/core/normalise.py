@@ -28,8 +28,8 @@ def normalise(
 ) -> tuple[Entry, ...]:
     """Every entry of a feed document, oldest last as the feed has it; entries that say nothing at all are left out.
 
-    Of two items that are the same in everything that identifies one the first stays: feeds repeat themselves. `default_language` is that of feeds which
-    name none.
+    Of two items that are the same in everything that identifies one the first stays: feeds repeat themselves.
+    `default_language` is that of feeds which name none.
     """
     outlet = feed.outlet or plain_text(parsed.title) or feed.name
     links = Counter(url_identity(raw.link) for raw in parsed.entries if raw.link)

@@ -37,25 +37,29 @@ DATELINE = re.compile(
 LIVE = re.compile(r"\blive\b|\bas it happened\b|\bhighlights:|【ライブ】", re.IGNORECASE)
 NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 DAY = re.compile(
-    r"\b(?:(?:mon|tues|wednes|thurs|fri|satur|sun)day|(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.? \d{1,2}"
+    r"\b(?:(?:mon|tues|wednes|thurs|fri|satur|sun)day"
+    r"|(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.? \d{1,2}"
     r"|\d{1,2} (?:january|february|march|april|may|june|july|august|september|october|november|december))\b",
     re.IGNORECASE,
 )
 # Words so common in headlines that a pair of them says nothing; own list.
 COMMON = frozenset(
-    "a after against all amid an and are as at back be by call case day deal for from gets has have he her his how in into is it its"
-    " live more new news no not of off on one over out report say says set she than that the their they this to two up us"
-    " was we what when who why will with you year years der die das und in von im den la le les de du des et el los y".split()
+    "a after against all amid an and are as at back be by call case day deal for from gets has have he her his"
+    " how in into is it its live more new news no not of off on one over out report say says set she than that"
+    " the their they this to two up us was we what when who why will with you year years der die das und in von"
+    " im den la le les de du des et el los y".split()
 )
 COUNTRIES = frozenset(
-    "afghanistan algeria argentina armenia australia austria azerbaijan bangladesh belarus belgium bolivia brazil britain bulgaria"
-    " cambodia cameroon canada chad chile china colombia congo croatia cuba cyprus denmark ecuador egypt england eritrea estonia"
-    " ethiopia finland france gaza georgia germany ghana greece guatemala haiti honduras hungary iceland india indonesia iran iraq"
-    " ireland israel italy jamaica japan jordan kazakhstan kenya korea kosovo kuwait latvia lebanon libya lithuania malaysia mali"
-    " mexico moldova mongolia morocco mozambique myanmar nepal netherlands nicaragua niger nigeria norway pakistan palestine panama"
-    " peru philippines poland portugal qatar romania russia rwanda scotland senegal serbia singapore slovakia slovenia somalia"
-    " spain sudan sweden switzerland syria taiwan tanzania thailand tunisia turkey uganda ukraine uruguay uzbekistan venezuela"
-    " vietnam wales yemen zambia zimbabwe africa america asia europe usa".split()
+    "afghanistan algeria argentina armenia australia austria azerbaijan bangladesh belarus belgium bolivia"
+    " brazil britain bulgaria cambodia cameroon canada chad chile china colombia congo croatia cuba cyprus"
+    " denmark ecuador egypt england eritrea estonia ethiopia finland france gaza georgia germany ghana greece"
+    " guatemala haiti honduras hungary iceland india indonesia iran iraq ireland israel italy jamaica japan"
+    " jordan kazakhstan kenya korea kosovo kuwait latvia lebanon libya lithuania malaysia mali mexico moldova"
+    " mongolia morocco mozambique myanmar nepal netherlands nicaragua niger nigeria norway pakistan palestine"
+    " panama peru philippines poland portugal qatar romania russia rwanda scotland senegal serbia singapore"
+    " slovakia slovenia somalia spain sudan sweden switzerland syria taiwan tanzania thailand tunisia turkey"
+    " uganda ukraine uruguay uzbekistan venezuela vietnam wales yemen zambia zimbabwe africa america asia"
+    " europe usa".split()
 )
 
 

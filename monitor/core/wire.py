@@ -13,19 +13,22 @@ from monitor.model import record
 # "Update your phone" are headlines.
 SLUG = re.compile(
     r"^\s*(?:"
-    r"(?P<numbered>(?:UPDATE|WRAPUP|REFILE|RPT|CORRECTED|INSTANT VIEW|GRAPHIC)(?:\s+\d{1,2})?(?:\s*\([A-Z ]+\))?)\s*[-–—:]+\s*"
-    r"|(?P<plain>BRIEF|EXCLUSIVE|FEATURE|FOCUS|ANALYSIS|EXPLAINER|FACTBOX|TIMELINE|POLL|TABLE|DIARY|KILL|WITHDRAWAL|ADVISORY"
-    r"|CORRECTION|CLARIFICATION|STORY WITHDRAWN|URGENT|ALERT|FLASH|BREAKING(?:\s+NEWS)?|JUST IN|WATCH|AP SOURCE)\s*[-–—:]+\s*"
-    r"|(?P<spoken>Exclusive|Analysis|Explainer|Focus|Factbox|Correction|Corrected|Clarification|Breaking(?:\s+News)?|Just in|Watch"
-    r"|AP Source|Update(?:\s+\d{1,2})?)(?::\s+|-(?=[A-Z]))"
+    r"(?P<numbered>(?:UPDATE|WRAPUP|REFILE|RPT|CORRECTED|INSTANT VIEW|GRAPHIC)(?:\s+\d{1,2})?(?:\s*\([A-Z ]+\))?)"
+    r"\s*[-–—:]+\s*"
+    r"|(?P<plain>BRIEF|EXCLUSIVE|FEATURE|FOCUS|ANALYSIS|EXPLAINER|FACTBOX|TIMELINE|POLL|TABLE|DIARY|KILL"
+    r"|WITHDRAWAL|ADVISORY|CORRECTION|CLARIFICATION|STORY WITHDRAWN|URGENT|ALERT|FLASH|BREAKING(?:\s+NEWS)?|JUST IN"
+    r"|WATCH|AP SOURCE)\s*[-–—:]+\s*"
+    r"|(?P<spoken>Exclusive|Analysis|Explainer|Focus|Factbox|Correction|Corrected|Clarification"
+    r"|Breaking(?:\s+News)?|Just in|Watch|AP Source|Update(?:\s+\d{1,2})?)(?::\s+|-(?=[A-Z]))"
     r")(?=\S)"
 )
 SUFFIX = re.compile(r"\s+(?:[-–—|:]|::|»)\s+(?P<name>[^-–—|:»]{2,60})\s*$")
 DOMAIN = re.compile(r"^(?:[\w-]+\.)+[a-z]{2,13}$", re.IGNORECASE)
 WELL_KNOWN = frozenset(
-    "reuters|ap|ap news|the associated press|associated press|afp|bloomberg|bloomberg news|bbc|bbc news|cnn|npr|abc news|cbs news"
-    "|nbc news|sky news|the guardian|the new york times|the washington post|the times|the independent|financial times|al jazeera"
-    "|france 24|dw|yahoo news|msn|google news|the straits times|channel newsasia|cna".split("|")
+    "reuters|ap|ap news|the associated press|associated press|afp|bloomberg|bloomberg news|bbc|bbc news|cnn"
+    "|npr|abc news|cbs news|nbc news|sky news|the guardian|the new york times|the washington post|the times"
+    "|the independent|financial times|al jazeera|france 24|dw|yahoo news|msn|google news|the straits times"
+    "|channel newsasia|cna".split("|")
 )
 # Names may be written in any case; initials only as they are, since "pa" and "ap" are words elsewhere.
 AGENCIES = {

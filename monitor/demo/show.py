@@ -49,7 +49,7 @@ FEED = '[[feed]]\nname = "{name}"\nurl = "{url}"\n'
 
 
 def run_demo(*, serve: bool) -> int:
-    """Run the demo and print it; `serve` keeps the daemon and its status page running until Ctrl-C. Returns the exit code."""
+    """Run the demo and print it; returns the exit code. `serve` keeps daemon and status page running until Ctrl-C."""
     try:
         with tempfile.TemporaryDirectory(prefix="wirewatch-demo-") as folder:
             asyncio.run(_demo(Path(folder), serve=serve))
@@ -195,12 +195,14 @@ def _show_second(stand: Newsstand, second: tuple[FeedChecked, ...], repeated: in
     out.print(Line("[bold]Polled again[/bold]", align="left"))
     unchanged = stand.answers.count(304)
     out.print(
-        f"{unchanged} of {len(second)} servers answered “304 Not Modified”, {sum(fact.new for fact in second)} new entries,"
+        f"{unchanged} of {len(second)} servers answered “304 Not Modified”,"
+        f" {sum(fact.new for fact in second)} new entries,"
         f" {repeated} alerts repeated."
     )
     out.print(
         Text(
-            f"\n{seconds:.1f} s, everything in a temporary folder. Next: copy config.example.toml to config.toml, then `wirewatch check`.",
+            f"\n{seconds:.1f} s, everything in a temporary folder."
+            " Next: copy config.example.toml to config.toml, then `wirewatch check`.",
             style="dim",
         )
     )

@@ -144,3 +144,11 @@ def test_posts_without_a_headline_need_more_than_one_phrase_in_common():
     two = copy("", phrase + "in a short note that three new schools are to be built along the coast within the coming year.", outlet="Herald")
     assert not together(one, two)
     assert together(one, copy("", one.summary, outlet="Herald"))
+
+
+def test_the_furniture_of_a_page_makes_no_copies():
+    """Two stories whose pages carry the same other article as their body."""
+    first = copy("Start-up raises six million to help people find flats", "The young firm wants to end queues on staircases.", BODY)
+    second = copy("Telescope takes first picture of a ring round a comet", "Astronomers were surprised by its colour.", BODY, outlet="Herald")
+    assert not together(first, second)
+    assert not first.sketch.body

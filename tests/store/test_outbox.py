@@ -150,3 +150,11 @@ def test_a_removed_channel_is_no_trouble_any_more(tx):
     outbox.pause(tx, "gone", until=SOON, suspended=True, error="401")
     outbox.cancel_unknown_channels(tx, ["desk"])
     assert outbox.list_channels(tx) == ()
+
+
+def test_a_message_that_was_tried_stays_byte_identical(tx):
+    outbox.enqueue(tx, [delivery()])
+    outbox.claim(tx, "desk", NOW)
+    outbox.settle_retry(tx, "d1", error="timeout", next_attempt_at=NOW)
+    outbox.enqueue(tx, [], [Waiting(delivery="d1", message=message(spread="3 outlets"))])
+    assert outbox.claim(tx, "desk", NOW).message.spread == ""
