@@ -118,6 +118,7 @@ def test_one_story_reaches_every_kind_of_channel_once_across_kill_9(rig):
     assert "outlets" in mail.get_body(("plain",)).get_content()
 
 
+@pytest.mark.crash
 def test_what_a_channel_refused_before_the_kill_arrives_once_after_it(rig):
     rig.slack.fails_with(503, times=1)
     rig.daemon.start().wait_until(lambda: len(rig.slack.requests) >= 1 and len(rig.mail.mails) == 1)
@@ -128,6 +129,7 @@ def test_what_a_channel_refused_before_the_kill_arrives_once_after_it(rig):
     assert rig.counts() == (1, 1, 1, 1)
 
 
+@pytest.mark.crash
 def test_after_a_restart_feeds_are_asked_conditionally(rig):
     rig.daemon.start().wait_until(lambda: min(rig.asked()) >= 1 and min(rig.counts()) >= 1)
     rig.daemon.kill()
