@@ -344,6 +344,8 @@ def _sentence(error: Any, path: tuple[Step, ...], model: type[BaseModel] | None,
         return _unknown_key(str(path[-1]), model_at(model, path[:-1]) if model else None)
     if kind == "missing":
         return f"is missing; expected {_expected_at(model, path)}"
+    if kind in ("list_type", "tuple_type") and isinstance(value, dict):
+        return f"must be a list of tables, is a table; write [[{path[-1]}]], with two brackets on either side"
     if kind in _EXPECTED:
         return f"must be {_EXPECTED[kind]}, is {given}"
     if kind in ("literal_error", "enum"):

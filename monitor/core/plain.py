@@ -53,6 +53,8 @@ _SPACES = re.compile(r"[^\S\n]+")
 _BREAKS = re.compile(r"\s*\n\s*")
 _BLANK_LINES = re.compile(r"\n\s*\n")
 _LINE_ENDS = re.compile(r"\r\n?|[\u2028\u2029]")
+# Terminal sequences whole, so that no "[31m" is left of them (ECMA-48: CSI, then OSC up to BEL or ST).
+_TERMINAL = re.compile("\x1b(?:\\[[0-?]*[ -/]*[@-~]|\\][^\x07\x1b]{0,500}(?:\x07|\x1b\\\\)?)")
 _ASCII_CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 # Controls, half and non-characters, soft hyphens, fillers, zero widths, directions, tags, variation selectors.
 _INVISIBLE = re.compile(
@@ -139,6 +141,8 @@ def _character(match: re.Match[str]) -> str:
 
 def _cleaned(text: str) -> str:
     """Only visible characters, each the one that was meant, in NFC; line ends and white space as they were."""
+    if "\x1b" in text:
+        text = _TERMINAL.sub("", text)
     if text.isascii():
         return text if text.isprintable() else _ASCII_CONTROLS.sub("", text)
     for _ in range(MOST_ESCAPES):  # what is mended may hold something to mend

@@ -43,7 +43,7 @@ TEXT = {
     "wrapped lines are joined where blank lines part": ("one\ntwo\n\nthree", "one two\nthree"),
 }
 CHARACTERS = {
-    "controls": ("a\x00b\x1b[31mc\x7f", "ab[31mc"),
+    "controls": ("a\x00b\x1b[31mc\x7f", "abc"),
     "lone surrogates": ("a\ud800b\udfff", "ab"),
     "directions": ("a\u202eb\u2066c\u2069\u200f", "abc"),
     "zero widths and soft hyphens": ("a\u200bb\u200dc\ufeff\xadd", "abcd"),
@@ -126,3 +126,17 @@ def test_hostile_markup_takes_no_time(markup):
 def test_html_is_told_from_text():
     assert all(map(is_html, ["a<br>b", "<p>x", "x</b>", "AT&amp;T", "&#8217;"]))
     assert not any(map(is_html, ["x < y", "AT&T", "a <b or c", "the <redacted> name"]))
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("Pyongyang \x1b[31marms\x1b[0m export", "Pyongyang arms export"),
+        ("a \x1b]8;;http://x.example\x07link\x1b]8;;\x07 in a terminal", "a link in a terminal"),
+        ("\x1b[2Jcleared", "cleared"),
+        ("a title \x1b]0;pwned\x1b\\set", "a title set"),
+        ("a lone \x1b escape", "a lone escape"),
+    ],
+)
+def test_a_terminal_sequence_goes_as_a_whole(written, read):
+    assert plain_text(written) == read
