@@ -355,11 +355,14 @@ def retry_alerts(ctx: click.Context, ids: tuple[str, ...]) -> None:
     click.echo(f"{count} deliveries queued again")
 
 
-@command()
+@main.group(invoke_without_command=True)
 @JSON
+@CONFIG
 @click.pass_context
 def feeds(ctx: click.Context, as_json: bool) -> None:
-    """Show the health of every feed."""
+    """Show the health of every feed; `feeds export` writes them as OPML."""
+    if ctx.invoked_subcommand is not None:
+        return
     from monitor import show
     from monitor.store import feeds as store
 
@@ -384,6 +387,23 @@ def feeds(ctx: click.Context, as_json: bool) -> None:
         "feed", "state", "checked", "next", "entries", "why",
         wide=5,
     )  # fmt: skip
+
+
+@feeds.command("export")
+@CONFIG
+@click.pass_context
+def export_feeds(ctx: click.Context) -> None:
+    """Write all configured feeds as OPML 2.0, for other readers; logins stay here.
+
+    \b
+    Example:
+      wirewatch feeds export > feeds.opml
+    """
+    from monitor.opml import write_opml
+    from monitor.store.feeds import shown_url
+
+    config = _config(ctx)
+    click.echo(write_opml((feed.outlet or feed.name, shown_url(feed.url)) for feed in config.feeds), nl=False)
 
 
 @command()

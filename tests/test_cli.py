@@ -557,7 +557,7 @@ def test_every_command_takes_config_behind_its_name(path):
 
 
 CONTRACT = [
-    "demo", "run", "poll", "check", "explain", "stories", "alerts", "alerts retry", "feeds", "test-channel", "status", "schema",
+    "demo", "run", "poll", "check", "explain", "stories", "alerts", "alerts retry", "feeds", "feeds export", "test-channel", "status", "schema",
 ]  # fmt: skip
 
 
@@ -697,3 +697,18 @@ def test_secrets_are_in_nothing_that_is_said(desk):
     desk.web.page("/gazette").says(200, rss(BILL)).then(500)
     said = [desk.does(*line.split()).output for line in ("poll", "poll --all", "check", "feeds", "feeds --json", "alerts --json", "status", "test-channel desk")]
     assert "c4nary" not in "".join(said)
+
+
+def test_exported_feeds_can_be_read_back_and_hold_no_login(desk):
+    from monitor.opml import read_opml
+
+    (desk.folder / "config.toml").write_text(
+        '[[feed]]\nurl = "https://desk:c4nary@paid.example/feed?a=1&b=2"\noutlet = "Paid & Co"\n[[feed]]\nurl = "https://herald.example/rss"\n'
+    )
+    done = CliRunner().invoke(main, ["feeds", "export", "--config", str(desk.folder / "config.toml")])
+    (desk.folder / "out.opml").write_text(done.stdout)
+    assert done.exit_code == 0 and "c4nary" not in done.stdout
+    assert [(one.url, one.title) for one in read_opml(desk.folder / "out.opml")] == [
+        ("https://paid.example/feed?a=1&b=2", "Paid & Co"),
+        ("https://herald.example/rss", "herald-example"),
+    ]

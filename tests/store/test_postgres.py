@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import socket
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -36,12 +37,10 @@ WATCHLIST = 'title = "Rajin"\nthreshold = 2\n[[term]]\nany = ["Rajin"]\n'
 
 
 @pytest.fixture(scope="module")
-def postgres(tmp_path_factory):
+def postgres():
     """The address of an empty database in a server of our own, on loopback."""
     pytest.importorskip("psycopg", reason="needs psycopg: pip install 'wirewatch[postgres]'")
-    folder = tmp_path_factory.mktemp("postgres")
-    for path in (folder, *folder.parents[:2]):
-        path.chmod(0o755)
+    folder = Path(tempfile.mkdtemp(prefix="wirewatch-postgres-"))  # pytest's own folders are closed to other users
     shutil.chown(folder, "postgres")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -57,6 +56,7 @@ def postgres(tmp_path_factory):
     run(BIN / "pg_ctl", "-D", data, "-o", options, "-l", folder / "log", "-w", "start")
     yield f"postgresql://postgres@127.0.0.1:{port}/postgres"
     run(BIN / "pg_ctl", "-D", data, "-m", "immediate", "stop")
+    shutil.rmtree(folder)
 
 
 def test_the_line_runs_over_postgresql_and_repeats_nothing(postgres, tmp_path):
