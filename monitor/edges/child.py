@@ -217,11 +217,24 @@ def _settle_down(parent: int, memory: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
+class _ByValue(pickle.Pickler):
+    """Writes members of enums by their values. Python 3.11.0 to 3.11.3 write them by `getattr`, which is not data."""
+
+    def reducer_override(self, obj: Any) -> Any:
+        return (type(obj), (obj.value,)) if isinstance(obj, Enum) else NotImplemented
+
+
+def _packed(reply: Any) -> bytes:
+    packed = io.BytesIO()
+    _ByValue(packed, pickle.HIGHEST_PROTOCOL).dump(reply)
+    return packed.getvalue()
+
+
 def _work(request: bytes, answers: BinaryIO) -> None:
     try:
         module, name, args = pickle.loads(request)
         reply = ("done", getattr(importlib.import_module(module), name)(*args))
-        packed = pickle.dumps(reply, pickle.HIGHEST_PROTOCOL)
+        packed = _packed(reply)
     except MemoryError:
         packed = pickle.dumps(("no memory", None))
     except MonitorError as error:
