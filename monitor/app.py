@@ -13,7 +13,7 @@ import os
 import signal
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from ipaddress import ip_network
 from urllib.parse import urlsplit
 
@@ -22,6 +22,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from monitor import __version__, reload
 from monitor.channels import open_senders
+from monitor.clock import Clock, system_clock
 from monitor.config import ChannelConfig, Config
 from monitor.core.parse import parse_fast, parse_slow
 from monitor.core.pipeline import Policy
@@ -47,19 +48,6 @@ WATCH = timedelta(seconds=2)  # between looks at the watchlists folder
 DRAIN_PATIENCE = timedelta(seconds=20)  # less than systemd's TimeoutStopSec
 PARSE_DEADLINE = timedelta(seconds=20)
 FAST_PATH_BYTES = 4_000_000  # larger documents go to the child process at once
-
-Clock = Callable[[], datetime]
-
-
-def system_clock() -> datetime:
-    """Now, UTC."""
-    return datetime.now(UTC)
-
-
-def clock_from(start: datetime) -> Clock:
-    """A clock that shows `start` now and goes on from there; for tests and replays."""
-    offset = start - system_clock()
-    return lambda: system_clock() + offset
 
 
 class App:
@@ -104,9 +92,13 @@ class App:
         await self.writer.run(self._prepare_database)
 
     async def __aexit__(self, *exc_info: object) -> None:
+        await self._drain()
+        await self._stack.aclose()
+
+    async def _drain(self) -> None:
+        """Save what has been read, settle what is being sent; doing it twice is harmless."""
         await self.ingest.stop()
         await self.dispatcher.stop(DRAIN_PATIENCE)
-        await self._stack.aclose()
 
     async def poll(self, *, only: Iterable[str] | None = None, everything: bool = False) -> tuple[FeedChecked, ...]:
         """One pass: check what is due (or `everything`, or the feeds named), judge, deliver what can go now.
@@ -147,8 +139,7 @@ class App:
             await self._stopping.wait()
             self.notifier.tell("STOPPING=1")
             scheduler.shutdown(wait=False)
-            await self.ingest.stop()
-            await self.dispatcher.stop(DRAIN_PATIENCE)
+            await self._drain()
         say("stopped")
 
     def _hang_up(self) -> None:
@@ -204,10 +195,12 @@ class App:
             last = meta.get_all(tx).get("last_sweep")
         if last and now - datetime.fromisoformat(last["at"]) < SWEEP_EVERY:
             return
-        swept = await self.writer.run(
-            lambda tx: sweep(tx, now, keep=config.archive.keep, story_window=config.alerts.story_window)
-        )
-        await self.writer.run(meta.put, "last_sweep", {"at": rfc3339(now)})
+
+        def sweep_and_note(tx) -> Swept:
+            meta.put(tx, "last_sweep", {"at": rfc3339(now)})
+            return sweep(tx, now, keep=config.archive.keep, story_window=config.alerts.story_window)
+
+        swept = await self.writer.run(sweep_and_note)
         if swept != Swept():
             say_fact(swept)
 
@@ -237,7 +230,8 @@ class App:
                 if now != then:
                     says = f"{key} changed; it takes effect when wirewatch is restarted"
                     say("reload_partial", level=logging.WARNING, problem=says)
-            fresh = replace(fresh, config=replace(fresh.config, database=self.in_force.config.database))
+            if fresh.config.database != self.in_force.config.database:
+                fresh = replace(fresh, config=replace(fresh.config, database=self.in_force.config.database))
             await self._put_in_force(fresh)
             return Reloaded(ok=True, watchlists=len(fresh.watchlists))
         except ConfigError as error:
@@ -247,17 +241,21 @@ class App:
         return Reloaded(ok=False, watchlists=len(self.in_force.watchlists), problems=problems)
 
     async def _put_in_force(self, fresh: InForce) -> None:
-        senders = open_senders(fresh.config.channels, fresh.config.path)
-        await self.writer.run(self._register, fresh.config)  # what can fail stands before anything live is touched
         if fresh.config is not self.in_force.config:
-            keep_secret(fresh.config.secrets)
-            # Old senders and fetchers stay open for what is under way; they are closed with everything else.
-            self._use_senders(senders, fresh.config)
-            if _fetch_settings(fresh.config) != _fetch_settings(self.in_force.config):
-                fetcher = Fetcher(_fetch_settings(fresh.config), now=self.clock)
-                self.fetcher = await self._stack.enter_async_context(fetcher)
+            await self._use_config(fresh.config)
         self.policy = self._policy(fresh)
         self.in_force = fresh
+
+    async def _use_config(self, config: Config) -> None:
+        """What can fail stands before anything live is touched. Old senders and fetchers stay open for what is under
+        way; they are closed with everything else."""
+        senders = open_senders(config.channels, config.path)
+        await self.writer.run(self._register, config)
+        keep_secret(config.secrets)
+        self._use_senders(senders, config)
+        if _fetch_settings(config) != _fetch_settings(self.in_force.config):
+            fetcher = Fetcher(_fetch_settings(config), now=self.clock)
+            self.fetcher = await self._stack.enter_async_context(fetcher)
 
     # ── parts ────────────────────────────────────────────────────────────────────────────────────
 
@@ -343,7 +341,6 @@ class App:
         recovered = outbox.recover(tx, now)
         if recovered:
             say("recovered", deliveries=recovered)
-        outbox.probe_all(tx)
         self._register(tx, self.in_force.config)
         meta.put(tx, "started", {"at": rfc3339(now), "pid": os.getpid(), "version": __version__})
         meta.put(tx, "last_reload", self._reload_note(Reloaded(ok=True, watchlists=len(self.in_force.watchlists))))
@@ -351,8 +348,7 @@ class App:
     def _register(self, tx, config: Config) -> None:
         feeds.register(tx, config.feeds, self.clock())
         outbox.cancel_unknown_channels(tx, [channel.name for channel in config.channels])
-        if config is not self.in_force.config:
-            outbox.probe_all(tx)  # what was broken may just have been mended
+        outbox.probe_all(tx)  # what was broken may just have been mended
 
     def _record_tick(self, tx) -> None:
         outbox.cancel_unknown_channels(tx, self._senders)  # also what was being sent while its channel was removed

@@ -10,13 +10,14 @@ import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from monitor import __version__
+from monitor.clock import Clock, clock_from, system_clock
 from monitor.errors import ConfigError, InstanceRunning, MonitorError, StoreError
 
 if TYPE_CHECKING:
@@ -482,14 +483,11 @@ def _config(ctx: click.Context, *, or_default: bool = False) -> Config:
     return load_config(path)
 
 
-def _clock() -> Callable[[], datetime]:
+def _clock() -> Clock:
     from monitor.config import test_hooks
 
     start = test_hooks().now
-    if start is None:
-        return lambda: datetime.now(UTC)
-    offset = start - datetime.now(UTC)
-    return lambda: datetime.now(UTC) + offset
+    return clock_from(start) if start else system_clock
 
 
 def _app(ctx: click.Context, **parts: Any):

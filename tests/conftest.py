@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import pytest
 
 from monitor.store.database import Database
+from tests.fakeweb import FakeWeb
 
 
 @pytest.fixture
@@ -31,3 +33,20 @@ def shared_data():
     if not folder.is_dir():
         pytest.skip("needs the real feeds in ../shared/data, which are not part of this repository")
     return folder
+
+
+@pytest.fixture
+def web():
+    with FakeWeb() as served:
+        yield served
+
+
+@pytest.fixture
+def logging_as_it_was():
+    """Puts the loggers back as the test found them."""
+    root, ours = logging.getLogger(), logging.getLogger("wirewatch")
+    handlers, levels = root.handlers[:], (root.level, ours.level)
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(levels[0])
+    ours.setLevel(levels[1])

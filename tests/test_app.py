@@ -15,7 +15,6 @@ from monitor.errors import InstanceRunning
 from monitor.store import feeds, meta, outbox, stories
 from tests.desk import BILL, HARBOUR, Desk, rss
 from tests.fakes import FakeHttp
-from tests.fakeweb import FakeWeb
 
 
 class Clock:
@@ -29,12 +28,6 @@ class Clock:
 
     def passes(self, **span):
         self.now += timedelta(**span)
-
-
-@pytest.fixture
-def web():
-    with FakeWeb() as served:
-        yield served
 
 
 @pytest.fixture
@@ -284,6 +277,20 @@ def test_an_edited_watchlist_is_read_again_by_itself(desk, log):
             return await edit(app)
 
     assert asyncio.run(without_ticks()) == 2
+
+
+def test_an_edited_watchlist_leaves_channels_and_configuration_as_they_are(desk):
+    async def edit():
+        async with app_of(desk) as app:
+            before = app.in_force.config, dict(app._senders)
+            desk.watchlist("comet", HARBOUR.replace("harbour", "comet"))
+            await app._watch_tick()
+            return before, (app.in_force.config, dict(app._senders)), len(app.in_force.watchlists)
+
+    before, after, watchlists = asyncio.run(edit())
+    assert watchlists == 2
+    assert after[0] is before[0]
+    assert all(after[1][name] is sender for name, sender in before[1].items())
 
 
 def test_an_edit_while_the_last_one_is_being_read_is_not_lost(desk, monkeypatch):

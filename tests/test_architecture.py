@@ -18,6 +18,7 @@ MAY_IMPORT = {
     "model": set(),
     "errors": set(),
     "logs": set(),
+    "clock": set(),
     "units": {"errors"},
     "toml_file": {"errors", "units"},
     "opml": GROUND,

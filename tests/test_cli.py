@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import re
 import shutil
@@ -45,20 +44,7 @@ PAGE = f"""<!doctype html><html lang="en"><head><title>{BILL}</title>
 <p>The harbour master said that work would begin in spring and last for two years at the most.</p></article></body></html>"""
 
 
-@pytest.fixture(autouse=True)
-def logging_as_it_was():
-    root, ours = logging.getLogger(), logging.getLogger("wirewatch")
-    handlers, levels = root.handlers[:], (root.level, ours.level)
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(levels[0])
-    ours.setLevel(levels[1])
-
-
-@pytest.fixture
-def web():
-    with FakeWeb() as served:
-        yield served
+pytestmark = pytest.mark.usefixtures("logging_as_it_was")
 
 
 @pytest.fixture

@@ -20,16 +20,6 @@ class Terminal(io.StringIO):
 
 
 @pytest.fixture
-def logging_as_it_was():
-    root, ours = logging.getLogger(), logging.getLogger("wirewatch")
-    handlers, levels = root.handlers[:], (root.level, ours.level)
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(levels[0])
-    ours.setLevel(levels[1])
-
-
-@pytest.fixture
 def pipe(logging_as_it_was):
     """A log that goes to a file or the journal."""
 

@@ -99,11 +99,6 @@ def find_date(text: str) -> re.Match[str] | None:
     return min(found, key=re.Match.start, default=None)
 
 
-def month_number(name: str) -> int | None:
-    """1–12 for the name of a month, abbreviated or not, in the languages above; None for other words."""
-    return _month(name)
-
-
 def asked_interval(ttl: str, period: str, frequency: str) -> timedelta | None:
     """How long a feed asks to be left alone: the longer of RSS's ttl (minutes) and the syndication module's period
     divided by its frequency; None where it asks nothing that can be understood."""

@@ -40,12 +40,9 @@ def claim(tx: sa.Connection, channel: str, now: datetime, *, ignore_group_wait: 
     `ignore_group_wait` takes those that only wait for more copies of their story (one-shot runs: the pass that
     collects copies is over), never those that wait after a failed attempt or are held.
     """
-    due = deliveries.c.next_attempt_at <= now
-    if ignore_group_wait:
-        due = sa.or_(due, sa.and_(deliveries.c.attempts == 0, deliveries.c.state == DeliveryStatus.QUEUED))
     oldest = (
         sa.select(deliveries.c.seq)
-        .where(deliveries.c.channel == channel, deliveries.c.state.in_(WAITING), due, _not_paused(now))
+        .where(deliveries.c.channel == channel, *_due(now, ignore_group_wait))
         .order_by(deliveries.c.next_attempt_at, deliveries.c.seq)
         .limit(1)
         .scalar_subquery()
@@ -92,10 +89,7 @@ def settle_dead(tx: sa.Connection, delivery: str, *, error: str) -> None:
 def recover(tx: sa.Connection, now: datetime) -> int:
     """Queue again what an instance that died had in hand: whether it was accepted is unknown, so it goes again
     under the same id. Called by the one that holds the instance lock. Returns how many."""
-    sending = deliveries.c.state == DeliveryStatus.SENDING
-    return tx.execute(
-        deliveries.update().where(sending).values(state=DeliveryStatus.QUEUED, next_attempt_at=now, lease_until=None)
-    ).rowcount
+    return _queue_again(tx, deliveries.c.state == DeliveryStatus.SENDING, now)
 
 
 def cancel_unknown_channels(tx: sa.Connection, known: Iterable[str]) -> int:
@@ -121,10 +115,7 @@ def retry(tx: sa.Connection, ids: Iterable[str], now: datetime) -> int:
 
 def due_channels(tx: sa.Connection, now: datetime, *, ignore_group_wait: bool = False) -> tuple[str, ...]:
     """Channels for which something is due and which are not paused."""
-    due = deliveries.c.next_attempt_at <= now
-    if ignore_group_wait:
-        due = sa.or_(due, sa.and_(deliveries.c.attempts == 0, deliveries.c.state == DeliveryStatus.QUEUED))
-    statement = sa.select(deliveries.c.channel).where(deliveries.c.state.in_(WAITING), due, _not_paused(now))
+    statement = sa.select(deliveries.c.channel).where(*_due(now, ignore_group_wait))
     return tuple(tx.execute(statement.distinct().order_by(deliveries.c.channel)).scalars())
 
 
@@ -150,9 +141,8 @@ def probe_all(tx: sa.Connection) -> None:
 
 def requeue_expired(tx: sa.Connection, now: datetime) -> int:
     """Queue again what was claimed and never settled (the database was full in between). Returns how many."""
-    stuck = sa.and_(deliveries.c.state == DeliveryStatus.SENDING, deliveries.c.lease_until < now)
-    values = {"state": DeliveryStatus.QUEUED, "next_attempt_at": now, "lease_until": None}
-    return tx.execute(deliveries.update().where(stuck).values(**values)).rowcount
+    expired = sa.and_(deliveries.c.state == DeliveryStatus.SENDING, deliveries.c.lease_until < now)
+    return _queue_again(tx, expired, now)
 
 
 def list_channels(tx: sa.Connection) -> tuple[sa.RowMapping, ...]:
@@ -205,6 +195,20 @@ def message_from(text: str) -> Message:
 
 def _message_json(message: Message) -> str:
     return json.dumps(asdict(message), ensure_ascii=False)
+
+
+def _due(now: datetime, ignore_group_wait: bool) -> tuple[sa.ColumnElement[bool], ...]:
+    """What may go now; with `ignore_group_wait` also what nobody has tried and nothing holds."""
+    its_time = deliveries.c.next_attempt_at <= now
+    if ignore_group_wait:
+        untried = sa.and_(deliveries.c.attempts == 0, deliveries.c.state == DeliveryStatus.QUEUED)
+        its_time = sa.or_(its_time, untried)
+    return deliveries.c.state.in_(WAITING), its_time, _not_paused(now)
+
+
+def _queue_again(tx: sa.Connection, in_hand: sa.ColumnElement[bool], now: datetime) -> int:
+    values = {"state": DeliveryStatus.QUEUED, "next_attempt_at": now, "lease_until": None}
+    return tx.execute(deliveries.update().where(in_hand).values(**values)).rowcount
 
 
 def _not_paused(now: datetime) -> sa.ColumnElement[bool]:
