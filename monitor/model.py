@@ -28,6 +28,14 @@ class Rule(StrEnum):
     SIMILAR = "similar"
 
 
+class Notice(StrEnum):
+    """What a desk says of a story it sent before: an event on the story, not a story of its own."""
+
+    CORRECTION = "correction"
+    KILL = "kill"
+    WITHDRAWAL = "withdrawal"
+
+
 class Level(StrEnum):
     """How loudly an alert speaks."""
 

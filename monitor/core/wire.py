@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from monitor.model import record
+from monitor.model import Notice, record
 
 # Reuters, dpa and AP desk conventions. A hyphen must touch the slug, or a colon follow it: "Kill Bill" and
 # "Update your phone" are headlines.
@@ -53,6 +53,14 @@ _AGENCY = {name: re.compile(pattern) for name, pattern in AGENCIES.items()}
 DATELINE_CREDIT = re.compile(r"^[^\n]{0,80}?\(([^)\n]{2,30})\)\s*(?:[-–—]|--|$)|^\(([^)\n]{2,30})\)")
 COPYRIGHT_CREDIT = re.compile(r"(?:copyright|©|\(c\))[^\n]{0,30}?((?:the )?[A-Z][\w .-]{1,40})", re.IGNORECASE)
 
+NOTICES = {
+    "CORRECTED": Notice.CORRECTION,
+    "CORRECTION": Notice.CORRECTION,
+    "KILL": Notice.KILL,
+    "WITHDRAWAL": Notice.WITHDRAWAL,
+    "STORY WITHDRAWN": Notice.WITHDRAWAL,
+}
+
 
 @record
 class Headline:
@@ -75,6 +83,11 @@ def read_headline(title: str, outlet: str = "") -> Headline:
     if match and match.start() >= 8 and _is_outlet(match["name"], outlet):
         text, suffix = text[: match.start()].rstrip(), match["name"].strip()
     return Headline(text=text or title, slug=slug, suffix=suffix)
+
+
+def notice_of(slug: str | None) -> Notice | None:
+    """What a slug says of the story that was sent before, or None: "CORRECTED (OFFICIAL)" corrects it."""
+    return next((notice for word, notice in NOTICES.items() if slug and re.match(rf"{word}\b", slug)), None)
 
 
 def credit_of(title_suffix: str | None, author: str, text: str) -> str | None:

@@ -1,6 +1,7 @@
 import pytest
 
-from monitor.core.wire import credit_of, read_headline
+from monitor.core.wire import credit_of, notice_of, read_headline
+from monitor.model import Notice
 
 HEADLINES = [
     ("a numbered update", "UPDATE 2-Panel says shells left the port", "Panel says shells left the port", "UPDATE 2"),
@@ -54,3 +55,19 @@ CREDITS = [
 @pytest.mark.parametrize(("suffix", "author", "text", "credit"), [case[1:] for case in CREDITS], ids=[case[0] for case in CREDITS])
 def test_the_credit_is_whose_copy_it_is(suffix, author, text, credit):
     assert credit_of(suffix, author, text) == credit
+
+
+@pytest.mark.parametrize(
+    ("slug", "notice"),
+    [
+        ("CORRECTED (OFFICIAL)", Notice.CORRECTION),
+        ("CORRECTED 1", Notice.CORRECTION),
+        ("CORRECTION", Notice.CORRECTION),
+        ("KILL", Notice.KILL),
+        ("STORY WITHDRAWN", Notice.WITHDRAWAL),
+        ("UPDATE 2", None),
+        (None, None),
+    ],
+)
+def test_a_correction_a_kill_and_a_withdrawal_are_events_on_the_story(slug, notice):
+    assert notice_of(slug) is notice
