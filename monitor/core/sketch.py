@@ -14,10 +14,12 @@ from zlib import crc32
 from monitor.model import Sketch
 
 LEAD_WORDS = 60
+WIDE_LEAD_WORDS = 150  # of scripts without spaces, whose bigrams say less
 BODY_SAMPLE = 4  # one shingle in four, by its hash: fair between long and short texts, which bottom-k is not
 TITLE_KEY_WORDS = 6  # pairs of them: 15 keys
 LEAD_KEYS = 14
 BODY_KEYS = 20
+TITLE_CASE = 0.7  # of the longer words written with a capital: a headline in Title Case
 TRUSTED_SUMMARY_SHARE = 0.2  # a body must hold this much of the summary's shingles …
 TRUSTED_TITLE_SHARE = 0.8  # … or of the headline's telling words; otherwise it is page furniture
 TRUSTED_TITLE_SHARE_ALONE = 0.5  # where there is no summary that could contradict it
@@ -29,6 +31,8 @@ WIDE = re.compile(
     r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]+"
 )
 ACRONYM = re.compile(r"\b(?:[A-Za-z]\.){2,}")
+GENITIVE = re.compile(r"(?<=\w)['’]s\b")
+CONTRACTION = re.compile(r"(?<=n)['’](?=t\b)")
 DATELINE = re.compile(
     r"^(?:By [^\n]{3,60}\n)?\s*(?:[A-ZÀ-Ý][A-ZÀ-Ý .,'’/-]{2,40}"
     r"(?:,\s+\w{3,9}\.?\s+\d{1,2})?\s*(?:\([^)\n]{2,30}\))?\s*(?:[-–—:]|--)\s+"
@@ -49,6 +53,15 @@ COMMON = frozenset(
     " the their they this to two up us was we what when who why will with you year years der die das und in von"
     " im den la le les de du des et el los y".split()
 )
+# Words that name a kind of column, not what it is about; own list.
+RUBRIC = frozenset(
+    "analysis answers answer articles blog briefing briefs brief bulletin column columns comment comments crossword"
+    " daily diary digest editorial editorials evening forecast gallery guide headlines highlights hints horoscope"
+    " horoscopes leader leading letter letters lottery morning newsletter newswrap night notes opinion page pages"
+    " papers photos picture pictures podcast preview press quiz readers release results review round roundup schedule"
+    " snapshot statement sunday summary today tomorrow tonight top update updates video watch weather week weekend"
+    " weekly wordle wrap yesterday monday tuesday wednesday thursday friday saturday markets market".split()
+)
 COUNTRIES = frozenset(
     "afghanistan algeria argentina armenia australia austria azerbaijan bangladesh belarus belgium bolivia"
     " brazil britain bulgaria cambodia cameroon canada chad chile china colombia congo croatia cuba cyprus"
@@ -65,7 +78,10 @@ COUNTRIES = frozenset(
 
 def fold_words(text: str) -> list[str]:
     """Words for comparing: case, accents and width folded; `U.S.` is `us`; wide scripts as character bigrams."""
-    text = ACRONYM.sub(lambda acronym: acronym.group().replace(".", ""), text)
+    if "." in text:
+        text = ACRONYM.sub(lambda acronym: acronym.group().replace(".", ""), text)
+    if "'" in text or "’" in text:
+        text = CONTRACTION.sub("", GENITIVE.sub("", text))
     if text.isascii():
         return WORD.findall(text.lower())
     folded = "".join(
@@ -82,19 +98,27 @@ def sketch_of(headline: str, summary: str, body: str) -> Sketch:
     words = fold_words(headline)
     summary_words = fold_words(_without_dateline(summary))
     body_words = fold_words(_without_dateline(body))
-    summary_shingles = _shingles(summary_words[:LEAD_WORDS])
+    reach = WIDE_LEAD_WORDS if WIDE.search(headline) else LEAD_WORDS
+    summary_shingles = _shingles(summary_words[:reach])
     body_shingles = _shingles(body_words)
     trusted = _trusts_body(words, summary_shingles, set(body_words), body_shingles)
-    lead = summary_shingles or (_shingles(body_words[:LEAD_WORDS]) if trusted else frozenset())
+    lead = summary_shingles or (_shingles(body_words[:reach]) if trusted else frozenset())
     return Sketch(
         words=tuple(words),
         names=_names(headline),
-        numbers=frozenset(number.replace(",", "") for number in NUMBER.findall(headline)),
+        numbers=frozenset(
+            number.replace(",", "") for number in NUMBER.findall(unicodedata.normalize("NFKC", headline))
+        ),
         days=frozenset(day.casefold() for day in DAY.findall(headline)),
         lead=lead,
         body=frozenset(h for h in body_shingles if h % BODY_SAMPLE == 0) if trusted else frozenset(),
         live=bool(LIVE.search(headline)),
     )
+
+
+def telling_words(words: tuple[str, ...]) -> int:
+    """How many words of a headline say what it is about: neither common ones nor names of columns."""
+    return len({word for word in words if len(word) > 2 or not word.isascii()} - COMMON - RUBRIC)
 
 
 def blocking_keys(sketch: Sketch) -> tuple[int, ...]:
@@ -126,9 +150,10 @@ def _trusts_body(words: list[str], summary: frozenset[int], body_words: set[str]
 
 def _names(headline: str) -> frozenset[str]:
     """Folded words that name somebody or something. A headline in Title Case shows only tickers and countries."""
-    written = WORD.findall(headline)
+    written = WORD.findall(GENITIVE.sub("", headline))
     capitalised = [word for word in written if word[:1].isupper()]
-    title_case = len(capitalised) > 0.7 * len(written)
+    long = [word for word in written[1:] if len(word) > 3]
+    title_case = sum(word[:1].isupper() for word in long) > TITLE_CASE * len(long)
     named = {w for w in written if w.isupper() and len(w) > 1} if title_case else set(capitalised)
     if headline.isupper():
         named = set()
