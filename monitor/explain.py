@@ -9,7 +9,7 @@ from datetime import datetime
 from monitor.core.extract import extract_article, sniff
 from monitor.core.normalise import normalise_entry
 from monitor.core.parse import parse_feed
-from monitor.core.pipeline import exact_keys, read, recognise, story_text
+from monitor.core.pipeline import promising, read, recognise, story_text
 from monitor.core.score import score_story
 from monitor.model import (
     Assignment,
@@ -26,7 +26,7 @@ from monitor.model import (
     record,
 )
 from monitor.reload import InForce
-from monitor.store import stories
+from monitor.store import candidates, stories
 from monitor.store.database import Database
 
 NO_FEED = Feed(name="-", url="")
@@ -156,6 +156,6 @@ def _story(
         known = stories.find_entry(tx, entry.id)
         if known is not None:
             return known.story, known
-        snapshot = stories.snapshot(tx, [entry], exact_keys(entry))
+        snapshot = candidates.snapshot(tx, [entry], promising)
     assignment = recognise((entry,), snapshot, now=now, window=in_force.config.alerts.story_window)[0]
     return (None if assignment.rule is Rule.FOUNDER else assignment.story), assignment

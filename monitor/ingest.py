@@ -3,7 +3,7 @@
     feed row ──claim──▶ FeedState ──fetch──▶ Fetched ──read──▶ Entry…            off the event loop, many at once
                                        │ NotModified: record, done
     ┌───────────────── one write transaction, shared by the feeds that came in together ─────────────────┐
-    │ stories.fresh ─▶ new Entries ─▶ stories.snapshot ─▶ recognise ─▶ stories.standings ─▶ judge          │
+    │ stories.fresh ─▶ new Entries ─▶ candidates.snapshot ─▶ recognise ─▶ stories.standings ─▶ judge       │
     │ stories.save · outbox.enqueue · feeds.record_success (validators, next_check_at)                     │
     └────────────────────────────────────────────────────────────────────────────────────────────────────┘
 
@@ -40,7 +40,7 @@ from monitor.model import (
     Validators,
     record,
 )
-from monitor.store import feeds, outbox, stories
+from monitor.store import candidates, feeds, outbox, stories
 from monitor.writer import Writer
 
 GATHER = timedelta(milliseconds=100)  # what arrives within it shares a transaction, and is judged oldest first
@@ -230,8 +230,7 @@ class Ingest:
             for known in found.edited
         )
         new = sorted(found.new, key=lambda entry: (entry.published_at or now, entry.id))
-        exact = [key for entry in new for key in pipeline.exact_keys(entry)]
-        snapshot = stories.snapshot(tx, new, exact)
+        snapshot = candidates.snapshot(tx, new, pipeline.promising)
         assignments = pipeline.recognise(tuple(new), snapshot, now=now, window=self._pacing().story_window)
         return edits + tuple(
             Arrival(entry=entry, assignment=assignment) for entry, assignment in zip(new, assignments, strict=True)

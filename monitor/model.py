@@ -227,7 +227,7 @@ class Entry:
     text_key: int | None = None
     content_hash: str = ""  # of what the feed said; a change means an edit
     sketch: Sketch = Sketch()
-    keys: tuple[int, ...] = ()  # blocking keys
+    keys: tuple[int, ...] = ()  # blocking keys, below 2**32
 
 
 # ── stories ──────────────────────────────────────────────────────────────────────────────────────
@@ -237,9 +237,9 @@ class Entry:
 class Candidate:
     """An earlier entry that might be the same text."""
 
+    number: int  # grows with every entry
     entry: str
     story: str
-    feed: str
     outlet: str
     published_at: datetime | None
     seen_at: datetime
@@ -275,6 +275,8 @@ class Assignment:
     nearest: str | None = None
     nearest_similarity: float = 0.0
     refused_because: str | None = None
+    related: str | None = None  # for a founder: a story that tells of the same event in other words
+    merges: tuple[str, ...] = ()  # stories that this entry shows to be the same text as `story`
 
 
 @record
@@ -282,7 +284,7 @@ class Snapshot:
     """What the database knows that might be the same text as some new entries."""
 
     candidates: tuple[Candidate, ...] = ()
-    postings: tuple[tuple[int, tuple[str, ...]], ...] = ()  # key → ids of entries, newest first
+    near: tuple[tuple[str, tuple[tuple[int, int], ...]], ...] = ()  # entry → weight and number of its candidates
 
 
 @record

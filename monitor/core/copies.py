@@ -11,7 +11,8 @@ from datetime import timedelta
 from rapidfuzz import fuzz
 
 from monitor.core.likeness import Likeness
-from monitor.core.sketch import COMMON, telling_words
+from monitor.core.sketch import telling_words
+from monitor.core.vocabulary import AGAIN, COMMON, OPPOSITES
 from monitor.model import Candidate, Entry, Rule, Sketch, record
 
 SERIES_GAP = timedelta(hours=18)  # the same headline from the same outlet later than this is the next of a series
@@ -19,20 +20,6 @@ TITLE_ALONE_GAP = timedelta(hours=48)
 SAME_PUBLISHER_GAP = timedelta(hours=12)
 TRUSTED_HASHES = 25  # two bodies with so many hashes can refuse each other
 OTHER_WORD = 70  # two words less alike than this are two words, not two spellings of one
-
-
-# A word that only one of two like headlines holds, and that makes it another event; own list.
-AGAIN = frozenset("another again second third fourth fifth no not never".split())
-_PAIRS = (
-    "rise fall|rises falls|rose fell|raise cut|raises cuts|up down|gain drop|gains drops|gains losses"
-    "|higher lower|wins loses|agrees refuses|agrees rejects|accepts rejects|approves rejects|opens closes"
-    "|reopens closes|starts ends|begins ends|hit miss|beats misses|jumps slumps|climbs slips|backs opposes"
-    "|denies confirms|arrives leaves|extends ends|lifts imposes|killed rescued|north south|east west"
-)
-OPPOSITES: dict[str, frozenset[str]] = {}
-for _pair in _PAIRS.split("|"):
-    for _one, _other in (_pair.split(), _pair.split()[::-1]):
-        OPPOSITES[_one] = OPPOSITES.get(_one, frozenset()) | {_other}
 
 
 @record

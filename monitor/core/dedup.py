@@ -8,17 +8,38 @@ nothing.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict, deque
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from heapq import nlargest
 
 from monitor.core.copies import Opinion, opinion, swapped_slot
 from monitor.core.likeness import NOTHING, likeness
+from monitor.core.sketch import BODY, EXACT, KIND, LEAD, TITLE_PAIR
+from monitor.core.wire import notice_of
 from monitor.model import Assignment, Candidate, Entry, Rule, Snapshot
 
 POSTINGS = 64  # the newest entries looked at behind one key
-CANDIDATES = 24  # the most promising entries verified for one new entry
-FURNITURE_STORIES = 4  # a shingle found under so many different headlines is boilerplate
+CANDIDATES = 12  # the most promising entries verified for one new entry
+WEIGHTS = {TITLE_PAIR: 1, LEAD: 2, BODY: 2, EXACT: 1000}  # of a shared key
+LEAST_WEIGHT = 2  # one pair of headline words is chance, unless a headline is all there is
+FURNITURE_STORIES = 4  # a shingle found in so many different stories is boilerplate
 SERIES = 2  # so many headlines of one outlet that differ in one slot are a series
+UNSAVED = 1 << 40  # numbers of entries that this call has assigned, above all those of the database
+
+Postings = Mapping[int, Sequence[int]]  # key → numbers of the entries that have it, newest first
+Shares = tuple[tuple[int, int], ...]  # weight of shared keys, number of an entry
+
+
+def promising(entry: Entry, postings: Postings) -> Shares:
+    """The earlier entries that share most with this one, best first, newer before older: those worth verifying."""
+    shared: dict[int, int] = {}
+    for key in entry.keys:
+        weight = WEIGHTS[key & KIND]
+        for number in postings.get(key, ())[:POSTINGS]:
+            shared[number] = shared.get(number, 0) + weight
+    least = LEAST_WEIGHT if entry.sketch.lead and notice_of(entry.slug) is None else 1
+    return tuple(nlargest(CANDIDATES, [(weight, number) for number, weight in shared.items() if weight >= least]))
 
 
 def recognise(
@@ -26,8 +47,8 @@ def recognise(
 ) -> tuple[Assignment, ...]:
     """Assign every new entry, in order, to an earlier story or to one that it founds.
 
-    `entries` are new, oldest first; `snapshot` holds what the database knows that shares a key with any of them;
-    `window` is how long after a copy another may still join it. Entries of one call see each other.
+    `entries` are new, oldest first; `snapshot` holds what of the database is promising for any of them; `window` is how
+    long after a copy another may still join it. Entries of one call see each other.
     """
     index = _Index(snapshot)
     assignments = []
@@ -42,16 +63,17 @@ class _Index:
     """Candidates by key: those of the snapshot and the entries already assigned in this call."""
 
     def __init__(self, snapshot: Snapshot):
-        self._candidates = {candidate.entry: candidate for candidate in snapshot.candidates}
-        self._postings: defaultdict[int, list[str]] = defaultdict(list)
-        for key, ids in snapshot.postings:
-            self._postings[key].extend(reversed(ids))
+        self._candidates = {candidate.number: candidate for candidate in snapshot.candidates}
+        self._near = dict(snapshot.near)
+        self._postings: defaultdict[int, deque[int]] = defaultdict(lambda: deque(maxlen=POSTINGS))
+        self._next = UNSAVED
 
     def add(self, entry: Entry, story: str, now: datetime) -> None:
-        self._candidates[entry.id] = Candidate(
+        number, self._next = self._next, self._next + 1
+        self._candidates[number] = Candidate(
+            number=number,
             entry=entry.id,
             story=story,
-            feed=entry.feed,
             outlet=entry.outlet,
             published_at=entry.published_at,
             seen_at=now,
@@ -60,26 +82,14 @@ class _Index:
             text_key=entry.text_key,
             sketch=entry.sketch,
         )
-        for key in exact_keys(entry):
-            self._postings[key].append(entry.id)
         for key in entry.keys:
-            self._postings[key].append(entry.id)
+            self._postings[key].appendleft(number)
 
     def near(self, entry: Entry) -> list[Candidate]:
-        """Candidates that share most keys with the entry, best first; those with an exact key before all."""
-        shared: Counter[str] = Counter()
-        for key in entry.keys:
-            shared.update(self._postings.get(key, ())[-POSTINGS:])
-        for key in exact_keys(entry):
-            for candidate in self._postings.get(key, ())[-POSTINGS:]:
-                shared[candidate] += 1000
-        shared.pop(entry.id, None)
-        return [self._candidates[i] for i, _ in shared.most_common(CANDIDATES) if i in self._candidates]
-
-
-def exact_keys(entry: Entry) -> tuple[int, ...]:
-    """Keys under which an equal address, headline or text is found."""
-    return tuple(key for key in (entry.url_key, entry.title_key, entry.text_key) if key)
+        """Candidates that share most keys with the entry, best first."""
+        own = {key: tuple(self._postings[key]) for key in entry.keys if key in self._postings}
+        shares = nlargest(CANDIDATES, (*self._near.get(entry.id, ()), *promising(entry, own)))
+        return [self._candidates[number] for _, number in shares if number in self._candidates]
 
 
 def _assign(entry: Entry, index: _Index, now: datetime, window: timedelta) -> Assignment:
@@ -88,9 +98,9 @@ def _assign(entry: Entry, index: _Index, now: datetime, window: timedelta) -> As
     near = index.near(entry)
     furniture = _furniture(entry, near)
     likes = [(candidate, likeness(entry, candidate, now, furniture)) for candidate in near]
-    series = sum(
+    series = SERIES <= sum(
         like.same_outlet and bool(swapped_slot(entry.sketch, candidate.sketch, like)) for candidate, like in likes
-    ) >= SERIES
+    )
     for candidate, like in likes:
         view = opinion(entry, candidate, like, window=window, series=series)
         if view.same and (best is None or _rank(view) > _rank(best[0])):

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta, tzinfo
 
 from monitor.core import render
 from monitor.core.decide import decide, recipients_of
-from monitor.core.dedup import exact_keys, recognise
+from monitor.core.dedup import promising, recognise
 from monitor.core.names import name_of
 from monitor.core.normalise import normalise as read
 from monitor.core.score import CompiledWatchlists, score_story
@@ -37,7 +37,7 @@ from monitor.model import (
     record,
 )
 
-__all__ = ["Policy", "exact_keys", "judge", "read", "recognise", "story_text"]
+__all__ = ["Policy", "judge", "promising", "read", "recognise", "story_text"]
 
 
 @record

@@ -7,6 +7,7 @@ itself. Which addresses may be fetched is not decided here.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urljoin, urlsplit, urlunsplit
 
 MOST_UNWRAPPED = 3  # redirects inside redirects
@@ -85,6 +86,7 @@ def canonical_url(url: str) -> str:
     return url
 
 
+@lru_cache(maxsize=1024)
 def url_identity(url: str) -> str | None:
     """What two addresses of one article have in common: host without "www." and path and sorted parameters; None
     where an address cannot tell articles apart (a home page, a Google News link, no web address)."""

@@ -29,7 +29,8 @@ PRAGMAS = {
     "synchronous": "FULL",
     "foreign_keys": "ON",
     "journal_size_limit": 64 * 1024 * 1024,
-    "wal_autocheckpoint": 1000,
+    "wal_autocheckpoint": 4000,  # pages that are written again soon are copied into the database once
+    "cache_size": -32000,  # KiB, a connection
     "cell_size_check": "ON",
     "trusted_schema": "OFF",
 }
@@ -135,6 +136,11 @@ def chunks(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
     """Cut a long list of IN (…) values into pieces that every driver takes."""
     for start in range(0, len(values), IN_CHUNK):
         yield values[start : start + IN_CHUNK]
+
+
+def is_sqlite(tx: sa.Connection) -> bool:
+    """Whether the database is an SQLite file."""
+    return tx.dialect.name == "sqlite"
 
 
 def _insert(tx: sa.Connection):

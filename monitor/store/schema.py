@@ -126,8 +126,28 @@ fingerprints = Table(
 dedup_keys = Table(
     "dedup_keys",
     metadata,
-    Column("key", BigInteger, primary_key=True, autoincrement=False),
-    Column("entry", BigInteger, primary_key=True, autoincrement=False),  # entries.seq
+    Column("posting", Sequence, primary_key=True, autoincrement=False),  # level, key and entries.seq in one integer
+)
+
+versions = Table(
+    "versions",
+    metadata,
+    Column("entry", String, primary_key=True),
+    Column("revision", Integer, primary_key=True, autoincrement=False),  # 0: as it first came
+    Column("replaced_at", UtcTime, nullable=False),
+    Column("changed", Text, nullable=False),  # JSON list: what the next version says otherwise
+    Column("title", Text, nullable=False),
+    Column("summary", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+merged_stories = Table(
+    "merged_stories",
+    metadata,
+    Column("id", String, primary_key=True),  # of a story that turned out to be another's text
+    Column("story", String, nullable=False),  # where its copies and alerts are now
+    Column("merged_at", UtcTime, nullable=False),
+    Index("merged_into", "story"),
     sqlite_with_rowid=False,
 )
 
@@ -143,11 +163,13 @@ stories = Table(
     Column("published_at", UtcTime),
     Column("updated_at", UtcTime, nullable=False),
     Column("pickups", Integer, nullable=False),
+    Column("related", String),  # another text on the same event
     Column("lead_entry", String, nullable=False),  # the copy that brought the longest summary
     Column("lead_length", Integer, nullable=False),
     Column("body_entry", String, nullable=False),  # the copy that brought the longest body
     Column("body_length", Integer, nullable=False),
     Index("stories_seen", "first_seen_at"),
+    Index("stories_related", "related"),
 )
 
 matches = Table(

@@ -15,7 +15,6 @@ import sqlalchemy as sa
 
 from monitor.model import (
     Assignment,
-    Candidate,
     DeliveryStatus,
     Entry,
     Judged,
@@ -23,18 +22,32 @@ from monitor.model import (
     Match,
     Pickup,
     Rule,
-    Snapshot,
     Standing,
     Waiting,
     record,
 )
+from monitor.store.candidates import save_keys
 from monitor.store.database import chunks, insert_new, upsert
 from monitor.store.outbox import message_from
-from monitor.store.schema import alerts, dedup_keys, deliveries, entries, fingerprints, matches, stories
-from monitor.store.sketches import pack, unpack
+from monitor.store.schema import alerts, deliveries, entries, fingerprints, matches, stories
+from monitor.store.sketches import pack
 
 REFRESH = timedelta(days=30)  # a fingerprint is dated anew only so often
-POSTINGS = 64  # entries read behind one key: the newest
+
+_GROW = (
+    stories.update()
+    .where(stories.c.id == sa.bindparam("story"))
+    .values(
+        updated_at=sa.bindparam("now"),
+        pickups=stories.c.pickups + sa.bindparam("more"),
+        credit=sa.func.coalesce(stories.c.credit, sa.bindparam("agency", type_=sa.String)),
+        lead_entry=sa.func.coalesce(sa.bindparam("lead", type_=sa.String), stories.c.lead_entry),
+        lead_length=sa.func.coalesce(sa.bindparam("lead_size", type_=sa.Integer), stories.c.lead_length),
+        body_entry=sa.func.coalesce(sa.bindparam("body", type_=sa.String), stories.c.body_entry),
+        body_length=sa.func.coalesce(sa.bindparam("body_size", type_=sa.Integer), stories.c.body_length),
+        title=sa.func.coalesce(sa.bindparam("headline", type_=sa.Text), stories.c.title),
+    )
+)
 
 
 @record
@@ -79,26 +92,6 @@ def fresh(tx: sa.Connection, found: Sequence[Entry], now: datetime) -> Fresh:
     return Fresh(new=tuple(new), edited=tuple(edited), overlapping=frozenset(overlapping))
 
 
-def snapshot(tx: sa.Connection, new: Sequence[Entry], exact_keys: Iterable[int]) -> Snapshot:
-    """Earlier entries that share a key with any of the new ones.
-
-    `exact_keys` are the address, headline and text keys of the new entries; an address is looked up at any age.
-    """
-    wanted = {key for entry in new for key in entry.keys} | set(exact_keys)
-    postings = _postings(tx, wanted)
-    numbers = {number for ids in postings.values() for number in ids}
-    rows = [
-        *_candidate_rows(tx, entries.c.seq, sorted(numbers)),
-        *_candidate_rows(tx, entries.c.url_key, sorted({entry.url_key for entry in new if entry.url_key})),
-    ]
-    ids = {row.seq: row.id for row in rows}
-    named = {key: tuple(ids[n] for n in numbers if n in ids) for key, numbers in postings.items()}
-    for row in rows:
-        if row.url_key:
-            named[row.url_key] = (row.id, *(i for i in named.get(row.url_key, ()) if i != row.id))
-    return Snapshot(candidates=tuple({row.id: _candidate(row) for row in rows}.values()), postings=tuple(named.items()))
-
-
 def standings(tx: sa.Connection, ids: Iterable[str]) -> dict[str, Standing]:
     """Where these stories stand: their pickups, best texts, alerts so far and messages that still wait."""
     ids = sorted(set(ids))
@@ -129,8 +122,8 @@ def save(tx: sa.Connection, judged: Sequence[Judged], now: datetime) -> None:
             _update_entry(tx, one.entry, now)
     _save_keys(tx, [one.entry for one in judged])
     founders = [one for one in new if one.assignment.story == one.entry.id]
-    insert_new(tx, stories, [_story_row(one.entry, now) for one in founders])
-    _grow_stories(tx, judged, now)
+    insert_new(tx, stories, [_story_row(one, now) for one in founders])
+    _grow_stories(tx, [one for one in judged if one.is_edit or one.assignment.story != one.entry.id], now)
     decided = [(one, decision) for one in judged for decision in one.decisions]
     upsert(tx, matches, [_match_row(one.assignment.story, d.match, d.reason, now) for one, d in decided])
     insert_new(tx, alerts, [_alert_row(decision.alert) for _, decision in decided if decision.alert])
@@ -218,12 +211,14 @@ def text_of(tx: sa.Connection, story: sa.RowMapping) -> tuple[str, str]:
     return texts.get(story["lead_entry"], ("", ""))[0], texts.get(story["body_entry"], ("", ""))[1]
 
 
-def forget_old(tx: sa.Connection, now: datetime, *, seen_before: datetime, keys_before: datetime) -> tuple[int, int]:
-    """Delete stories (with all their entries) not touched since `seen_before`, leaving fingerprints; and
-    blocking keys of entries older than `keys_before`. Returns deleted entries and stories."""
-    last_kept = tx.execute(sa.select(sa.func.min(entries.c.seq)).where(entries.c.seen_at >= keys_before)).scalar()
-    if last_kept is not None:
-        tx.execute(dedup_keys.delete().where(dedup_keys.c.entry < last_kept))
+def first_number_since(tx: sa.Connection, seen_at: datetime) -> int | None:
+    """The lowest number of an entry seen since then, or None where there is none."""
+    return tx.execute(sa.select(sa.func.min(entries.c.seq)).where(entries.c.seen_at >= seen_at)).scalar()
+
+
+def forget_old(tx: sa.Connection, now: datetime, *, seen_before: datetime) -> tuple[int, int]:
+    """Delete stories (with all their entries) not touched since `seen_before`, leaving fingerprints. Returns deleted
+    entries and stories."""
     old = sa.select(stories.c.id).where(stories.c.updated_at < seen_before)
     gone = tx.execute(sa.select(entries.c.id, entries.c.feed, entries.c.url_key).where(entries.c.story.in_(old))).all()
     prints = {name for row in gone for name in _fingerprints(row.id, row.feed, row.url_key)}
@@ -288,40 +283,6 @@ def _same_item(row: sa.Row | None, entry: Entry) -> sa.Row | None:
 def _fingerprints(entry: str, feed: str, url_key: int | None) -> tuple[str, ...]:
     """What stays of a deleted entry: its id, and its address in its feed."""
     return (entry,) if url_key is None else (entry, f"{feed} {url_key}")
-
-
-def _postings(tx: sa.Connection, keys: Iterable[int]) -> dict[int, list[int]]:
-    """Numbers of the newest entries behind each key, newest first."""
-    found: defaultdict[int, list[int]] = defaultdict(list)
-    for part in chunks(sorted(keys)):
-        statement = sa.select(dedup_keys).where(dedup_keys.c.key.in_(part))
-        for row in tx.execute(statement.order_by(dedup_keys.c.key, dedup_keys.c.entry.desc())):
-            if len(found[row.key]) < POSTINGS:
-                found[row.key].append(row.entry)
-    return found
-
-
-def _candidate_rows(tx: sa.Connection, column: sa.Column, values: Sequence[int]) -> list[sa.Row]:
-    columns = (
-        entries.c.seq, entries.c.id, entries.c.story, entries.c.feed, entries.c.outlet, entries.c.published_at,
-        entries.c.seen_at, entries.c.url_key, entries.c.title_key, entries.c.text_key, entries.c.sketch,
-    )  # fmt: skip
-    return [row for part in chunks(values) for row in tx.execute(sa.select(*columns).where(column.in_(part)))]
-
-
-def _candidate(row: sa.Row) -> Candidate:
-    return Candidate(
-        entry=row.id,
-        story=row.story,
-        feed=row.feed,
-        outlet=row.outlet,
-        published_at=row.published_at,
-        seen_at=row.seen_at,
-        url_key=row.url_key,
-        title_key=row.title_key,
-        text_key=row.text_key,
-        sketch=unpack(row.sketch),
-    )
 
 
 def _pickup(row: sa.Row) -> Pickup:
@@ -428,16 +389,11 @@ def _save_keys(tx: sa.Connection, saved: Sequence[Entry]) -> None:
         for part in chunks([entry.id for entry in saved])
         for row in tx.execute(sa.select(entries.c.id, entries.c.seq).where(entries.c.id.in_(part)))
     }
-    rows = [
-        {"key": key, "entry": numbers[entry.id]}
-        for entry in saved
-        for key in {*entry.keys, entry.title_key, entry.text_key}
-        if key
-    ]
-    insert_new(tx, dedup_keys, rows)
+    save_keys(tx, {numbers[entry.id]: entry.keys for entry in saved})
 
 
-def _story_row(entry: Entry, now: datetime) -> dict:
+def _story_row(one: Judged, now: datetime) -> dict:
+    entry = one.entry
     return {
         "id": entry.id,
         "title": entry.title,
@@ -447,7 +403,8 @@ def _story_row(entry: Entry, now: datetime) -> dict:
         "first_seen_at": now,
         "published_at": entry.published_at,
         "updated_at": now,
-        "pickups": 0,  # _grow_stories counts the founder too
+        "pickups": 1,
+        "related": one.assignment.related,
         "lead_entry": entry.id,
         "lead_length": len(entry.summary),
         "body_entry": entry.id,
@@ -455,20 +412,23 @@ def _story_row(entry: Entry, now: datetime) -> dict:
     }
 
 
-def _grow_stories(tx: sa.Connection, judged: Sequence[Judged], now: datetime) -> None:
-    for one in judged:
-        entry, values = one.entry, {"updated_at": now}
-        if not one.is_edit:
-            values["pickups"] = stories.c.pickups + 1
-        if entry.credit:
-            values["credit"] = sa.func.coalesce(stories.c.credit, entry.credit)
-        if one.lead_grew:
-            values |= {"lead_entry": entry.id, "lead_length": len(entry.summary)}
-        if one.body_grew:
-            values |= {"body_entry": entry.id, "body_length": len(entry.body)}
-        if one.is_edit and entry.id == one.assignment.story:
-            values["title"] = entry.title
-        tx.execute(stories.update().where(stories.c.id == one.assignment.story).values(**values))
+def _grow_stories(tx: sa.Connection, joined: Sequence[Judged], now: datetime) -> None:
+    rows = [
+        {
+            "story": one.assignment.story,
+            "now": now,
+            "more": 0 if one.is_edit else 1,
+            "agency": one.entry.credit,
+            "lead": one.entry.id if one.lead_grew else None,
+            "lead_size": len(one.entry.summary) if one.lead_grew else None,
+            "body": one.entry.id if one.body_grew else None,
+            "body_size": len(one.entry.body) if one.body_grew else None,
+            "headline": one.entry.title if one.is_edit and one.entry.id == one.assignment.story else None,
+        }
+        for one in joined
+    ]
+    if rows:
+        tx.execute(_GROW, rows)
 
 
 def _match_row(story: str, match: Match, reason: str, now: datetime) -> dict:

@@ -2,8 +2,8 @@ from datetime import timedelta
 
 import pytest
 
-from monitor.core.dedup import recognise
-from monitor.model import Rule, Snapshot
+from monitor.core.dedup import promising, recognise
+from monitor.model import Candidate, Rule, Snapshot
 from tests.builders import NOW, ago, entry
 
 WINDOW = timedelta(hours=72)
@@ -95,16 +95,13 @@ def test_a_founder_tells_which_story_was_nearest_and_why_it_was_refused():
 
 
 def test_an_earlier_candidate_from_the_database_counts_like_one_of_this_call():
-    from monitor.core.dedup import exact_keys
-    from monitor.model import Candidate
-
     first, second = copy(body=BODY), copy("Quays go to a trust in dawn vote", body=BODY, outlet="Herald")
     candidate = Candidate(
-        entry=first.id, story="s0", feed=first.feed, outlet=first.outlet, published_at=first.published_at, seen_at=NOW,
+        number=7, entry=first.id, story="s0", outlet=first.outlet, published_at=first.published_at, seen_at=NOW,
         url_key=None, title_key=first.title_key, text_key=first.text_key, sketch=first.sketch,
     )  # fmt: skip
-    postings = tuple((key, (first.id,)) for key in (*first.keys, *exact_keys(first)))
-    (assignment,) = recognise((second,), Snapshot(candidates=(candidate,), postings=postings), now=NOW, window=WINDOW)
+    near = ((second.id, promising(second, dict.fromkeys(first.keys, (7,)))),)
+    (assignment,) = recognise((second,), Snapshot(candidates=(candidate,), near=near), now=NOW, window=WINDOW)
     assert (assignment.story, assignment.rule) == ("s0", Rule.SAME_TEXT)
 
 
