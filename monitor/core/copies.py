@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from rapidfuzz import fuzz
 
-from monitor.core.likeness import Likeness
+from monitor.core.likeness import Likeness, subset_ratio
 from monitor.core.sketch import telling_words
 from monitor.core.vocabulary import AGAIN, COMMON, OPPOSITES
 from monitor.model import Candidate, Entry, Rule, Sketch, record
@@ -102,8 +102,8 @@ def _turn(like: Likeness) -> str:
     """The same words but for one that says it is another event, or the opposite."""
     if again := (like.own | like.other) & AGAIN:
         return f"another event: only one headline says {sorted(again)[0]}"
-    for word in like.own:
-        if opposite := like.other & OPPOSITES.get(word, frozenset()):
+    for word in like.own & OPPOSITES.keys():
+        if opposite := like.other & OPPOSITES[word]:
             return f"the opposite: {word} / {sorted(opposite)[0]}"
     return ""
 
@@ -199,7 +199,7 @@ def _by_title(mine: Sketch, theirs: Sketch, like: Likeness) -> str:
     if shorter >= 3 and like.title >= needed:
         return "the same headline, hardly changed"
     leads_agree = not both_led or like.lead_shared >= 3
-    if like.subset >= 98 and leads_agree and telling >= 4:
+    if leads_agree and telling >= 4 and subset_ratio(mine, theirs) >= 98:
         if shorter >= 7 and shorter / longer >= 0.7:
             return "the same headline, shortened"
         if like.same_outlet and like.apart <= timedelta(hours=24) and shorter / longer >= 0.5:

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from heapq import nlargest
 
 from monitor.core.copies import Opinion, opinion, swapped_slot
-from monitor.core.likeness import NOTHING, likeness
+from monitor.core.likeness import NOTHING, Yardstick
 from monitor.core.sketch import BODY, EXACT, KIND, LEAD, TITLE_PAIR
 from monitor.core.wire import notice_of
 from monitor.model import Assignment, Candidate, Entry, Rule, Snapshot
@@ -96,11 +96,11 @@ def _assign(entry: Entry, index: _Index, now: datetime, window: timedelta) -> As
     best: tuple[Opinion, Candidate] | None = None
     nearest: tuple[Opinion, Candidate] | None = None
     near = index.near(entry)
-    furniture = _furniture(entry, near)
-    likes = [(candidate, likeness(entry, candidate, now, furniture)) for candidate in near]
-    series = SERIES <= sum(
+    yardstick = Yardstick(entry, now, _furniture(entry, near))
+    likes = [(one, yardstick.measure(one)) for one in near if not yardstick.hopeless(one)]
+    series = sum(
         like.same_outlet and bool(swapped_slot(entry.sketch, candidate.sketch, like)) for candidate, like in likes
-    )
+    ) >= SERIES
     for candidate, like in likes:
         view = opinion(entry, candidate, like, window=window, series=series)
         if view.same and (best is None or _rank(view) > _rank(best[0])):

@@ -22,7 +22,6 @@ class Likeness:
     """How one pair of texts compares; percentages 0–100, containments 0–1 of the smaller side."""
 
     title: float  # ratio of sorted words
-    subset: float  # token_set_ratio
     own: frozenset[str]  # words that only the new headline has …
     other: frozenset[str]  # … and those that only the earlier one has
     common: int  # words that both have
@@ -35,57 +34,76 @@ class Likeness:
     titled: bool  # both have a headline
 
 
-def likeness(entry: Entry, candidate: Candidate, now: datetime, furniture: frozenset[int] = NOTHING) -> Likeness:
-    """Compare an entry with an earlier one. `furniture` are hashes of boilerplate, which count for nothing."""
-    mine, theirs = entry.sketch, candidate.sketch
-    titled = bool(mine.words and theirs.words)
-    first, second = frozenset(mine.words), frozenset(theirs.words)
-    lead, lead_shared = max(
-        _containment(mine.lead, theirs.lead, furniture),
-        _lead_in_body(mine, theirs, furniture),
-        _lead_in_body(theirs, mine, furniture),
-    )
-    body, body_shared = _containment(mine.body, theirs.body, furniture)
-    return Likeness(
-        title=_title(mine.words, theirs.words, first, second) if titled else 0.0,
-        subset=fuzz.token_set_ratio(" ".join(mine.words), " ".join(theirs.words)) if titled else 0.0,
-        own=first - second,
-        other=second - first,
-        common=len(first & second),
-        lead=lead,
-        lead_shared=lead_shared,
-        body=body,
-        body_shared=body_shared,
-        apart=abs((entry.published_at or now) - (candidate.published_at or candidate.seen_at)),
-        same_outlet=entry.outlet == candidate.outlet,
-        titled=titled,
-    )
+class Yardstick:
+    """An entry, made ready to be compared with earlier ones. `furniture` are hashes of boilerplate: they count for
+    nothing."""
+
+    def __init__(self, entry: Entry, now: datetime, furniture: frozenset[int] = NOTHING):
+        sketch = entry.sketch
+        self._entry, self._now, self._furniture = entry, now, furniture
+        self._words, self._sorted = frozenset(sketch.words), " ".join(sorted(sketch.words))
+        self._wide = bool(sketch.words) and WIDE.match(sketch.words[0]) is not None
+
+    def hopeless(self, candidate: Candidate) -> bool:
+        """Whether a look at words and hashes suffices to tell that nothing can come of it: half of the headline's words
+        are others, and no run of three words is in both texts."""
+        mine, theirs = self._entry.sketch, candidate.sketch
+        common = len(self._words.intersection(theirs.words))
+        return (
+            2 * common < min(len(mine.words), len(theirs.words))
+            and mine.lead.isdisjoint(theirs.lead)
+            and mine.body.isdisjoint(theirs.body)
+            and bool(mine.body) == bool(theirs.body)
+        )
+
+    def measure(self, candidate: Candidate) -> Likeness:
+        """How an earlier entry compares with this one."""
+        mine, theirs = self._entry.sketch, candidate.sketch
+        words = frozenset(theirs.words)
+        body, body_shared = self._containment(mine.body, theirs.body)
+        lead, lead_shared = self._containment(mine.lead, theirs.lead)
+        if not (mine.body and theirs.body):
+            lead, lead_shared = max((lead, lead_shared), self._in_body(mine, theirs), self._in_body(theirs, mine))
+        return Likeness(
+            title=self._title(theirs.words, words) if mine.words and theirs.words else 0.0,
+            own=self._words - words,
+            other=words - self._words,
+            common=len(self._words & words),
+            lead=lead,
+            lead_shared=lead_shared,
+            body=body,
+            body_shared=body_shared,
+            apart=abs((self._entry.published_at or self._now) - (candidate.published_at or candidate.seen_at)),
+            same_outlet=self._entry.outlet == candidate.outlet,
+            titled=bool(mine.words and theirs.words),
+        )
+
+    def _title(self, theirs: tuple[str, ...], words: frozenset[str]) -> float:
+        """Likeness of two headlines, 0–100: of their sorted words; in scripts without spaces of their character
+        pairs, since the letters of such pairs are alike anyway."""
+        if self._wide or WIDE.match(theirs[0]):
+            return 200 * len(self._words & words) / (len(self._words) + len(words))
+        return fuzz.ratio(self._sorted, " ".join(sorted(theirs)))
+
+    def _in_body(self, short: Sketch, full: Sketch) -> tuple[float, int]:
+        """How much of a summary stands anywhere in a whole body, seen through the body's sample."""
+        if short.body or not full.body:
+            return 0.0, 0
+        sampled = frozenset([h for h in short.lead if h % BODY_SAMPLE == 0])
+        if len(sampled) < FEW_SAMPLED:
+            return 0.0, 0
+        share, shared = self._containment(sampled, full.body)
+        return share, shared * BODY_SAMPLE
+
+    def _containment(self, first: frozenset[int], second: frozenset[int]) -> tuple[float, int]:
+        if not first or not second:
+            return 0.0, 0
+        if self._furniture:
+            first, second = first - self._furniture, second - self._furniture
+        shared = len(first & second)
+        return (shared / min(len(first), len(second)), shared) if shared else (0.0, 0)
 
 
-def _title(mine: tuple[str, ...], theirs: tuple[str, ...], first: frozenset[str], second: frozenset[str]) -> float:
-    """Likeness of two headlines, 0–100: of their sorted words; in scripts without spaces of their character pairs, since
-    the letters of such pairs are alike anyway."""
-    if WIDE.match(mine[0]) or WIDE.match(theirs[0]):
-        return 200 * len(first & second) / (len(first) + len(second))
-    return fuzz.ratio(" ".join(sorted(mine)), " ".join(sorted(theirs)))
-
-
-def _lead_in_body(short: Sketch, full: Sketch, furniture: frozenset[int]) -> tuple[float, int]:
-    """How much of a summary stands anywhere in a whole body, seen through the body's sample."""
-    if short.body or not full.body:
-        return 0.0, 0
-    sampled = frozenset(h for h in short.lead if h % BODY_SAMPLE == 0)
-    if len(sampled) < FEW_SAMPLED:
-        return 0.0, 0
-    share, shared = _containment(sampled, full.body, furniture)
-    return share, shared * BODY_SAMPLE
-
-
-def _containment(first: frozenset[int], second: frozenset[int], furniture: frozenset[int]) -> tuple[float, int]:
-    if furniture:
-        first, second = first - furniture, second - furniture
-    smaller = min(len(first), len(second))
-    if not smaller:
-        return 0.0, 0
-    shared = len(first & second)
-    return shared / smaller, shared
+def subset_ratio(mine: Sketch, theirs: Sketch) -> float:
+    """How far the words of one headline hold those of the other, 0–100 (rapidfuzz's token_set_ratio)."""
+    return fuzz.token_set_ratio(" ".join(mine.words), " ".join(theirs.words))

@@ -31,9 +31,10 @@ TITLE_PAIR, LEAD, BODY, EXACT = range(4)
 KIND = 0b11
 HASH_BITS = 30
 
+WORD = re.compile(r"[^\W_]+(?:[.,]\d+)*")
 # Signs of Brahmic scripts belong to the word around them, though Python's \w parts it there.
-_LETTER = "[^\\W_]|[\u0900-\u0963\u0971-\u0dff]"
-WORD = re.compile(rf"(?:{_LETTER})+(?:[.,]\d+)*")
+BRAHMIC = re.compile("[\u0900-\u0dff]")
+BRAHMIC_WORD = re.compile("(?:[^\\W_]|[\u0900-\u0963\u0971-\u0dff])+(?:[.,]\\d+)*")
 WIDE = re.compile(
     r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]+"
 )
@@ -48,6 +49,7 @@ DATELINE = re.compile(
     r"(?:,\s+\w{3,9}\.?\s+\d{1,2})?\s*(?:\([^)\n]{2,30}\))?\s*(?:[-–—:]|--)\s+"
     r"|[^\n(]{0,40}\((?:Reuters|AP|AFP|dpa|PA|PTI|ANI|Bloomberg|Xinhua|TASS|Yonhap|Kyodo|ANSA|EFE)\)\s*(?:[-–—]+\s*)?)"
 )
+LIVE_WORD = re.compile(r"[Ll][Ii][Vv][Ee]|happened|ighlights|ライブ")  # without which LIVE needs no look
 LIVE = re.compile(r"\blive\b|\bas it happened\b|\bhighlights:|【ライブ】", re.IGNORECASE)
 NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 DAY = re.compile(
@@ -76,7 +78,8 @@ def fold_words(text: str) -> list[str]:
         text = CONTRACTION.sub("", GENITIVE.sub("", text))
     if text.isascii():
         return WORD.findall(text.lower())
-    words = WORD.findall(ACCENTS.sub("", unicodedata.normalize("NFKD", text.casefold())))
+    text = ACCENTS.sub("", unicodedata.normalize("NFKD", text.casefold()))
+    words = (BRAHMIC_WORD if BRAHMIC.search(text) else WORD).findall(text)
     if WIDE.search(text) is None:
         return words
     return [part for word in words for part in (_pairs(word) if WIDE.search(word) else (word,))]
@@ -97,10 +100,10 @@ def sketch_of(headline: str, summary: str, body: str) -> Sketched:
         words=tuple(words),
         names=_names(headline, words),
         numbers=_numbers(headline),
-        days=frozenset(day.casefold() for day in DAY.findall(headline)),
+        days=_days(headline),
         lead=summary_shingles or (_shingles(body_words[:reach]) if trusted else frozenset()),
         body=frozenset([h for h in body_shingles if h % BODY_SAMPLE == 0]),
-        live=LIVE.search(headline) is not None,
+        live=LIVE_WORD.search(headline) is not None and LIVE.search(headline) is not None,
     )
     return Sketched(sketch=sketch, words=tuple(body_words if trusted else summary_words))
 
@@ -154,6 +157,13 @@ def _names(headline: str, words: list[str]) -> frozenset[str]:
     else:
         named = [word for word in written if word[0].isupper()]
     return countries.union(*[(word.lower(),) if word.isascii() else fold_words(word) for word in named])
+
+
+def _days(headline: str) -> frozenset[str]:
+    folded = headline.casefold()
+    if "day" not in folded and NUMBER.search(folded) is None:
+        return frozenset()
+    return frozenset(DAY.findall(folded))
 
 
 def _numbers(headline: str) -> frozenset[str]:

@@ -1,12 +1,12 @@
 """Earlier entries that may be the same text, found by key: the index of all blocking keys, and what it leads to.
 
-Functions take an open transaction `tx`. A key is an integer below 2**32; a posting is one integer, `level · key · number
-of the entry`, in one ordered table, so that the newest entries behind a key are the end of a range. Nothing of it is
-kept in memory. Whether two texts are copies is decided in core/dedup.py.
+Functions take an open transaction `tx`. A key is an integer below 2**32; a posting is one integer, made of a level, a
+key and the number of an entry, in one ordered table, so that the newest entries behind a key are the end of a range.
+Nothing of it is kept in memory. Whether two texts are copies is decided in core/dedup.py.
 
-In SQLite a new posting goes to level 0, which holds the last few thousand entries, and sinks from there to level 1 and to
-level 2, which holds the rest: with every entry saved, the next slice of the keys moves one level down. Random keys would
-otherwise touch a page each, and the writing of pages is what an index costs (the log-structured merge of O'Neil et al.,
+In SQLite a new posting goes to level 0, which holds the last few thousand entries, and sinks from there to level 1 and
+to level 2, which holds the rest: with every entry saved, the next slice of the keys moves one level down. Random keys
+would otherwise touch a page each, and writing pages is what an index costs (the log-structured merge of O'Neil et al.,
 1996, in one table). PostgreSQL keeps all on level 2.
 """
 
@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 import sqlalchemy as sa
 
 from monitor.model import Candidate, Entry, Snapshot
-from monitor.store.database import chunks, insert_new, is_sqlite
+from monitor.store.database import insert_plain, is_sqlite, listed
 from monitor.store.schema import dedup_keys, entries
 from monitor.store.sketches import unpack
 
@@ -35,14 +35,15 @@ Shares = tuple[tuple[int, int], ...]  # weight and number of an entry
 
 _NEWEST = {
     True: sa.text(
-        "SELECT start.value, (SELECT json_group_array(posting & :numbers) FROM (SELECT posting FROM dedup_keys"
-        " WHERE posting BETWEEN start.value AND start.value + :numbers ORDER BY posting DESC LIMIT :most))"
-        " FROM json_each(:starts) AS start"
+        "SELECT start, numbers FROM (SELECT value AS start, (SELECT group_concat(posting & :numbers) FROM (SELECT posting"
+        " FROM dedup_keys WHERE posting BETWEEN value AND value + :numbers ORDER BY posting DESC LIMIT :most)) AS numbers"
+        " FROM json_each(:starts) LIMIT -1) WHERE numbers IS NOT NULL"  # the limit keeps it from being looked up twice
     ),
     False: sa.text(
-        "SELECT start, array_to_json(ARRAY(SELECT posting & :numbers FROM dedup_keys"
-        " WHERE posting BETWEEN start AND start + :numbers ORDER BY posting DESC LIMIT :most))::text"
-        " FROM (SELECT value::bigint AS start FROM json_array_elements_text(CAST(:starts AS json))) AS starts"
+        "SELECT start, numbers FROM (SELECT CAST(value AS bigint) AS start FROM json_array_elements_text(CAST(:starts AS"
+        " json))) AS starts, LATERAL (SELECT string_agg(CAST(posting & :numbers AS text), ',') AS numbers FROM (SELECT"
+        " posting FROM dedup_keys WHERE posting BETWEEN start AND start + :numbers ORDER BY posting DESC LIMIT :most)"
+        " AS newest) AS behind WHERE numbers IS NOT NULL"
     ),
 }
 _SINK = sa.text("UPDATE OR REPLACE dedup_keys SET posting = posting + :step WHERE posting BETWEEN :low AND :high")
@@ -59,12 +60,12 @@ def snapshot(tx: sa.Connection, new: Sequence[Entry], promising: Callable[[Entry
 def postings(tx: sa.Connection, keys: Iterable[int]) -> dict[int, list[int]]:
     """Numbers of the newest entries behind each key, newest first; keys that nothing has are left out."""
     levels = LEVELS if is_sqlite(tx) else LEVELS[-1:]
-    starts = [_start(level, key) for level in levels for key in sorted(keys)]
+    ordered = sorted({key << NUMBER_BITS for key in keys})
+    starts = [_start(level, 0) + key for level in levels for key in ordered]
     values = {"starts": json.dumps(starts), "numbers": NUMBERS, "most": POSTINGS}
     found: defaultdict[int, list[int]] = defaultdict(list)
-    for start, numbers in tx.execute(_NEWEST[is_sqlite(tx)], values):
-        if numbers != "[]":
-            found[(start % KEY_SPACE) >> NUMBER_BITS] += json.loads(numbers)
+    for start, numbers in tx.execute(_NEWEST[is_sqlite(tx)], values).all():
+        found[(start % KEY_SPACE) >> NUMBER_BITS] += map(int, numbers.split(","))
     return {key: sorted(set(numbers), reverse=True)[:POSTINGS] for key, numbers in found.items()}
 
 
@@ -73,8 +74,9 @@ def save_keys(tx: sa.Connection, numbered: Mapping[int, Sequence[int]]) -> None:
     if not numbered:
         return
     level = 0 if is_sqlite(tx) else LEVELS[-1]
-    rows = sorted({_start(level, key) | number for number, keys in numbered.items() for key in keys})
-    insert_new(tx, dedup_keys, [{"posting": posting} for posting in rows])
+    low = _start(level, 0)
+    rows = sorted({low + (key << NUMBER_BITS | number) for number, keys in numbered.items() for key in keys})
+    insert_plain(tx, "dedup_keys", ("posting",), [(posting,) for posting in rows])
     if is_sqlite(tx):
         _sink(tx, min(numbered), len(numbered))
 
@@ -118,18 +120,17 @@ def _candidates(tx: sa.Connection, numbers: Sequence[int]) -> Iterator[Candidate
         entries.c.seq, entries.c.id, entries.c.story, entries.c.outlet, entries.c.published_at, entries.c.seen_at,
         entries.c.url_key, entries.c.title_key, entries.c.text_key, entries.c.sketch,
     )  # fmt: skip
-    for part in chunks(numbers):
-        for row in tx.execute(sa.select(*columns).where(entries.c.seq.in_(part))):
-            seq, name, story, outlet, published_at, seen_at, url_key, title_key, text_key, sketch = row
-            yield Candidate(
-                number=seq,
-                entry=name,
-                story=story,
-                outlet=outlet,
-                published_at=published_at,
-                seen_at=seen_at,
-                url_key=url_key,
-                title_key=title_key,
-                text_key=text_key,
-                sketch=unpack(sketch),
-            )
+    wanted = sa.select(*columns).where(entries.c.seq.in_(listed(tx, numbers, numbers=True)))
+    for seq, name, story, outlet, published_at, seen_at, url_key, title_key, text_key, sketch in tx.execute(wanted).all():
+        yield Candidate(
+            number=seq,
+            entry=name,
+            story=story,
+            outlet=outlet,
+            published_at=published_at,
+            seen_at=seen_at,
+            url_key=url_key,
+            title_key=title_key,
+            text_key=text_key,
+            sketch=unpack(sketch),
+        )

@@ -28,6 +28,11 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
 
+def as_number(moment: datetime) -> int:
+    """A moment as its column holds it: microseconds since 1970."""
+    return (moment - EPOCH) // MICROSECOND
+
+
 class UtcTime(TypeDecorator[datetime]):
     """An aware UTC `datetime`, kept as an integer of microseconds so that it sorts and indexes alike everywhere."""
 
@@ -35,7 +40,7 @@ class UtcTime(TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value, dialect):
-        return None if value is None else (value - EPOCH) // MICROSECOND
+        return None if value is None else as_number(value)
 
     def process_result_value(self, value, dialect):
         return None if value is None else EPOCH + timedelta(microseconds=value)

@@ -27,9 +27,9 @@ from monitor.model import (
     record,
 )
 from monitor.store.candidates import save_keys
-from monitor.store.database import chunks, insert_new, upsert
+from monitor.store.database import chunks, insert_new, insert_plain, listed, upsert
 from monitor.store.outbox import message_from
-from monitor.store.schema import alerts, deliveries, entries, fingerprints, matches, stories
+from monitor.store.schema import alerts, as_number, deliveries, entries, fingerprints, matches, stories
 from monitor.store.sketches import pack
 
 REFRESH = timedelta(days=30)  # a fingerprint is dated anew only so often
@@ -95,7 +95,9 @@ def fresh(tx: sa.Connection, found: Sequence[Entry], now: datetime) -> Fresh:
 def standings(tx: sa.Connection, ids: Iterable[str]) -> dict[str, Standing]:
     """Where these stories stand: their pickups, best texts, alerts so far and messages that still wait."""
     ids = sorted(set(ids))
-    rows = [row for part in chunks(ids) for row in tx.execute(sa.select(stories).where(stories.c.id.in_(part)))]
+    if not ids:
+        return {}
+    rows = tx.execute(sa.select(stories).where(stories.c.id.in_(listed(tx, ids)))).all()
     pickups = list_pickups(tx, ids)
     texts = _texts(tx, {entry for row in rows for entry in (row.lead_entry, row.body_entry)})
     alerted, waiting = _alerted(tx, ids), _waiting(tx, ids)
@@ -116,13 +118,13 @@ def standings(tx: sa.Connection, ids: Iterable[str]) -> dict[str, Standing]:
 def save(tx: sa.Connection, judged: Sequence[Judged], now: datetime) -> None:
     """Write entries, keys, stories, matches and alerts of one judgement; doing it twice changes nothing."""
     new = [one for one in judged if not one.is_edit]
-    insert_new(tx, entries, [_entry_row(one, now) for one in new])
+    insert_plain(tx, "entries", _ENTRY_COLUMNS, [_entry_row(one, now) for one in new])
     for one in judged:
         if one.is_edit:
             _update_entry(tx, one.entry, now)
     _save_keys(tx, [one.entry for one in judged])
     founders = [one for one in new if one.assignment.story == one.entry.id]
-    insert_new(tx, stories, [_story_row(one, now) for one in founders])
+    insert_plain(tx, "stories", _STORY_COLUMNS, [_story_row(one, now) for one in founders])
     _grow_stories(tx, [one for one in judged if one.is_edit or one.assignment.story != one.entry.id], now)
     decided = [(one, decision) for one in judged for decision in one.decisions]
     upsert(tx, matches, [_match_row(one.assignment.story, d.match, d.reason, now) for one, d in decided])
@@ -136,9 +138,9 @@ def list_pickups(tx: sa.Connection, ids: Sequence[str]) -> dict[str, tuple[Picku
         entries.c.published_at, entries.c.seen_at, entries.c.similarity, entries.c.rule,
     )  # fmt: skip
     found: defaultdict[str, list[Pickup]] = defaultdict(list)
-    for part in chunks(ids):
-        for row in tx.execute(sa.select(*columns).where(entries.c.story.in_(part)).order_by(entries.c.seq)):
-            found[row.story].append(_pickup(row))
+    wanted = sa.select(*columns).where(entries.c.story.in_(listed(tx, ids))).order_by(entries.c.seq)
+    for row in tx.execute(wanted).all():
+        found[row.story].append(_pickup(row))
     return {story: tuple(pickups) for story, pickups in found.items()}
 
 
@@ -244,15 +246,14 @@ def _known_entries(tx: sa.Connection, found: Sequence[Entry]) -> tuple[dict, dic
     )  # fmt: skip
     by_id = {
         row.id: row
-        for part in chunks([entry.id for entry in found])
-        for row in tx.execute(sa.select(*columns).where(entries.c.id.in_(part)))
+        for row in tx.execute(sa.select(*columns).where(entries.c.id.in_(listed(tx, [one.id for one in found])))).all()
     }
     unknown = [entry for entry in found if entry.id not in by_id and entry.url_key]
     names = {entry.feed for entry in found}
+    addresses = listed(tx, {entry.url_key for entry in unknown}, numbers=True)
     by_address = {
         (row.feed, row.url_key): row
-        for part in chunks(sorted({entry.url_key for entry in unknown}))
-        for row in tx.execute(sa.select(*columns).where(entries.c.url_key.in_(part)))
+        for row in tx.execute(sa.select(*columns).where(entries.c.url_key.in_(addresses))).all()
         if row.feed in names
     }
     return by_id, by_address
@@ -263,8 +264,7 @@ def _known_fingerprints(tx: sa.Connection, found: Sequence[Entry], now: datetime
     names = {name: entry.id for entry in found for name in _fingerprints(entry.id, entry.feed, entry.url_key)}
     known = {
         row.id: row.seen_at
-        for part in chunks(sorted(names))
-        for row in tx.execute(sa.select(fingerprints).where(fingerprints.c.id.in_(part)))
+        for row in tx.execute(sa.select(fingerprints).where(fingerprints.c.id.in_(listed(tx, names)))).all()
     }
     stale = sorted(name for name, seen_at in known.items() if seen_at < now - REFRESH)
     for part in chunks(stale):
@@ -302,8 +302,9 @@ def _pickup(row: sa.Row) -> Pickup:
 def _texts(tx: sa.Connection, ids: Iterable[str]) -> dict[str, tuple[str, str]]:
     return {
         row.id: (row.summary, row.body)
-        for part in chunks(sorted(ids))
-        for row in tx.execute(sa.select(entries.c.id, entries.c.summary, entries.c.body).where(entries.c.id.in_(part)))
+        for row in tx.execute(
+            sa.select(entries.c.id, entries.c.summary, entries.c.body).where(entries.c.id.in_(listed(tx, ids)))
+        ).all()
     }
 
 
@@ -336,6 +337,26 @@ def _with_id(entry: Entry, known_as: str) -> Entry:
     return entry if entry.id == known_as else replace(entry, id=known_as)
 
 
+_ENTRY_COLUMNS = (
+    "id", "feed", "outlet", "story", "rule", "similarity", "nearest", "nearest_similarity", "refused_because",
+    "published_at", "seen_at", "updated_at", "revision", "content_hash", "url_key", "title_key", "text_key", "language",
+    "slug", "credit", "sketch", "guid", "url", "author", "title", "summary", "body",
+)  # fmt: skip
+
+
+def _entry_row(one: Judged, now: datetime) -> tuple:
+    """The values of _ENTRY_COLUMNS."""
+    entry, assignment, seen_at = one.entry, one.assignment, as_number(now)
+    published_at = as_number(entry.published_at) if entry.published_at else None
+    refused = assignment.nearest_similarity if assignment.nearest else None
+    return (
+        entry.id, entry.feed, entry.outlet, assignment.story, assignment.rule.value, assignment.similarity,
+        assignment.nearest, refused, assignment.refused_because, published_at, seen_at, seen_at, 0, entry.content_hash,
+        entry.url_key, entry.title_key, entry.text_key, entry.language, entry.slug, entry.credit, pack(entry.sketch),
+        entry.guid, entry.url, entry.author, entry.title, entry.summary, entry.body,
+    )  # fmt: skip
+
+
 def _text_columns(entry: Entry, now: datetime) -> dict:
     return {
         "published_at": entry.published_at,
@@ -352,29 +373,6 @@ def _text_columns(entry: Entry, now: datetime) -> dict:
     }
 
 
-def _entry_row(one: Judged, now: datetime) -> dict:
-    entry, assignment = one.entry, one.assignment
-    return {
-        "id": entry.id,
-        "feed": entry.feed,
-        "outlet": entry.outlet,
-        "story": assignment.story,
-        "rule": assignment.rule,
-        "similarity": assignment.similarity,
-        "nearest": assignment.nearest,
-        "nearest_similarity": assignment.nearest_similarity if assignment.nearest else None,
-        "refused_because": assignment.refused_because,
-        "seen_at": now,
-        "revision": 0,
-        "url_key": entry.url_key,
-        "language": entry.language,
-        "guid": entry.guid,
-        "url": entry.url,
-        "author": entry.author,
-        **_text_columns(entry, now),
-    }
-
-
 def _update_entry(tx: sa.Connection, entry: Entry, now: datetime) -> None:
     tx.execute(
         entries.update()
@@ -384,32 +382,25 @@ def _update_entry(tx: sa.Connection, entry: Entry, now: datetime) -> None:
 
 
 def _save_keys(tx: sa.Connection, saved: Sequence[Entry]) -> None:
-    numbers = {
-        row.id: row.seq
-        for part in chunks([entry.id for entry in saved])
-        for row in tx.execute(sa.select(entries.c.id, entries.c.seq).where(entries.c.id.in_(part)))
-    }
+    ids = listed(tx, [entry.id for entry in saved])
+    numbers = dict(tx.execute(sa.select(entries.c.id, entries.c.seq).where(entries.c.id.in_(ids))).all())
     save_keys(tx, {numbers[entry.id]: entry.keys for entry in saved})
 
 
-def _story_row(one: Judged, now: datetime) -> dict:
-    entry = one.entry
-    return {
-        "id": entry.id,
-        "title": entry.title,
-        "url": entry.url,
-        "language": entry.language,
-        "credit": entry.credit,
-        "first_seen_at": now,
-        "published_at": entry.published_at,
-        "updated_at": now,
-        "pickups": 1,
-        "related": one.assignment.related,
-        "lead_entry": entry.id,
-        "lead_length": len(entry.summary),
-        "body_entry": entry.id,
-        "body_length": len(entry.body),
-    }
+_STORY_COLUMNS = (
+    "id", "title", "url", "language", "credit", "first_seen_at", "published_at", "updated_at", "pickups", "related",
+    "lead_entry", "lead_length", "body_entry", "body_length",
+)  # fmt: skip
+
+
+def _story_row(one: Judged, now: datetime) -> tuple:
+    """The values of _STORY_COLUMNS."""
+    entry, seen_at = one.entry, as_number(now)
+    published_at = as_number(entry.published_at) if entry.published_at else None
+    return (
+        entry.id, entry.title, entry.url, entry.language, entry.credit, seen_at, published_at, seen_at, 1,
+        one.assignment.related, entry.id, len(entry.summary), entry.id, len(entry.body),
+    )  # fmt: skip
 
 
 def _grow_stories(tx: sa.Connection, joined: Sequence[Judged], now: datetime) -> None:
