@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import field, replace
 from datetime import datetime
 
 from monitor.core.extract import extract_article, sniff
@@ -17,17 +17,22 @@ from monitor.model import (
     Feed,
     Match,
     Origin,
+    Pickup,
     Reason,
+    Relative,
     Rule,
     Standing,
     StoryText,
     Verdict,
+    Version,
     Watchlist,
     record,
 )
 from monitor.reload import InForce
 from monitor.store import candidates, stories
 from monitor.store.database import Database
+from monitor.store.relatives import list_relatives
+from monitor.store.versions import list_versions
 
 NO_FEED = Feed(name="-", url="")
 
@@ -41,6 +46,9 @@ class Explained:
     story: str | None  # of the archive: the one it is in, or would join
     assignment: Assignment | None  # how; None where there is no archive to compare with
     matches: tuple[Match, ...]
+    pickups: tuple[Pickup, ...] = ()  # for a story of the archive: its copies …
+    relatives: tuple[Relative, ...] = ()
+    versions: Mapping[str, tuple[Version, ...]] = field(default_factory=dict)  # … and what they said before, by entry
     decided: tuple[tuple[str, str], ...] = ()  # for a story of the archive: watchlist, what was decided then
 
 
@@ -83,6 +91,8 @@ def explain_story(story_id: str, in_force: InForce, database: Database, *, now: 
         pickups = stories.list_pickups(tx, [row["id"]]).get(row["id"], ())
         assignment = stories.find_entry(tx, row["id"]) or Assignment(story=row["id"])
         decided = stories.list_matches(tx, [row["id"]]).get(row["id"], ())
+        relatives = list_relatives(tx, [row["id"]]).get(row["id"], ())
+        versions = list_versions(tx, [pickup.entry for pickup in pickups])
     first = pickups[0] if pickups else None
     entry = Entry(
         id=row["id"],
@@ -107,6 +117,9 @@ def explain_story(story_id: str, in_force: InForce, database: Database, *, now: 
         story=row["id"],
         assignment=assignment,
         matches=tuple(_aged(m, in_force.watchlists, text.published_at or row["first_seen_at"], now) for m in matches),
+        pickups=pickups,
+        relatives=relatives,
+        versions=versions,
         decided=tuple((one["watchlist"], one["reason"]) for one in decided),
     )
 

@@ -262,6 +262,27 @@ class Pickup:
     seen_at: datetime
     similarity: float
     rule: Rule
+    credit: str | None = None
+    slug: str | None = None
+
+
+@record
+class Version:
+    """What an entry said before an edit, and what the edit changed."""
+
+    replaced_at: datetime
+    changed: tuple[str, ...]  # of title, summary, body, and figures of the headline
+    title: str
+    summary: str = ""
+
+
+@record
+class Relative:
+    """A story on the same event in other words, and whose words they are: an agency's, else the first outlet's."""
+
+    story: str
+    title: str
+    source: str
 
 
 @record

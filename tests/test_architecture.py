@@ -38,8 +38,8 @@ MAY_IMPORT = {
     "status": {*GROUND, "core.render", "store", ""},
     "channels": {*GROUND, "config", "core.names", "edges.send"},
     "explain": {*GROUND, "core", "store", "reload"},
-    "show": {*GROUND, "core.render", "explain"},
-    "web": {*GROUND, "status", "store"},
+    "show": {*GROUND, "core.render", "core.spread", "explain"},
+    "web": {*GROUND, "core.spread", "status", "store"},
     "demo": {*GROUND, "app", "config", "demo", "explain", "reload", "show", "store"},
     "app": None,  # wires everything
     "cli": None,

@@ -11,7 +11,7 @@ from datetime import timedelta
 from rapidfuzz import fuzz
 
 from monitor.core.likeness import Likeness, subset_ratio
-from monitor.core.sketch import telling_words
+from monitor.core.sketch import telling_of, telling_words
 from monitor.core.vocabulary import AGAIN, COMMON, OPPOSITES
 from monitor.model import Candidate, Entry, Rule, Sketch, record
 
@@ -19,6 +19,11 @@ SERIES_GAP = timedelta(hours=18)  # the same headline from the same outlet later
 TITLE_ALONE_GAP = timedelta(hours=48)
 SAME_PUBLISHER_GAP = timedelta(hours=12)
 TRUSTED_HASHES = 25  # two bodies with so many hashes can refuse each other
+MERGING_TITLE = 45  # of both stories that one long text joins: a round-up's headline names neither
+NOTICE_SHARE = 66  # percent of a notice's telling words that must stand in the headline of its story
+NOTICE_WORDS = frozenset("story headline article item version earlier withdrawn kill correction corrected".split())
+OTHER_FIGURES = "other figures in the headline"
+OTHER_BODY = "the bodies are different texts"
 OTHER_WORD = 70  # two words less alike than this are two words, not two spellings of one
 
 
@@ -30,20 +35,24 @@ class Opinion:
     similarity: float
     rule: Rule | None = None
     why: str = ""
+    vetoed: bool = False  # something speaks against it, not just too little for it
+    related: bool = False  # not a copy, but of the same event
 
 
-def opinion(entry: Entry, candidate: Candidate, like: Likeness, *, window: timedelta, series: bool = False) -> Opinion:
+def opinion(
+    entry: Entry | Candidate, candidate: Candidate, like: Likeness, *, window: timedelta, series: bool = False
+) -> Opinion:
     """Whether two texts are copies. `series` says that the entry's outlet has more headlines of this very pattern."""
     shown = max(like.title, 100 * like.lead, 100 * like.body)
-    same_address = entry.url_key is not None and entry.url_key == candidate.url_key
-    if like.apart > window and not (same_address and like.title >= 90):
-        return Opinion(same=False, similarity=shown, why="too far apart in time")
+    if like.apart > window:
+        return Opinion(same=False, similarity=shown, why="too far apart in time", vetoed=True)
     mine, theirs = entry.sketch, candidate.sketch
-    if same_address and _same_page(mine, theirs, like):
+    if entry.url_key is not None and entry.url_key == candidate.url_key and _same_page(mine, theirs, like):
         return Opinion(same=True, similarity=100.0, rule=Rule.SAME_URL, why="same address")
     refusal = _veto(mine, theirs, like, series) or _body_refusal(mine, theirs, like)
     if refusal:
-        return Opinion(same=False, similarity=shown, why=refusal)
+        related = refusal in (OTHER_FIGURES, OTHER_BODY) and _same_event(mine, theirs, like)
+        return Opinion(same=False, similarity=shown, why=refusal, vetoed=True, related=related)
     if entry.text_key is not None and entry.text_key == candidate.text_key and _text_identifies(like):
         return Opinion(same=True, similarity=100.0, rule=Rule.SAME_TEXT, why="same text")
     if entry.title_key and entry.title_key == candidate.title_key and _title_identifies(mine, theirs, like):
@@ -51,7 +60,27 @@ def opinion(entry: Entry, candidate: Candidate, like: Likeness, *, window: timed
     why = _by_body(like) or _by_lead(like) or _by_title(mine, theirs, like)
     if why:
         return Opinion(same=True, similarity=shown, rule=Rule.SIMILAR, why=why)
-    return Opinion(same=False, similarity=shown, why="not alike enough")
+    return Opinion(same=False, similarity=shown, why="not alike enough", related=_same_event(mine, theirs, like))
+
+
+def notice_opinion(entry: Entry, candidate: Candidate, like: Likeness, *, window: timedelta) -> Opinion:
+    """Whether a correction, kill or withdrawal is about this story. It names the story in a few words, and says other
+    figures by its nature: most of its telling words must stand in the headline."""
+    telling = telling_of(entry.sketch.words) - NOTICE_WORDS
+    named = telling & frozenset(candidate.sketch.words)
+    share = 100 * len(named) / len(telling) if telling else 0.0
+    close = like.apart <= window and not (entry.sketch.days and candidate.sketch.days and like.title < 80)
+    least = 2 if like.same_outlet else 3
+    if close and ((len(named) >= least and share >= NOTICE_SHARE) or (like.lead >= 0.5 and like.lead_shared >= 8)):
+        return Opinion(same=True, similarity=max(share, like.title), rule=Rule.SIMILAR, why="a notice on this story")
+    return Opinion(same=False, similarity=max(share, like.title), why="not the story that the notice names")
+
+
+def shows_whole(long: Sketch, short: Sketch, like: Likeness) -> bool:
+    """Whether a long text holds a short one almost entirely, under a like headline: what may join two stories."""
+    longer = len(long.lead) + len(long.body) > len(short.lead) + len(short.body)
+    held = (like.lead >= 0.8 and like.lead_shared >= 8) or (like.body >= 0.8 and like.body_shared >= 8)
+    return longer and held and like.title >= MERGING_TITLE
 
 
 def _same_page(mine: Sketch, theirs: Sketch, like: Likeness) -> bool:
@@ -79,7 +108,7 @@ def _veto(mine: Sketch, theirs: Sketch, like: Likeness, series: bool) -> str:
     if like.lead >= (0.9 if like.same_outlet else 0.75) and like.lead_shared >= 8:
         return ""
     if like.title >= 75 and _conflict(mine.numbers, theirs.numbers):
-        return "other figures in the headline"
+        return OTHER_FIGURES
     if like.body >= 0.48 or (like.lead >= 0.6 and like.lead_shared >= 12):
         return ""
     return _turn(like) or _swapped_name(mine, theirs, like)
@@ -135,7 +164,7 @@ def swapped_slot(mine: Sketch, theirs: Sketch, like: Likeness) -> str:
 
 def _body_refusal(mine: Sketch, theirs: Sketch, like: Likeness) -> str:
     if min(len(mine.body), len(theirs.body)) >= TRUSTED_HASHES and like.body < 0.15:
-        return "the bodies are different texts"
+        return OTHER_BODY
     return ""
 
 
@@ -210,3 +239,10 @@ def _by_title(mine: Sketch, theirs: Sketch, like: Likeness) -> str:
 def _bodies_differ(mine: Sketch, theirs: Sketch, like: Likeness) -> bool:
     both = min(len(mine.body), len(theirs.body)) >= TRUSTED_HASHES
     return both and like.body < 0.35 and like.title < 85
+
+
+def _same_event(mine: Sketch, theirs: Sketch, like: Likeness) -> bool:
+    """Whether two texts that are no copies seem to tell of one event."""
+    shared = len(telling_of(mine.words) & telling_of(theirs.words))
+    by_words = like.lead_shared >= 4 and like.lead >= 0.15
+    return shared >= 3 and (like.title >= 60 or by_words)

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from heapq import nlargest
 
-from monitor.core.copies import Opinion, opinion, swapped_slot
-from monitor.core.likeness import NOTHING, Yardstick
+from monitor.core.copies import Opinion, notice_opinion, opinion, shows_whole, swapped_slot
+from monitor.core.likeness import NOTHING, Likeness, Yardstick
 from monitor.core.sketch import BODY, EXACT, KIND, LEAD, TITLE_PAIR
 from monitor.core.wire import notice_of
 from monitor.model import Assignment, Candidate, Entry, Rule, Snapshot
@@ -22,7 +23,7 @@ from monitor.model import Assignment, Candidate, Entry, Rule, Snapshot
 POSTINGS = 64  # the newest entries looked at behind one key
 CANDIDATES = 12  # the most promising entries verified for one new entry
 WEIGHTS = {TITLE_PAIR: 1, LEAD: 2, BODY: 2, EXACT: 1000}  # of a shared key
-LEAST_WEIGHT = 2  # one pair of headline words is chance, unless a headline is all there is
+LEAST_WEIGHT = 3  # one pair of headline words, or one run of three words, is chance; unless a headline is all there is
 FURNITURE_STORIES = 4  # a shingle found in so many different stories is boilerplate
 SERIES = 2  # so many headlines of one outlet that differ in one slot are a series
 UNSAVED = 1 << 40  # numbers of entries that this call has assigned, above all those of the database
@@ -48,7 +49,8 @@ def recognise(
     """Assign every new entry, in order, to an earlier story or to one that it founds.
 
     `entries` are new, oldest first; `snapshot` holds what of the database is promising for any of them; `window` is how
-    long after a copy another may still join it. Entries of one call see each other.
+    long after a copy another may still join it. Entries of one call see each other. Where an entry shows two stories to
+    be one text, its assignment names the stories that are to be merged.
     """
     index = _Index(snapshot)
     assignments = []
@@ -56,7 +58,7 @@ def recognise(
         assignment = _assign(entry, index, now, window)
         index.add(entry, assignment.story, now)
         assignments.append(assignment)
-    return tuple(assignments)
+    return tuple(index.settled(assignment) for assignment in assignments)
 
 
 class _Index:
@@ -67,6 +69,7 @@ class _Index:
         self._near = dict(snapshot.near)
         self._postings: defaultdict[int, deque[int]] = defaultdict(lambda: deque(maxlen=POSTINGS))
         self._next = UNSAVED
+        self._merged: dict[str, str] = {}
 
     def add(self, entry: Entry, story: str, now: datetime) -> None:
         number, self._next = self._next, self._next + 1
@@ -85,6 +88,23 @@ class _Index:
         for key in entry.keys:
             self._postings[key].appendleft(number)
 
+    def story_of(self, candidate: Candidate) -> str:
+        """The story a candidate is in by now."""
+        return self._merged.get(candidate.story, candidate.story)
+
+    def merge(self, gone: str, story: str) -> None:
+        """From now on the entries of `gone` belong to `story`."""
+        self._merged |= {old: story for old, new in self._merged.items() if new == gone}
+        self._merged[gone] = story
+
+    def settled(self, assignment: Assignment) -> Assignment:
+        """An assignment as it stands after all merging; who founded a story that is gone is one of the copies."""
+        story = self._merged.get(assignment.story)
+        if story is None:
+            return assignment
+        rule = Rule.SIMILAR if assignment.rule is Rule.FOUNDER else assignment.rule
+        return replace(assignment, story=story, rule=rule)
+
     def near(self, entry: Entry) -> list[Candidate]:
         """Candidates that share most keys with the entry, best first."""
         own = {key: tuple(self._postings[key]) for key in entry.keys if key in self._postings}
@@ -93,32 +113,78 @@ class _Index:
 
 
 def _assign(entry: Entry, index: _Index, now: datetime, window: timedelta) -> Assignment:
-    best: tuple[Opinion, Candidate] | None = None
-    nearest: tuple[Opinion, Candidate] | None = None
     near = index.near(entry)
     yardstick = Yardstick(entry, now, _furniture(entry, near))
     likes = [(one, yardstick.measure(one)) for one in near if not yardstick.hopeless(one)]
-    series = sum(
-        like.same_outlet and bool(swapped_slot(entry.sketch, candidate.sketch, like)) for candidate, like in likes
-    ) >= SERIES
-    for candidate, like in likes:
-        view = opinion(entry, candidate, like, window=window, series=series)
-        if view.same and (best is None or _rank(view) > _rank(best[0])):
-            best = (view, candidate)
-        elif not view.same and (nearest is None or view.similarity > nearest[0].similarity):
-            nearest = (view, candidate)
-    if best is not None:
-        view, candidate = best
-        return Assignment(story=candidate.story, similarity=round(view.similarity, 1), rule=view.rule)
-    if nearest is None:
-        return Assignment(story=entry.id)
-    refused, candidate = nearest
-    return Assignment(
-        story=entry.id,
-        nearest=candidate.story,
-        nearest_similarity=round(refused.similarity, 1),
-        refused_because=refused.why,
+    views = _views(entry, likes, window)
+    copies = [view for view in views if view[0].same]
+    refused = [view for view in views if not view[0].same]
+    if not copies:
+        return _founder(entry, index, refused)
+    best = max(copies, key=lambda view: _rank(view[0]))
+    stories = _joined(entry, best, copies, index, now, window)
+    for gone in stories[1:]:
+        index.merge(gone, stories[0])
+    nearest = _nearest([view for view in refused if index.story_of(view[1]) != stories[0]])
+    assignment = Assignment(
+        story=stories[0], similarity=round(best[0].similarity, 1), rule=best[0].rule, merges=stories[1:]
     )
+    return _with_nearest(assignment, nearest, index)
+
+
+View = tuple[Opinion, Candidate, Likeness]
+
+
+def _views(entry: Entry, likes: list[tuple[Candidate, Likeness]], window: timedelta) -> list[View]:
+    if notice_of(entry.slug) is not None:
+        noticed = [(notice_opinion(entry, one, like, window=window), one, like) for one, like in likes]
+        if any(view.same for view, _, _ in noticed):
+            return noticed
+    series = (
+        sum(like.same_outlet and bool(swapped_slot(entry.sketch, one.sketch, like)) for one, like in likes) >= SERIES
+    )
+    return [(opinion(entry, one, like, window=window, series=series), one, like) for one, like in likes]
+
+
+def _founder(entry: Entry, index: _Index, refused: list[View]) -> Assignment:
+    related = _nearest([view for view in refused if view[0].related])
+    assignment = Assignment(story=entry.id, related=index.story_of(related[1]) if related else None)
+    return _with_nearest(assignment, _nearest(refused), index)
+
+
+def _nearest(refused: list[View]) -> View | None:
+    return max(refused, key=lambda view: view[0].similarity, default=None)
+
+
+def _with_nearest(assignment: Assignment, nearest: View | None, index: _Index) -> Assignment:
+    if nearest is None:
+        return assignment
+    view, candidate, _ = nearest
+    return replace(
+        assignment,
+        nearest=index.story_of(candidate),
+        nearest_similarity=round(view.similarity, 1),
+        refused_because=view.why,
+    )
+
+
+def _joined(
+    entry: Entry, best: View, copies: list[View], index: _Index, now: datetime, window: timedelta
+) -> tuple[str, ...]:
+    """The story an entry joins, and the stories that it shows to be the same text: the oldest first, which stays.
+
+    Two stories are one where the entry holds a copy of each almost entirely and nothing speaks against the two being
+    copies; that the entry is like both is not enough, or a chain of edits would join what has nothing in common.
+    """
+    first = best[1]
+    joined = {index.story_of(first): first}
+    if shows_whole(entry.sketch, first.sketch, best[2]):
+        for _, other, like in copies:
+            if index.story_of(other) not in joined and shows_whole(entry.sketch, other.sketch, like):
+                pair = Yardstick(first, now).measure(other)
+                if not opinion(first, other, pair, window=window).vetoed:
+                    joined[index.story_of(other)] = other
+    return tuple(sorted(joined, key=lambda story: joined[story].number))
 
 
 def _furniture(entry: Entry, near: list[Candidate]) -> frozenset[int]:

@@ -38,7 +38,7 @@ class Yardstick:
     """An entry, made ready to be compared with earlier ones. `furniture` are hashes of boilerplate: they count for
     nothing."""
 
-    def __init__(self, entry: Entry, now: datetime, furniture: frozenset[int] = NOTHING):
+    def __init__(self, entry: Entry | Candidate, now: datetime, furniture: frozenset[int] = NOTHING):
         sketch = entry.sketch
         self._entry, self._now, self._furniture = entry, now, furniture
         self._words, self._sorted = frozenset(sketch.words), " ".join(sorted(sketch.words))
@@ -48,6 +48,8 @@ class Yardstick:
         """Whether a look at words and hashes suffices to tell that nothing can come of it: half of the headline's words
         are others, and no run of three words is in both texts."""
         mine, theirs = self._entry.sketch, candidate.sketch
+        if candidate.url_key is not None and candidate.url_key == self._entry.url_key:
+            return False
         common = len(self._words.intersection(theirs.words))
         return (
             2 * common < min(len(mine.words), len(theirs.words))

@@ -108,9 +108,14 @@ def sketch_of(headline: str, summary: str, body: str) -> Sketched:
     return Sketched(sketch=sketch, words=tuple(body_words if trusted else summary_words))
 
 
-def telling_words(words: tuple[str, ...]) -> int:
-    """How many words of a headline say what it is about: neither common ones nor names of columns."""
-    return len({word for word in words if len(word) > 2 or not word.isascii()} - COMMON - RUBRIC)
+def telling_of(words: Iterable[str]) -> frozenset[str]:
+    """The words of a headline that say what it is about: neither common ones nor names of columns."""
+    return frozenset([word for word in words if len(word) > 2 or not word.isascii()]) - COMMON - RUBRIC
+
+
+def telling_words(words: Iterable[str]) -> int:
+    """How many words of a headline say what it is about."""
+    return len(telling_of(words))
 
 
 def blocking_keys(sketch: Sketch, exact: Iterable[int | None] = ()) -> tuple[int, ...]:

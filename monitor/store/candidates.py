@@ -19,8 +19,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 import sqlalchemy as sa
 
 from monitor.model import Candidate, Entry, Snapshot
-from monitor.store.database import insert_plain, is_sqlite, listed
-from monitor.store.schema import dedup_keys, entries
+from monitor.store.database import insert_plain, is_sqlite
+from monitor.store.schema import dedup_keys, from_number
 from monitor.store.sketches import unpack
 
 POSTINGS = 64  # entries read behind one key: the newest
@@ -34,16 +34,26 @@ Postings = Mapping[int, Sequence[int]]
 Shares = tuple[tuple[int, int], ...]  # weight and number of an entry
 
 _NEWEST = {
+    # LIMIT -1 keeps SQLite from looking each key up twice, once for the condition.
     True: sa.text(
-        "SELECT start, numbers FROM (SELECT value AS start, (SELECT group_concat(posting & :numbers) FROM (SELECT posting"
-        " FROM dedup_keys WHERE posting BETWEEN value AND value + :numbers ORDER BY posting DESC LIMIT :most)) AS numbers"
-        " FROM json_each(:starts) LIMIT -1) WHERE numbers IS NOT NULL"  # the limit keeps it from being looked up twice
+        "SELECT start, numbers FROM (SELECT value AS start, (SELECT group_concat(posting & :numbers)"
+        " FROM (SELECT posting FROM dedup_keys WHERE posting BETWEEN value AND value + :numbers"
+        " ORDER BY posting DESC LIMIT :most)) AS numbers FROM json_each(:starts) LIMIT -1) WHERE numbers IS NOT NULL"
     ),
     False: sa.text(
-        "SELECT start, numbers FROM (SELECT CAST(value AS bigint) AS start FROM json_array_elements_text(CAST(:starts AS"
-        " json))) AS starts, LATERAL (SELECT string_agg(CAST(posting & :numbers AS text), ',') AS numbers FROM (SELECT"
-        " posting FROM dedup_keys WHERE posting BETWEEN start AND start + :numbers ORDER BY posting DESC LIMIT :most)"
+        "SELECT start, numbers"
+        " FROM (SELECT CAST(value AS bigint) AS start FROM json_array_elements_text(CAST(:starts AS json))) AS starts,"
+        " LATERAL (SELECT string_agg(CAST(posting & :numbers AS text), ',') AS numbers FROM (SELECT posting"
+        " FROM dedup_keys WHERE posting BETWEEN start AND start + :numbers ORDER BY posting DESC LIMIT :most)"
         " AS newest) AS behind WHERE numbers IS NOT NULL"
+    ),
+}
+_COLUMNS = "seq, id, story, outlet, published_at, seen_at, url_key, title_key, text_key, sketch"
+_CANDIDATES = {
+    True: sa.text(f"SELECT {_COLUMNS} FROM entries WHERE seq IN (SELECT value FROM json_each(:numbers))"),
+    False: sa.text(
+        f"SELECT {_COLUMNS} FROM entries WHERE seq IN (SELECT CAST(value AS bigint) FROM json_array_elements_text(CAST("
+        ":numbers AS json)) AS listed(value))"
     ),
 }
 _SINK = sa.text("UPDATE OR REPLACE dedup_keys SET posting = posting + :step WHERE posting BETWEEN :low AND :high")
@@ -116,19 +126,15 @@ def _slices(first: int, count: int, held: int) -> Iterator[tuple[int, int]]:
 
 
 def _candidates(tx: sa.Connection, numbers: Sequence[int]) -> Iterator[Candidate]:
-    columns = (
-        entries.c.seq, entries.c.id, entries.c.story, entries.c.outlet, entries.c.published_at, entries.c.seen_at,
-        entries.c.url_key, entries.c.title_key, entries.c.text_key, entries.c.sketch,
-    )  # fmt: skip
-    wanted = sa.select(*columns).where(entries.c.seq.in_(listed(tx, numbers, numbers=True)))
-    for seq, name, story, outlet, published_at, seen_at, url_key, title_key, text_key, sketch in tx.execute(wanted).all():
+    for row in tx.execute(_CANDIDATES[is_sqlite(tx)], {"numbers": json.dumps(numbers)}).all():
+        seq, name, story, outlet, published_at, seen_at, url_key, title_key, text_key, sketch = row
         yield Candidate(
             number=seq,
             entry=name,
             story=story,
             outlet=outlet,
-            published_at=published_at,
-            seen_at=seen_at,
+            published_at=None if published_at is None else from_number(published_at),
+            seen_at=from_number(seen_at),
             url_key=url_key,
             title_key=title_key,
             text_key=text_key,

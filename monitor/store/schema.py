@@ -33,6 +33,11 @@ def as_number(moment: datetime) -> int:
     return (moment - EPOCH) // MICROSECOND
 
 
+def from_number(microseconds: int) -> datetime:
+    """The moment that such a number means."""
+    return EPOCH + timedelta(microseconds=microseconds)
+
+
 class UtcTime(TypeDecorator[datetime]):
     """An aware UTC `datetime`, kept as an integer of microseconds so that it sorts and indexes alike everywhere."""
 
@@ -43,7 +48,7 @@ class UtcTime(TypeDecorator[datetime]):
         return None if value is None else as_number(value)
 
     def process_result_value(self, value, dialect):
-        return None if value is None else EPOCH + timedelta(microseconds=value)
+        return None if value is None else from_number(value)
 
 
 # SQLite makes a rowid alias (and so a small, ever-growing number) of an INTEGER primary key only.

@@ -28,9 +28,21 @@ from monitor.model import (
 )
 from monitor.store.candidates import save_keys
 from monitor.store.database import chunks, insert_new, insert_plain, listed, upsert
+from monitor.store.merging import story_now
 from monitor.store.outbox import message_from
-from monitor.store.schema import alerts, as_number, deliveries, entries, fingerprints, matches, stories
+from monitor.store.schema import (
+    alerts,
+    as_number,
+    deliveries,
+    entries,
+    fingerprints,
+    matches,
+    merged_stories,
+    stories,
+    versions,
+)
 from monitor.store.sketches import pack
+from monitor.store.versions import MOST_VERSIONS, keep_version
 
 REFRESH = timedelta(days=30)  # a fingerprint is dated anew only so often
 
@@ -85,7 +97,7 @@ def fresh(tx: sa.Connection, found: Sequence[Entry], now: datetime) -> Fresh:
             new.append(entry)
             continue
         overlapping.add(entry.feed)
-        if row is not None and row.content_hash != entry.content_hash:
+        if row is not None and row.content_hash != entry.content_hash and row.revision < MOST_VERSIONS:
             edited.append(
                 Known(entry=_with_id(entry, row.id), story=row.story, rule=Rule(row.rule), similarity=row.similarity)
             )
@@ -121,6 +133,7 @@ def save(tx: sa.Connection, judged: Sequence[Judged], now: datetime) -> None:
     insert_plain(tx, "entries", _ENTRY_COLUMNS, [_entry_row(one, now) for one in new])
     for one in judged:
         if one.is_edit:
+            keep_version(tx, one.entry, now)
             _update_entry(tx, one.entry, now)
     _save_keys(tx, [one.entry for one in judged])
     founders = [one for one in new if one.assignment.story == one.entry.id]
@@ -135,7 +148,8 @@ def list_pickups(tx: sa.Connection, ids: Sequence[str]) -> dict[str, tuple[Picku
     """All copies of these stories, in the order in which we saw them."""
     columns = (
         entries.c.seq, entries.c.id, entries.c.story, entries.c.feed, entries.c.outlet, entries.c.url, entries.c.title,
-        entries.c.published_at, entries.c.seen_at, entries.c.similarity, entries.c.rule,
+        entries.c.published_at, entries.c.seen_at, entries.c.similarity, entries.c.rule, entries.c.credit,
+        entries.c.slug,
     )  # fmt: skip
     found: defaultdict[str, list[Pickup]] = defaultdict(list)
     wanted = sa.select(*columns).where(entries.c.story.in_(listed(tx, ids))).order_by(entries.c.seq)
@@ -179,11 +193,13 @@ def list_matches(tx: sa.Connection, ids: Sequence[str]) -> dict[str, tuple[sa.Ro
 
 
 def find_story(tx: sa.Connection, prefix: str) -> sa.RowMapping | None:
-    """The story whose id is, or begins uniquely with, `prefix`."""
+    """The story whose id is, or begins uniquely with, `prefix`; also by the id of one that was merged into it."""
     begins = (
         sa.select(stories).where(stories.c.id >= prefix, stories.c.id < prefix + "g").limit(2)
     )  # ids are hexadecimal
     rows = tx.execute(begins).mappings().all()
+    if not rows and (moved := story_now(tx, prefix)) is not None:
+        rows = tx.execute(sa.select(stories).where(stories.c.id == moved)).mappings().all()
     return rows[0] if len(rows) == 1 else None
 
 
@@ -226,7 +242,10 @@ def forget_old(tx: sa.Connection, now: datetime, *, seen_before: datetime) -> tu
     prints = {name for row in gone for name in _fingerprints(row.id, row.feed, row.url_key)}
     insert_new(tx, fingerprints, [{"id": name, "seen_at": now} for name in sorted(prints)])
     tx.execute(matches.delete().where(matches.c.story.in_(old)))
+    tx.execute(versions.delete().where(versions.c.entry.in_(sa.select(entries.c.id).where(entries.c.story.in_(old)))))
     tx.execute(entries.delete().where(entries.c.story.in_(old)))
+    tx.execute(merged_stories.delete().where(merged_stories.c.story.in_(old)))
+    tx.execute(stories.update().where(stories.c.related.in_(old)).values(related=None))
     deleted = tx.execute(stories.delete().where(stories.c.updated_at < seen_before)).rowcount
     return len(gone), deleted
 
@@ -242,7 +261,7 @@ def forget_fingerprints(tx: sa.Connection, *, seen_before: datetime) -> None:
 def _known_entries(tx: sa.Connection, found: Sequence[Entry]) -> tuple[dict, dict]:
     columns = (
         entries.c.id, entries.c.feed, entries.c.url_key, entries.c.content_hash, entries.c.story, entries.c.rule,
-        entries.c.similarity, entries.c.title_key, entries.c.published_at,
+        entries.c.similarity, entries.c.title_key, entries.c.published_at, entries.c.revision,
     )  # fmt: skip
     by_id = {
         row.id: row
@@ -296,6 +315,8 @@ def _pickup(row: sa.Row) -> Pickup:
         seen_at=row.seen_at,
         similarity=row.similarity,
         rule=Rule(row.rule),
+        credit=row.credit,
+        slug=row.slug,
     )
 
 
