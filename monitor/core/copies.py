@@ -200,14 +200,14 @@ def _by_body(like: Likeness) -> str:
 
 def _by_lead(like: Likeness) -> str:
     if like.lead >= 0.62 and like.lead_shared >= 8:
-        close = like.title >= 45 and like.apart <= timedelta(hours=24) if like.same_outlet else like.title >= 38
-        if close:
+        least = 50 if like.lead_shared < 14 else 45 if like.same_outlet else 38
+        if like.title >= least and (not like.same_outlet or like.apart <= timedelta(hours=24)):
             return "the same first words"
     if like.lead >= 0.8 and like.lead_shared >= 12 and not like.titled:
         return "the same words, without a headline"
     if like.lead >= 0.85 and like.lead_shared >= 25:
         return "the same first words under another headline"
-    if like.lead >= 0.33 and like.lead_shared >= 5 and like.title >= 74:
+    if like.lead >= 0.33 and like.lead_shared >= (5 if like.title >= 80 else 8) and like.title >= 74:
         return "like first words under a like headline"
     return ""
 
@@ -222,7 +222,7 @@ def _by_title(mine: Sketch, theirs: Sketch, like: Likeness) -> str:
     shorter, longer = sorted((len(mine.words), len(theirs.words)))
     needed = 93.0 if both_led else 86.0
     if like.same_outlet and like.apart <= SAME_PUBLISHER_GAP:
-        needed = 80.0
+        needed = 86.0 if both_led and not like.lead_shared else 80.0
     if shorter <= 4:
         needed = max(needed, 90.0)
     if shorter >= 3 and like.title >= needed:

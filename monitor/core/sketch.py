@@ -21,6 +21,7 @@ BODY_SAMPLE = 4  # one shingle in four, by its hash: fair between long and short
 TITLE_KEY_WORDS = 5  # pairs of them: 10 keys; one word more where nothing but a headline is there
 LEAD_KEYS = 7
 BODY_KEYS = 12
+ECHOED = 0.3  # of a summary's words at most are new where it only repeats the headline
 TITLE_CASE = 0.7  # of the longer words written with a capital: a headline in Title Case
 TRUSTED_SUMMARY_SHARE = 0.2  # a body must hold this much of the summary's shingles …
 TRUSTED_TITLE_SHARE = 0.8  # … or of the headline's telling words; otherwise it is page furniture
@@ -89,6 +90,8 @@ def sketch_of(headline: str, summary: str, body: str) -> Sketched:
     """Take a text apart; a body that does not belong to its headline is left out."""
     words = fold_words(headline)
     summary_words = fold_words(_without_dateline(summary))
+    if len(summary_words) <= len(words) + 4 and len(set(summary_words) - set(words)) <= ECHOED * len(summary_words):
+        summary_words = []  # it repeats the headline (and names the outlet): nothing new to compare
     body_words = fold_words(_without_dateline(body)) if body else []
     reach = WIDE_LEAD_WORDS if WIDE.search(headline) else LEAD_WORDS
     summary_shingles = _shingles(summary_words[:reach])
