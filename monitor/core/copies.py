@@ -103,7 +103,7 @@ def _veto(mine: Sketch, theirs: Sketch, like: Likeness, series: bool) -> str:
         return "the next of a series: same headline, same outlet, another day"
     if (mine.live or theirs.live) and like.title < 90:
         return "a live page, rewritten all day"
-    if like.same_outlet and series and (slot := swapped_slot(mine, theirs, like)):
+    if series and (slot := in_series(mine, theirs, like)):
         return slot
     if like.lead >= (0.9 if like.same_outlet else 0.75) and like.lead_shared >= 8:
         return ""
@@ -149,6 +149,13 @@ def _swapped_name(mine: Sketch, theirs: Sketch, like: Likeness) -> str:
     return ""
 
 
+def in_series(mine: Sketch, theirs: Sketch, like: Likeness) -> str:
+    """What makes two headlines of one outlet members of a series, or "" where they are none."""
+    if not like.same_outlet:
+        return ""
+    return swapped_slot(mine, theirs, like) or _pattern(like)
+
+
 def swapped_slot(mine: Sketch, theirs: Sketch, like: Likeness) -> str:
     """One outlet's series: its headlines differ in one slot, whatever stands in it."""
     own, other = like.own - COMMON, like.other - COMMON
@@ -159,6 +166,18 @@ def swapped_slot(mine: Sketch, theirs: Sketch, like: Likeness) -> str:
         return ""
     if all(max(fuzz.ratio(word, another) for another in other) < OTHER_WORD for word in own):
         return f"the next of a series: {' '.join(sorted(own))} / {' '.join(sorted(other))} in the same headline"
+    return ""
+
+
+def _pattern(like: Likeness) -> str:
+    """One outlet's headlines of a pattern: most words are the same, and each has telling ones of its own."""
+    if like.lead_shared >= 3 or like.body_shared >= 3:
+        return ""
+    own, other = telling_of(like.own), telling_of(like.other)
+    if not own or not other or like.common < 4:
+        return ""
+    if all(max(fuzz.ratio(word, another) for another in other) < OTHER_WORD for word in own):
+        return f"the same pattern with other words: {' '.join(sorted(own)[:3])} / {' '.join(sorted(other)[:3])}"
     return ""
 
 
@@ -190,7 +209,7 @@ def _by_body(like: Likeness) -> str:
     if like.body_shared < 4:
         return ""
     if like.body >= 0.6:
-        supported = like.title >= 40 or like.lead >= 0.2 or like.body_shared >= 45
+        supported = like.title >= 50 or (like.lead >= 0.2 and like.lead_shared >= 4) or like.body_shared >= 45
         if not like.same_outlet or supported:
             return "the same body"
     if like.body >= 0.48 and like.title >= 55:
