@@ -486,19 +486,21 @@ def _config(ctx: click.Context, *, or_default: bool = False) -> Config:
 def _clock() -> Clock:
     from monitor.config import test_hooks
 
-    start = test_hooks().now
-    return clock_from(start) if start else system_clock
+    hooks = test_hooks()
+    return clock_from(hooks.now, hooks.speed) if hooks.now or hooks.speed != 1 else system_clock
 
 
 def _app(ctx: click.Context, **parts: Any):
-    from monitor import logs, reload
+    from monitor import crash, logs, reload
     from monitor.app import App
+    from monitor.config import test_hooks
 
+    crash.arm(test_hooks().crash_at)
     in_force = reload.read_watchlists(_config(ctx))
     logs.set_up(verbose=ctx.find_root().obj["verbose"], secrets=in_force.config.secrets)
     for warning in in_force.config.warnings:
         logs.say("configuration", level=logging.WARNING, warning=str(warning))
-    return App(in_force, clock=_clock(), **parts)
+    return App(in_force, clock=_clock(), speed=test_hooks().speed, **parts)
 
 
 @contextmanager

@@ -295,7 +295,9 @@ class TestHooks:
     """Switches that only tests may use; all off unless WIREWATCH_TEST_HOOKS=1."""
 
     __test__ = False
-    now: datetime | None = None  # the clock starts here
+    now: datetime | None = None  # the clock starts here …
+    speed: float = 1.0  # … and goes so many times as fast
+    crash_at: str | None = None  # "point:n": the process kills itself when it passes this point for the n-th time
 
 
 def find_config(path: str | None, environ: Mapping[str, str] = os.environ) -> Path:
@@ -314,11 +316,15 @@ def find_config(path: str | None, environ: Mapping[str, str] = os.environ) -> Pa
 
 
 def test_hooks(environ: Mapping[str, str] = os.environ) -> TestHooks:
-    """The test switches of the environment: WIREWATCH_NOW (RFC 3339)."""
+    """The test switches of the environment: WIREWATCH_NOW (RFC 3339), WIREWATCH_SPEED, WIREWATCH_CRASH_AT (point:n)."""
     if environ.get("WIREWATCH_TEST_HOOKS") != "1":
         return TestHooks()
     now = environ.get("WIREWATCH_NOW")
-    return TestHooks(datetime.fromisoformat(now) if now else None)
+    return TestHooks(
+        now=datetime.fromisoformat(now) if now else None,
+        speed=float(environ.get("WIREWATCH_SPEED", "1")),
+        crash_at=environ.get("WIREWATCH_CRASH_AT"),
+    )
 
 
 test_hooks.__test__ = False

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from monitor import crash
 from monitor.core.pace import expired, next_attempt
 from monitor.core.render import plainest
 from monitor.errors import DeliveryError, DeliveryErrorKind
@@ -95,6 +96,7 @@ class Dispatcher:
             )
             if delivery is None:
                 return
+            crash.reach("claimed")
             attempted, goes_on = await self._attempt(delivery)
             self._say(attempted)
             if not goes_on:
@@ -109,8 +111,10 @@ class Dispatcher:
             return await self._failed(delivery, error)
         except Exception as error:  # a fault of ours or of a library must not stop the channel's queue
             return await self._failed(delivery, DeliveryError(f"internal error: {type(error).__name__}"))
+        crash.reach("accepted")
         now = self._clock()
         await self._writer.run(lambda tx: _settle_delivered(tx, delivery, sent, now))
+        crash.reach("settled")
         return _fact(delivery, "delivered"), True
 
     async def _failed(self, delivery: Delivery, error: DeliveryError) -> tuple[Attempted, bool]:
@@ -140,6 +144,7 @@ def _due_channels(tx, now: datetime) -> tuple[str, ...]:
 def _settle_delivered(tx, delivery: Delivery, sent: Sent, now: datetime) -> None:
     outbox.settle_delivered(tx, delivery.id, sent, now)
     outbox.resume(tx, delivery.channel, delivery.recipient)
+    crash.reach("settling")
 
 
 def _settle_retry(

@@ -22,6 +22,7 @@ from hashlib import blake2b
 
 import sqlalchemy as sa
 
+from monitor import crash
 from monitor.core import pipeline
 from monitor.core.pace import ASKED_AT_MOST, next_check
 from monitor.core.pipeline import Arrival, Policy
@@ -153,6 +154,7 @@ class Ingest:
         reading = Reading(feed=feed, state=state, checked_at=self._clock())
         try:
             answer = await self._fetch(feed, state.validators)
+            crash.reach("fetched")
             reading = replace(reading, answer=answer, checked_at=self._clock())
             if isinstance(answer, NotModified):
                 return reading
@@ -163,6 +165,7 @@ class Ingest:
             entries = await asyncio.to_thread(
                 pipeline.read, parsed, feed, now=reading.checked_at, default_language=self._policy().language
             )
+            crash.reach("parsed")
             return replace(reading, parsed=parsed, entries=entries, body_hash=body_hash)
         except FeedError as error:
             return replace(reading, error=error)
@@ -189,7 +192,9 @@ class Ingest:
         poisonous document harms only its own feed."""
         now, policy = self._clock(), self._policy()
         try:
-            return await self._writer.run(self._commit, batch, policy, now)
+            facts = await self._writer.run(self._commit, batch, policy, now)
+            crash.reach("saved")
+            return facts
         except StoreError as error:  # nothing of it is saved, so their servers will be asked again as before
             return tuple(_fact_failed(reading, str(error)) for reading in batch)
         except Exception as error:  # whatever a document provoked: find out which one it was
@@ -217,6 +222,7 @@ class Ingest:
         facts = _facts(batch, judged)
         for reading, fact in zip(batch, facts, strict=True):
             self._record(tx, reading, fact, reading.feed.name in found.overlapping, now)
+        crash.reach("saving")
         return facts
 
     def _arrivals(self, tx: sa.Connection, found: stories.Fresh, now: datetime) -> tuple[Arrival, ...]:

@@ -95,6 +95,15 @@ class DeliveryStatus(StrEnum):
     MERGED = "merged"
 
 
+class DeliveryKind(StrEnum):
+    """What a delivery is for."""
+
+    ALERT = "alert"  # a message of its own; an update of a story goes into the thread of its first
+    EDIT = "edit"  # the first message, rewritten in place
+    DIGEST = "digest"  # several alerts in one message
+    NOTICE = "notice"  # what concerns the daemon itself, for the operator
+
+
 # ── feeds and what comes from them ───────────────────────────────────────────────────────────────
 
 
@@ -500,6 +509,8 @@ class Message:
     """
 
     headline: str  # the one line that decides: "[urgent] Watchlist — headline (outlet, 3 copies)"
+    mark: str = ""  # "update", "correction", "kill", "withdrawn", "digest", "operator"; "" for a first alert
+    news: str = ""  # what an update brings, as a sentence
     title: str
     url: str
     watchlist: str
@@ -532,6 +543,10 @@ class Delivery:
     next_attempt_at: datetime
     first_attempt_at: datetime | None = None
     plain: bool = False  # the plainest form is being tried
+    kind: DeliveryKind = DeliveryKind.ALERT
+    doubt: bool = False  # an earlier attempt may have been accepted
+    replaces: str | None = None  # an edit: the server's id of the message that is rewritten
+    thread_root: str | None = None  # an update: the server's id of the story's first message on this channel
 
 
 @record

@@ -19,6 +19,7 @@ MAY_IMPORT = {
     "errors": set(),
     "logs": set(),
     "clock": set(),
+    "crash": set(),
     "units": {"errors"},
     "toml_file": {"errors", "units"},
     "opml": GROUND,
@@ -31,8 +32,8 @@ MAY_IMPORT = {
     # fetch.py is the door of a suite of rooms that only it uses
     **dict.fromkeys(FETCHING, {*GROUND, "", *FETCHING}),
     "edges.send": {*GROUND, "", "edges.send"},
-    "ingest": {*GROUND, "core", "store", "writer"},
-    "dispatch": {*GROUND, "core", "store", "writer"},
+    "ingest": {*GROUND, "crash", "core", "store", "writer"},
+    "dispatch": {*GROUND, "crash", "core", "store", "writer"},
     "reload": {*GROUND, "config", "watchlists", "core.score"},
     "upkeep": {*GROUND, "store"},
     "status": {*GROUND, "core.render", "store", ""},

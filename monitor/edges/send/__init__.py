@@ -30,6 +30,12 @@ class Sender(Protocol):
 
     recipients: tuple[str, ...]
     """Whom a message goes to, one delivery each; `("",)` where the channel has just one."""
+    edits: bool
+    """Whether a sent message can be rewritten in place (a delivery of kind EDIT, `delivery.replaces`)."""
+    threads: bool
+    """Whether an update can go under the story's first message (`delivery.thread_root`)."""
+    digest_lines: int
+    """How many alerts one message can list without being cut."""
 
     async def send(self, delivery: Delivery) -> Sent:
         """Make one attempt. Returns what the server gave back; raises DeliveryError, whose text and

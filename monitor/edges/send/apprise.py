@@ -217,6 +217,10 @@ def inert(text: str) -> str:
 class AppriseSender:
     """Sends through the Apprise service that a URL names."""
 
+    edits = False
+    threads = False
+    digest_lines = 20
+
     recipients: tuple[str, ...] = ("",)
 
     def __init__(self, name: str, url: str, *, timeout: timedelta):

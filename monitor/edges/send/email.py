@@ -129,6 +129,10 @@ def _reasons(message: Message) -> str:
 class EmailSender:
     """Hands in mail at one server; each address of the URL (to, cc, bcc) is a recipient of its own."""
 
+    edits = False
+    threads = False
+    digest_lines = 500
+
     def __init__(self, name: str, url: str, *, timeout: timedelta):
         """Raises ValueError (without the secret) where the URL names no server or no valid recipient."""
         parts = read_url(url) or {}

@@ -143,6 +143,10 @@ def device_of(channel: str) -> str:
 class MatrixSender:
     """Sends to the rooms of one URL as one user on one device."""
 
+    edits = False
+    threads = False
+    digest_lines = 60
+
     def __init__(self, name: str, url: str, *, timeout: timedelta):
         """Raises ValueError (without the secret) where the URL names no server, account or room."""
         plugin = build(read_url(url) or {"schema": ""})

@@ -213,6 +213,10 @@ def _refused(said: dict[str, Any], body: str) -> bool:
 class SlackSender:
     """Sends to one webhook, or to the channels of one bot token."""
 
+    edits = False
+    threads = False
+    digest_lines = 100
+
     def __init__(self, name: str, url: str, *, timeout: timedelta):
         """Raises ValueError (without the secret) where the URL is not one of Slack's."""
         read = read_url(url) or {}
