@@ -31,7 +31,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 import aiohttp
@@ -42,11 +43,13 @@ from monitor.edges.send.outcome import bounded_wait, http_error, quoted
 from monitor.errors import DeliveryError, DeliveryErrorKind
 from monitor.model import Delivery, Sent
 
+if TYPE_CHECKING:
+    from monitor.edges.send.matrix_e2ee import Encryption
+
 _API = "/_matrix/client/v3"
-_NO_EXTRA = (
-    "the room is encrypted, and nothing is sent to it in clear; install what encrypts: "
-    "pip install 'wirewatch[matrix-e2ee]'"
-)
+_CLEAR = "the room is encrypted, and nothing is sent to it in clear; "
+_NO_EXTRA = _CLEAR + "install what encrypts: pip install 'wirewatch[matrix-e2ee]'"
+_NO_FOLDER = _CLEAR + "this command has no folder to keep keys in"
 _ROOM = re.compile(r"![^\s:]+(:\S+)?|#[^\s:]+:\S+")
 
 
@@ -108,8 +111,9 @@ class MatrixSender:
     threads = True
     digest_lines = 40  # of at most 800 bytes: 200 letters of any script, and an address
 
-    def __init__(self, name: str, url: str, *, timeout: timedelta):
-        """Raises ValueError (without the secret) where the URL names no server, account or room."""
+    def __init__(self, name: str, url: str, *, timeout: timedelta, state_dir: Path | None = None):
+        """`state_dir` is where keys for encrypted rooms are kept. Raises ValueError (without the secret) where the
+        URL names no server, account or room."""
         plugin = build(read_url(url) or {"schema": ""})
         problem = _problem(plugin)
         if problem:
@@ -122,6 +126,8 @@ class MatrixSender:
         self._base, self._discovers = _origin(plugin), plugin.discovery and plugin.secure and not plugin.port
         self._verified = plugin.verify_certificate
         self._aliases: dict[str, str] = {}
+        self._state_dir = state_dir
+        self._encryption: Encryption | None = None
         self._seconds = timeout.total_seconds()
         self._entering = asyncio.Lock()
         self._session: aiohttp.ClientSession | None = None
@@ -163,7 +169,29 @@ class MatrixSender:
         return await self._authorised("PUT", path, event)
 
     async def _encrypted(self, room: str, event: dict[str, Any], rules: dict[str, Any]) -> dict[str, Any]:
-        raise DeliveryError(_NO_EXTRA, kind=DeliveryErrorKind.CHANNEL)
+        if self._encryption is None:
+            self._encryption = await self._open_encryption()
+        return await self._encryption.encrypt(room, event, rules)
+
+    async def _open_encryption(self) -> Encryption:
+        from monitor.edges.send import matrix_e2ee
+
+        if not matrix_e2ee.available():
+            raise DeliveryError(_NO_EXTRA, kind=DeliveryErrorKind.CHANNEL)
+        if self._state_dir is None:
+            raise DeliveryError(_NO_FOLDER, kind=DeliveryErrorKind.CHANNEL)
+        me = await self._ask("GET", "/account/whoami")
+        user, device = str(me.get("user_id", "")), str(me.get("device_id", ""))
+        if not (user and device):
+            raise DeliveryError("the account's token belongs to no device", kind=DeliveryErrorKind.CHANNEL)
+        folder = self._state_dir / "matrix-keys"
+        return matrix_e2ee.Encryption(self._ask, user=user, device=device, folder=folder)
+
+    async def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        answer = await self._authorised(method, _API + path, body)
+        if answer.status != 200:
+            raise refusal(answer, secrets=self._secrets, about_message=False)
+        return answer.said
 
     # rooms
 
