@@ -339,6 +339,17 @@ def test_L12_one_bad_recipient_does_not_touch_the_other():
         assert [mail.recipient for mail in server.mails] == ["b@example.org"]
 
 
+def test_L14_greylisting_is_only_a_later_and_the_mail_then_arrives_unchanged():
+    with FakeSmtp() as server:
+        server.refuses("rcpt", "451 4.7.1 greylisted, come back in 15 minutes", times=2)
+        outcomes = send(server.url_of("desk@example.org"), *(delivery(attempts=n) for n in (1, 2, 3)))
+        assert [getattr(outcome, "kind", None) for outcome in outcomes] == [RETRY, RETRY, None]
+        (mail,) = server.mails
+    assert mail.data == compose(
+        delivery(recipient="desk@example.org"), sender=Address("wirewatch", "wirewatch", "localhost")
+    )
+
+
 def test_L13_a_connection_lost_after_the_final_dot_is_ambiguous():
     with FakeSmtp() as server:
         server.drops_after_dot()

@@ -394,6 +394,13 @@ def test_L8_silence_is_ambiguous_and_ends_in_time(url: str):
         assert refused(getattr(slack, url), timeout=0.3).kind is AMBIGUOUS
 
 
+def test_L19_two_channels_that_are_one_webhook_are_two_deliveries():
+    with FakeSlack() as slack:
+        send(slack.url, delivery(id="one", channel="desk"))
+        send(slack.url, delivery(id="two", channel="duty"))
+        assert len(slack.messages) == 2
+
+
 def test_a_server_that_is_away_is_tried_again():
     with FakeSlack() as slack:
         url = slack.url
