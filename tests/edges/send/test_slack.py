@@ -74,9 +74,12 @@ def test_a_bot_token_posts_to_its_channel_and_brings_back_the_message_id():
         assert slack.messages[0]["channel"] == "#general"
 
 
-def test_the_plainest_form_has_no_blocks():
-    assert "blocks" not in payload(MESSAGE, plain=True)
-    assert strict(payload(MESSAGE, plain=True)) == ""
+def test_the_plainest_form_has_no_blocks_and_a_digest_in_it_still_lists_its_alerts():
+    body = payload(
+        replace(MESSAGE, mark="digest", why=("One https://x.example/1", "Two https://x.example/2")), plain=True
+    )
+    assert "blocks" not in body and strict(body) == ""
+    assert "<https://x.example/1|One>" in body["text"] and "<https://x.example/2|Two>" in body["text"]
 
 
 @pytest.mark.parametrize(
@@ -107,7 +110,7 @@ def test_a_digest_lists_all_its_stories_as_links():
 def test_what_takes_a_story_back_says_so_in_large_letters_and_first_on_the_lock_screen(mark: str):
     body = payload(replace(MESSAGE, mark=mark, level=Level.NORMAL))
     assert body["blocks"][0]["type"] == "header"
-    assert body["blocks"][0]["text"]["text"].startswith(mark.upper())
+    assert body["blocks"][0]["text"]["text"].startswith(f"⛔ {mark.upper()}")
     assert body["text"].startswith(mark.upper())
 
 
