@@ -158,7 +158,8 @@ def reasons_label(message: Message) -> str:
 def paragraphs(message: Message, *, under_headline: bool = False) -> tuple[str, ...]:
     """The message as plain text, one string a paragraph, lines parted by newlines.
 
-    `under_headline`: the headline is shown above it, so a title that it holds is not said twice.
+    `under_headline`: the headline is shown above it, so a title that it holds is not said twice, and what takes
+    a story back says so in the next line.
     """
     name, address = title(message), web_address(message.url)
     said = under_headline and name in headline(message)
@@ -167,7 +168,7 @@ def paragraphs(message: Message, *, under_headline: bool = False) -> tuple[str, 
     return tuple(
         "\n".join(lines)
         for lines in (
-            tuple(filter(None, (news(message),))),
+            tuple(filter(None, (banner(message) if under_headline else "", news(message)))),
             tuple(filter(None, ("" if said else name, address))),
             tuple(filter(None, (facts(message), one_line(message.spread)))),
             tuple(filter(None, (one_line(message.lead),))),

@@ -66,8 +66,7 @@ def content(message: Message, *, msgtype: str = "m.text", plain: bool = False) -
 
 
 def _body(message: Message) -> str:
-    above = tuple(filter(None, (layout.banner(message), layout.headline(message))))
-    return "\n\n".join((*above, *layout.paragraphs(message, under_headline=True)))
+    return "\n\n".join((layout.headline(message), *layout.paragraphs(message, under_headline=True)))
 
 
 def html(message: Message) -> str:
