@@ -59,6 +59,7 @@ HOMES = {
     "ahocorasick_rs": {"core.score", "core.locate", "core.automaton"},
     "apprise": {"edges.send.apprise"},
     "slack_sdk": {"edges.send.slack"},
+    "nio": {"edges.send.matrix_e2ee"},
     "smtplib": {"edges.send.email", "edges.send.smtp"},
     "apscheduler": {"app"},
     "alembic": {"store.database", "store.migrations"},
