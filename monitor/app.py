@@ -94,7 +94,7 @@ class App:
         self._stack.callback(self.writer.close)
         self.fetcher = await self._stack.enter_async_context(Fetcher(_fetch_settings(config), now=self.clock))
         self.children = await self._stack.enter_async_context(ChildPool())
-        self._use_senders(open_senders(config.channels, config.path), config)
+        self._use_senders(open_senders(config.channels, config.path, state_dir=config.state_dir), config)
         self.policy = self._policy(self.in_force)
         self.ingest = self._ingest()
         self.dispatcher = Dispatcher(
@@ -291,7 +291,7 @@ class App:
     async def _use_config(self, config: Config) -> None:
         """What can fail stands before anything live is touched. Old senders and fetchers stay open for what is under
         way; they are closed with everything else."""
-        senders = open_senders(config.channels, config.path)
+        senders = open_senders(config.channels, config.path, state_dir=config.state_dir)
         await self.writer.run(self._register, config)
         keep_secret(config.secrets)
         self._use_senders(senders, config)
