@@ -150,6 +150,8 @@ class MatrixSender:
         """Close the connections. The login stays: the next start uses the same device."""
         if self._session is not None:
             await self._session.close()
+        if self._encryption is not None:
+            self._encryption.close()
 
     async def _send(self, delivery: Delivery) -> Sent:
         await self._discover()

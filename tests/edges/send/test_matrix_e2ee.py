@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import pytest
 
-from monitor.edges.send import matrix_e2ee
+from monitor.edges.send import matrix_e2ee, open_sender
 from monitor.edges.send.matrix import device_of
 from monitor.errors import DeliveryErrorKind
 from monitor.model import DeliveryKind
@@ -188,6 +188,19 @@ def test_a_restart_keeps_the_device_and_a_new_device_of_a_reader_gets_the_next_m
     assert devices == {device_of("desk")}
 
 
+def test_a_test_message_beside_the_daemon_costs_no_later_alert(synapse: Synapse, room: str, keys: Path, tmp_path: Path):
+    daemon = open_sender("desk", synapse.url(room), state_dir=keys)
+    with asyncio.Runner() as loop, Reader(synapse, tmp_path / "desk") as desk:
+        loop.run(daemon.send(delivery(id="e2ee-daemon-1", recipient=room)))
+        accepted(
+            synapse.url(room), delivery(id="e2ee-test-channel"), state_dir=keys
+        )  # another process, the same device
+        with Reader(synapse, tmp_path / "phone"):  # a new device, so that a new key is handed out
+            loop.run(daemon.send(delivery(id="e2ee-daemon-2", recipient=room)))
+        assert [told.get("body", "unreadable")[:8] for told in desk.reads()] == ["[urgent]"] * 3
+        loop.run(daemon.close())
+
+
 def test_one_key_serves_many_messages_until_somebody_leaves(synapse: Synapse, room: str, keys: Path, tmp_path: Path):
     synapse._register("guest")
     token = synapse._login("guest")
@@ -195,8 +208,6 @@ def test_one_key_serves_many_messages_until_somebody_leaves(synapse: Synapse, ro
     synapse.call("POST", f"/join/{quote(room, safe='')}", {}, token=token)
 
     async def talk() -> None:
-        from monitor.edges.send import open_sender
-
         sender = open_sender("desk", synapse.url(room), state_dir=keys)
         for name in ("one", "two"):
             await sender.send(delivery(id=f"e2ee-{name}", recipient=room))
