@@ -273,6 +273,8 @@ ANSWERS = [
     ("a room that is closed to us", 403, "M_FORBIDDEN", CHANNEL),
     ("an account that was closed", 403, "M_USER_DEACTIVATED", CHANNEL),
     ("a room that is gone", 404, "M_NOT_FOUND", CHANNEL),
+    ("a homeserver that moved away", 410, "", CHANNEL),
+    ("a request that took too long", 408, "", RETRY),
     ("a server that does not speak Matrix", 404, "", CHANNEL),
     ("a fault of the server's", 500, "M_UNKNOWN", RETRY),
     ("a fault of a proxy's", 502, "", RETRY),
@@ -283,6 +285,15 @@ ANSWERS = [
 @pytest.mark.parametrize(("status", "errcode", "kind"), [case[1:] for case in ANSWERS], ids=[c[0] for c in ANSWERS])
 def test_L4_L5_an_answer_has_its_outcome(status: int, errcode: str, kind: DeliveryErrorKind):
     assert refusal(Answer(status=status, said={"errcode": errcode} if errcode else {})).kind is kind
+
+
+@pytest.mark.parametrize("step", ["/directory/room/", "/login", "/state/", "/join/"])
+def test_no_step_before_the_event_is_the_messages_fault(step: str):
+    with FakeMatrix() as matrix:
+        matrix.joined.clear()
+        matrix.refused_step = step
+        error = refused(matrix.url_of(matrix.alias))
+    assert error.kind is CHANNEL and "M_UNKNOWN" in str(error)
 
 
 def test_a_refused_login_is_never_the_messages_fault():
