@@ -20,24 +20,25 @@ from urllib.parse import urlsplit
 from apscheduler.events import EVENT_JOB_ERROR
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from monitor import __version__, crash, reload
+from monitor import __version__, crash, operator, reload
 from monitor.channels import open_senders
 from monitor.clock import Clock, system_clock
 from monitor.config import ChannelConfig, Config
 from monitor.core.parse import parse_fast, parse_slow
 from monitor.core.pipeline import Policy
 from monitor.core.render import rfc3339
-from monitor.dispatch import Dispatcher
+from monitor.dispatch import Dispatcher, Ways
 from monitor.edges.child import ChildPool
 from monitor.edges.fetch import Fetcher, FetchSettings
+from monitor.edges.heartbeat import ping
 from monitor.edges.send import Sender, least_gap
 from monitor.edges.systemd import Notifier
-from monitor.errors import ConfigError
+from monitor.errors import ConfigError, DeliveryError, StoreError
 from monitor.ingest import Ingest, Pacing
 from monitor.logs import keep_secret, say, say_fact
-from monitor.model import Attempted, Channel, Feed, FeedChecked, Fetched, Level, ParsedFeed, Reloaded, Swept, Validators
+from monitor.model import Attempted, Feed, FeedChecked, Fetched, ParsedFeed, Reloaded, Swept, Validators
 from monitor.reload import InForce
-from monitor.store import feeds, meta, outbox
+from monitor.store import channels, feeds, meta, outbox
 from monitor.store.database import Database
 from monitor.upkeep import sweep
 from monitor.writer import Writer
@@ -70,6 +71,7 @@ class App:
         self._senders: dict[str, Sender] = {}
         self._gaps: dict[str, timedelta] = {}
         self._watched: reload.Fingerprint = ()
+        self._told_of_database = False
         self._reloading = asyncio.Lock()
         self._reloads: set[asyncio.Task[Reloaded]] = set()
         self._on_checked: list[Callable[[FeedChecked], None]] = []
@@ -95,7 +97,9 @@ class App:
         self._use_senders(open_senders(config.channels, config.path), config)
         self.policy = self._policy(self.in_force)
         self.ingest = self._ingest()
-        self.dispatcher = Dispatcher(self.writer, self._senders, self._gaps, clock=self.clock, say=self._say_attempted)
+        self.dispatcher = Dispatcher(
+            self.writer, self._senders, self._gaps, ways=self._ways, clock=self.clock, say=self._say_attempted
+        )
         self._watched = self.in_force.fingerprint
         await self.writer.run(self._prepare_database)
 
@@ -177,6 +181,7 @@ class App:
             (self.dispatcher.tick, TICK),
             (self._watch_tick, WATCH),
             (self._heartbeat, timedelta(seconds=15)),
+            (self._operator_tick, timedelta(minutes=1)),
             (self._sweep_if_due, timedelta(minutes=10)),
         ):
             seconds = every.total_seconds() / self._speed
@@ -195,8 +200,35 @@ class App:
             await self._swap(lambda: reload.read_watchlists(self.in_force.config))
 
     async def _heartbeat(self) -> None:
-        await self.writer.run(self._record_tick)
+        try:
+            await self.writer.run(self._record_tick)
+        except StoreError as error:
+            await self._tell_of_database(error)
+            raise
+        self._told_of_database = False
         self.notifier.tell("WATCHDOG=1", f"STATUS={self._status_line()}")
+
+    async def _tell_of_database(self, error: StoreError) -> None:
+        """What cannot go through the outbox goes directly, once: better twice after a crash than not at all."""
+        if self._told_of_database:
+            return
+        self._told_of_database = True
+        for one in operator.of_the_database(str(error), self.policy.channels, now=self.clock()):
+            try:
+                await self._senders[one.channel].send(one)
+            except DeliveryError as failed:
+                say("operator_not_told", level=logging.ERROR, channel=one.channel, error=str(failed))
+
+    async def _operator_tick(self) -> None:
+        """Tell the operator what is new, and the dead man's switch that all is well."""
+        policy, now = self.policy, self.clock()
+        await self.writer.run(lambda tx: operator.tell(tx, policy.channels, zone=policy.zone, now=now))
+        address = self.in_force.config.heartbeat.get_secret_value()
+        with self.database.read() as tx:
+            well = bool(address) and operator.is_well(tx, now)
+        trouble = await ping(address) if well else None
+        if trouble:
+            say("heartbeat_failed", level=logging.WARNING, error=trouble)
 
     async def _sweep_if_due(self) -> None:
         """Retention, once a day, whether a daemon runs or a timer polls."""
@@ -285,19 +317,23 @@ class App:
             origins=config.origins,
             routes=config.routes,
             channels=tuple(
-                Channel(
-                    name=channel.name,
-                    recipients=tuple(self._senders[channel.name].recipients),
-                    min_level=Level(channel.settings.min_level),
-                    operator=channel.settings.operator,
-                )
+                channel.record(tuple(sender.recipients), edits=sender.edits)
                 for channel in config.channels
+                for sender in (self._senders[channel.name],)
             ),
             zone=config.zone,
             language=config.monitor.language,
             base_url=config.alerts.base_url,
             backlog=config.alerts.backlog,
             backlog_max=config.alerts.backlog_max,
+            singles_per_hour=config.alerts.singles_per_hour,
+        )
+
+    def _ways(self) -> Ways:
+        return Ways(
+            channels={channel.name: channel for channel in self.policy.channels},
+            zone=self.policy.zone,
+            collapse_above=self.in_force.config.alerts.collapse_above,
         )
 
     def _ingest(self) -> Ingest:
@@ -348,7 +384,7 @@ class App:
         """What only the holder of the instance lock may do: take up what a dead instance left."""
         now = self.clock()
         feeds.release_leases(tx)
-        recovered = outbox.recover(tx, now)
+        recovered = outbox.recover(tx, now, asking=self._ways().asking)
         if recovered:
             say("recovered", deliveries=recovered)
         self._register(tx, self.in_force.config)
@@ -357,8 +393,10 @@ class App:
 
     def _register(self, tx, config: Config) -> None:
         feeds.register(tx, config.feeds, self.clock())
-        outbox.cancel_unknown_channels(tx, [channel.name for channel in config.channels])
-        outbox.probe_all(tx)  # what was broken may just have been mended
+        known = [channel.name for channel in config.channels]
+        outbox.cancel_unknown_channels(tx, known)
+        channels.forget_unknown(tx, known)
+        channels.probe_all(tx)  # what was broken may just have been mended
 
     def _record_tick(self, tx) -> None:
         outbox.cancel_unknown_channels(tx, self._senders)  # also what was being sent while its channel was removed
@@ -418,6 +456,7 @@ def _pacing(config: Config) -> Pacing:
         min_interval=config.polling.min_interval,
         max_interval=config.polling.max_interval,
         story_window=config.alerts.story_window,
+        catch_up_after=config.alerts.catch_up_after,
     )
 
 

@@ -25,7 +25,7 @@ import sqlalchemy as sa
 from monitor import crash
 from monitor.core import pipeline
 from monitor.core.pace import ASKED_AT_MOST, next_check
-from monitor.core.pipeline import Arrival, Policy
+from monitor.core.pipeline import Arrival, History, Policy
 from monitor.errors import FeedError, FetchError, StoreError
 from monitor.model import (
     Assignment,
@@ -41,10 +41,11 @@ from monitor.model import (
     Validators,
     record,
 )
-from monitor.store import feeds, outbox, stories
+from monitor.store import feeds, letters, outbox, silences, stories
 from monitor.writer import Writer
 
 GATHER = timedelta(milliseconds=100)  # what arrives within it shares a transaction, and is judged oldest first
+SINGLES = timedelta(hours=1)  # over which single alerts of a watchlist are counted
 BATCH = 64  # feeds in one transaction at most: readers and senders need the database, too
 
 Fetch = Callable[[Feed, Validators], Awaitable[Fetched | NotModified]]
@@ -58,6 +59,7 @@ class Pacing:
     min_interval: timedelta
     max_interval: timedelta
     story_window: timedelta
+    catch_up_after: timedelta = timedelta(hours=6)  # not reached for so long: what comes then was missed
 
 
 @record
@@ -211,19 +213,28 @@ class Ingest:
         found = stories.fresh(tx, [entry for reading in batch for entry in reading.entries], now)
         arrivals = self._arrivals(tx, found, now)
         standings = stories.standings(tx, {arrival.assignment.story for arrival in arrivals})
-        seeding = frozenset(reading.feed.name for reading in batch if reading.state.seeded_at is None)
-        judged = pipeline.judge(arrivals, standings, policy, now=now, seeding=seeding)
+        judged = pipeline.judge(arrivals, standings, policy, self._history(tx, batch, now), now=now)
         stories.save(tx, judged, now)
         outbox.enqueue(
             tx,
             [delivery for one in judged for delivery in one.deliveries],
             [waiting for one in judged for waiting in one.rewritten],
+            [delivery for one in judged for delivery in one.cancelled],
         )
         facts = _facts(batch, judged)
         for reading, fact in zip(batch, facts, strict=True):
             self._record(tx, reading, fact, reading.feed.name in found.overlapping, now)
         crash.reach("saving")
         return facts
+
+    def _history(self, tx: sa.Connection, batch: Sequence[Reading], now: datetime) -> History:
+        longest = self._pacing().catch_up_after
+        return History(
+            seeding=frozenset(reading.feed.name for reading in batch if reading.state.seeded_at is None),
+            catching_up=frozenset(reading.feed.name for reading in batch if _missed_much(reading, longest, now)),
+            silences=silences.in_force(tx, now),
+            singles=letters.singles_since(tx, now - SINGLES),
+        )
 
     def _arrivals(self, tx: sa.Connection, found: stories.Fresh, now: datetime) -> tuple[Arrival, ...]:
         """Edits of known entries, then new entries with their stories, oldest first."""
@@ -293,6 +304,12 @@ class Ingest:
             return due_at, due_at
         asked = retry_after or max_age
         return due_at, now + min(asked, ASKED_AT_MOST) if asked else None
+
+
+def _missed_much(reading: Reading, longest: timedelta, now: datetime) -> bool:
+    """Whether a feed was not reached for so long that what it brings now is what was missed."""
+    last = reading.state.last_success_at
+    return last is not None and now - last > max(longest, 2 * reading.feed.interval)
 
 
 def _possible_gap(reading: Reading, overlaps: bool) -> bool:

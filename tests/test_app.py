@@ -11,8 +11,8 @@ import pytest
 
 from monitor import logs, reload
 from monitor.app import App
-from monitor.errors import InstanceRunning
-from monitor.store import feeds, meta, outbox, stories
+from monitor.errors import InstanceRunning, StoreError
+from monitor.store import feeds, letters, meta, outbox, stories
 from tests.desk import BILL, HARBOUR, Desk, rss
 from tests.fakes import FakeHttp
 
@@ -75,7 +75,7 @@ def read(app, function, *args, **more):
 
 
 def alerts(app):
-    return read(app, outbox.list_alerts, since=datetime(2000, 1, 1, tzinfo=UTC))
+    return read(app, letters.list_alerts, since=datetime(2000, 1, 1, tzinfo=UTC))
 
 
 async def settled(happened):
@@ -253,11 +253,11 @@ def test_what_waits_for_a_removed_channel_is_cancelled_visibly(desk):
         async def remove():
             async with app_of(desk) as app:
                 await app.poll()
-                waiting = read(app, outbox.depth)
+                waiting = read(app, letters.depth)
                 desk.channels = {"other": "console://"}
                 desk.write()
                 assert (await app.reload_all()).ok
-                return waiting, [row for rows in read(app, outbox.list_deliveries, [alerts(app)[0]["id"]]).values() for row in rows]
+                return waiting, [row for rows in read(app, letters.list_deliveries, [alerts(app)[0]["id"]]).values() for row in rows]
 
         waiting, (row,) = asyncio.run(remove())
     assert waiting == {"queued": 1}
@@ -366,3 +366,25 @@ def test_a_sweep_leaves_what_is_young(desk, clock):
             return read(app, stories.list_stories, since=datetime(2000, 1, 1, tzinfo=UTC))
 
     assert len(asyncio.run(live())) == 1
+
+
+def test_D1_trouble_with_the_database_is_told_to_the_operator_directly_and_once(desk, monkeypatch):
+    with FakeHttp() as sink:
+        desk.channels = {"desk": "console://"}
+        desk.write(f'[channel.ops]\nurl = "{sink.url}"\noperator = true\n')
+
+        async def run():
+            async with App(reload.read_all(desk.config)) as app:
+
+                async def full(*_):
+                    raise StoreError("database or disk is full")
+
+                monkeypatch.setattr(app.writer, "run", full)
+                for _ in range(2):
+                    with pytest.raises(StoreError):
+                        await app._heartbeat()
+                monkeypatch.undo()
+
+        asyncio.run(run())
+        (told,) = sink.requests
+        assert "the database cannot be written: database or disk is full" in told.body.decode()

@@ -144,6 +144,19 @@ def test_S11_a_proxy_in_the_environment_is_ignored(monkeypatch: pytest.MonkeyPat
         assert proxy.requests == []
 
 
+@pytest.mark.parametrize(
+    ("url", "lines"),
+    [
+        ("discord://123456789012345678/abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijkl", 12),
+        ("ntfy://127.0.0.1/desk", 48),
+        ("clickatell://abcdefghij/15551234567", 3),
+        ("json://127.0.0.1/", 200),
+    ],
+)
+def test_a_digest_is_as_long_as_the_service_takes(url: str, lines: int):
+    assert open_sender("desk", url).digest_lines == lines
+
+
 # ── injection ────────────────────────────────────────────────────────────────────────────────────
 
 
