@@ -394,8 +394,8 @@ def alerts(ctx: click.Context, since: timedelta, as_json: bool) -> None:
                     facts=(
                         row["level"],
                         row["watchlist"],
-                        "; ".join(_delivery_line(delivery) for delivery in deliveries.get(row["id"], ()))
-                        or f"sent nowhere ({row['reason']})",
+                        row["reason"].replace("_", " "),
+                        "; ".join(show.delivery_lines(deliveries.get(row["id"], ()), config.zone)) or "sent nowhere",
                     ),
                 )
                 for row in rows
@@ -657,12 +657,6 @@ def _warnings(in_force: InForce) -> list[str]:
         if watchlist.backfill is not None:
             warnings.append(f"{watchlist.id}: backfill is understood, but has no effect in this version")
     return warnings
-
-
-def _delivery_line(delivery: Any) -> str:
-    to = f" {delivery['recipient']}" if delivery["recipient"] else ""
-    error = f" ({delivery['error']})" if delivery["error"] else ""
-    return f"{delivery['channel']}{to}: {delivery['state']}{error}"
 
 
 def _say_problems(error: ConfigError) -> None:

@@ -219,6 +219,21 @@ def silence_item(listed: Listed, zone: tzinfo) -> Item:
     return Item(id=silence.id, at=until, headline=f"{what}: {silence.comment}", facts=(fact, kept))
 
 
+def delivery_lines(deliveries: Sequence[Mapping[str, Any]], zone: tzinfo) -> list[str]:
+    """Where the messages of an alert stand; edits of them are not told one by one."""
+    return [_delivery_line(delivery, zone) for delivery in deliveries if delivery["kind"] != "edit"]
+
+
+def _delivery_line(delivery: Mapping[str, Any], zone: tzinfo) -> str:
+    to = f" {delivery['recipient']}" if delivery["recipient"] else ""
+    why = delivery["error"] or ""
+    if delivery["state"] == "held" and delivery["hold"] != "ambiguous":
+        why = f"{delivery['hold'].replace('_', ' ')}, until {local(delivery['next_attempt_at'], zone)}"
+    if delivery["state"] == "merged":
+        why = f"in a digest, {local(delivery['sent_at'], zone)}" if delivery["sent_at"] else "in a digest that waits"
+    return f"{delivery['channel']}{to}: {delivery['state']}" + (f" ({why})" if why else "")
+
+
 def feed_json(row: Mapping[str, Any]) -> dict:
     """A feed's health."""
     return {

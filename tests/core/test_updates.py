@@ -59,6 +59,10 @@ def test_what_a_desk_takes_back_or_corrects_is_an_update(title, reason, says):
     assert (update.reason, says in update.news) == (reason, True)
 
 
+def test_a_correction_of_the_text_alone_repeats_no_headline():
+    assert notice(entry("CORRECTED-Quake kills 12 in the north"), TOLD).news == "Corrected by Gazette."
+
+
 def test_a_film_title_kills_nothing():
     assert notice(entry("Kill Bill returns to cinemas"), TOLD) is None
 

@@ -53,6 +53,7 @@ class Press:
         self.items: dict[str, Item] = {}
         self.feeds: dict[str, list[Item]] = {f"feed{number}": [] for number in range(feeds)}
         self._answered: dict[str, str] = {}  # feed → the newest ETag that it has answered with, whole
+        self.asked = threading.Event()
         self.trap: tuple[str, Callable[[], None]] | None = None  # "head" or "body", and what then happens
         for name in self.feeds:
             for kind in (Kind.SEEDED, Kind.SEEDED, Kind.OTHER):
@@ -64,14 +65,18 @@ class Press:
         """Where the feeds are, by name."""
         return {name: self._web.url(f"/{name}") for name in self.feeds}
 
-    def publish(self, matching: int = 1, *, feed: str = "") -> None:
-        """So many matching items in one feed (any, unless it is said), and now and then one that is none."""
-        name = feed or self._dice.choice(sorted(self.feeds))
-        with self._lock:
-            for _ in range(matching):
-                self._write(name, Kind.MATCHING)
-            if self._dice.random() < 0.3:
-                self._write(name, self._dice.choice((Kind.OTHER, Kind.OLD)))
+    def publish(self, matching: int = 1, *, feeds: int = 1) -> None:
+        """So many matching items in each of some feeds, and now and then one more that nobody may hear of."""
+        for name in self._dice.sample(sorted(self.feeds), feeds):
+            with self._lock:
+                for _ in range(matching):
+                    self._write(name, Kind.MATCHING)
+                if self._dice.random() < 0.3:
+                    self._write(name, self._dice.choice((Kind.OTHER, Kind.OLD)))
+
+    def wait_until_asked(self) -> None:
+        """Wait until somebody has asked for a feed since `asked` was cleared."""
+        self.asked.wait(10)
 
     def all_answered(self) -> bool:
         """Whether every feed has been asked for since `forget_answers`, as it now is."""
@@ -101,6 +106,7 @@ class Press:
         return f"<rss version='2.0'><channel><title>{feed}</title>{rows}</channel></rss>".encode()
 
     def _answer(self, request: Request, feed: str) -> Iterator[Step]:
+        self.asked.set()
         with self._lock:
             body = self._document(feed)
         etag = _etag(body)

@@ -25,11 +25,13 @@ from tests.crash.verdict import Verdict, judge
 from tests.fakeweb import FakeWeb
 
 SPEED = 20.0  # simulated seconds in one
+BUSY = 15  # waiting deliveries: with so many there is enough to send without new items
 DRAINED_WITHIN = timedelta(minutes=5)  # simulated, after faults have stopped
 POINTS = ("fetched", "parsed", "saving", "saved", "claimed", "accepted", "settling", "settled")
+READING = ("fetched", "parsed", "saving", "saved")  # those of the half that listens: they need something new
 CHANNELS = ("room", "hook", "mail", "json")
 NAMED = (*POINTS, "draining", *(f"sink {channel}" for channel in CHANNELS), "feed head", "feed body")
-PATIENCE = 3.0  # seconds for a point to be reached
+PATIENCE = 2.0  # seconds for a point to be reached; then the kill counts as one at random
 
 CONFIG = """\
 [monitor]
@@ -66,8 +68,7 @@ class World:
         self._share = share
         self.kills: Counter[str] = Counter()
         self.unforeseen: list[str] = []  # ends that nobody asked for
-        self._began = time.monotonic()
-        self._origin = datetime.now(UTC)
+        self._began, self._origin = time.monotonic(), datetime.now(UTC)
 
     def __enter__(self) -> World:
         self._stack = ExitStack()
@@ -97,11 +98,13 @@ class World:
     def kill(self, where: str) -> None:
         """One life, ended at a place of `NAMED` or at "random"."""
         kind, _, which = where.partition(" ")
-        often = self._dice.choice((1, 1, 2, 3))
+        often = self._dice.choice(
+            (1, 1, 2, 3) if where in ("claimed", "accepted", "settling", "settled") else (1, 1, 2)
+        )
         if where == "random":
             self.kill_at_random()
         elif kind == "sink":
-            self.kill_by_sink(which, min(often, 2))
+            self.kill_by_sink(which, often)
         elif kind == "feed":
             self.kill_by_feed(which)
         else:
@@ -109,17 +112,20 @@ class World:
 
     def kill_at(self, point: str) -> None:
         """A life that ends at a named point, such as "accepted:2"."""
-        self._publish()
+        name, _, often = point.partition(":")
+        if name in READING or not self._busy():
+            self.press.publish(feeds=int(often or "1"))
         life = self._start(point)
-        if point.startswith("draining"):
-            life.wait(self._dice.uniform(0.15, 0.35))
+        if name == "draining":
+            self.press.wait_until_asked()  # before that it may not listen to signals yet
+            life.wait(self._dice.uniform(0, 0.3))
             life.terminate()
-        reached = life.wait(PATIENCE)
-        self._end(life, point.partition(":")[0] if reached else "random")
+        self._end(life, name if life.wait(PATIENCE) else "random")
 
     def kill_by_sink(self, channel: str, message: int) -> None:
         """A life that a sink ends when this many messages have come to it, the last one unanswered."""
-        self._publish()
+        if not self._busy():
+            self.press.publish(matching=message)
         life = self._start()
         self.sinks.record.trap = (channel, message, life.kill)
         reached = life.wait(PATIENCE)
@@ -128,7 +134,7 @@ class World:
 
     def kill_by_feed(self, when: str) -> None:
         """A life that a feed's server ends: "head" with half of a document sent, "body" just after the whole."""
-        self._publish()
+        self.press.publish()
         life = self._start()
         self.press.trap = (when, life.kill)
         reached = life.wait(PATIENCE)
@@ -137,7 +143,8 @@ class World:
 
     def kill_at_random(self) -> None:
         """A life that ends some time within its first second."""
-        self._publish()
+        if not self._busy():
+            self.press.publish(matching=2)
         life = self._start()
         life.wait(self._dice.choice((0.1, 0.3, 0.9)) * self._dice.random())
         self._end(life, "random")
@@ -151,7 +158,7 @@ class World:
         while not (drained := self._drained()) and self.clock() - began < DRAINED_WITHIN and not life.dead.is_set():
             time.sleep(0.02)
         took = self.clock() - began
-        life.wait(0.3)  # nine simulated seconds more, in which nothing may come twice
+        life.wait(0.3)  # six simulated seconds more, in which nothing may come twice
         life.terminate()
         if not life.wait() or life.code != 0:
             self.unforeseen.append(f"asked to stop, it ended with {life.code}")
@@ -164,11 +171,12 @@ class World:
             unforeseen=self.unforeseen,
         )
 
-    def _publish(self) -> None:
-        self.press.publish(self._dice.choice((1, 1, 1, 2)))
+    def _busy(self) -> bool:
+        return self._rows("SELECT count(*) FROM deliveries WHERE state = 'queued'")[0][0] >= BUSY
 
     def _start(self, crash_at: str = "") -> Life:
         self.sinks.record.life += 1
+        self.press.asked.clear()
         environ = {"WIREWATCH_NOW": self.clock().isoformat(), "WIREWATCH_SPEED": str(SPEED)}
         environ["WIREWATCH_CRASH_AT"] = crash_at or "draining:99"  # os.environ is inherited: always said
         return self._nursery.start(self._folder / "config.toml", environ=environ, design=self._design)
