@@ -115,14 +115,20 @@ class Encryption:
         """Who can read the room, or will be able to once they accept their invitation."""
         said = await self._ask("GET", f"/rooms/{quote(room, safe='')}/members?not_membership=leave", None)
         events = said.get("chunk") or ()
-        return sorted({e["state_key"] for e in events if e.get("content", {}).get("membership") in ("join", "invite")})
+        users = {e["state_key"] for e in events if e.get("content", {}).get("membership") in ("join", "invite")}
+        if self._user not in users:  # a list without us is not whole, and whoever is missing could not read
+            raise DeliveryError("the homeserver does not say who is in the room")
+        return sorted(users)
 
     async def _learn_devices(self, users: list[str]) -> None:
         """Learn of devices that came and went, and open a way to each that we have none to."""
         import nio
 
         said = await self._ask("POST", "/keys/query", {"device_keys": {user: [] for user in users}})
-        self._olm.handle_response(nio.KeysQueryResponse.from_dict(said))
+        devices = nio.KeysQueryResponse.from_dict(said)
+        if not isinstance(devices, nio.KeysQueryResponse):
+            raise DeliveryError("the homeserver does not say which devices are in the room")
+        self._olm.handle_response(devices)
         missing = self._olm.get_missing_sessions(users)
         if missing:
             wanted = {user: dict.fromkeys(devices, "signed_curve25519") for user, devices in missing.items()}

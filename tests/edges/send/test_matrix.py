@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 from dataclasses import replace
@@ -11,7 +12,7 @@ import pytest
 from monitor.edges.send import open_sender
 from monitor.edges.send.matrix import Answer, MatrixSender, device_of, refusal
 from monitor.edges.send.matrix_event import EVENT_LIMIT, content, event, html
-from monitor.errors import DeliveryErrorKind
+from monitor.errors import DeliveryError, DeliveryErrorKind
 from monitor.model import DeliveryKind, Sent
 from tests.edges.send.samples import (
     MESSAGE,
@@ -197,6 +198,19 @@ def test_nothing_goes_in_clear_to_an_encrypted_room_not_even_once_it_became_one(
         error = refused(matrix.url)
         assert error.kind is CHANNEL and "matrix-e2ee" in str(error)
         assert len(matrix.messages()) == 1
+
+
+def test_a_room_that_was_encrypted_gets_nothing_in_clear_when_the_server_denies_it(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "nio", None)
+    with FakeMatrix() as matrix, asyncio.Runner() as loop:
+        matrix.encrypted.add(matrix.room)
+        sender = open_sender("desk", matrix.url)
+        for _ in range(2):
+            with pytest.raises(DeliveryError, match="encrypted"):
+                loop.run(sender.send(delivery(recipient=matrix.room)))
+            matrix.encrypted.clear()
+        loop.run(sender.close())
+        assert matrix.messages() == []
 
 
 # ── the account and the room ─────────────────────────────────────────────────────────────────────

@@ -17,7 +17,7 @@ from monitor.edges.send import matrix_e2ee, open_sender
 from monitor.edges.send.matrix import device_of
 from monitor.errors import DeliveryErrorKind
 from monitor.model import DeliveryKind
-from tests.edges.send.samples import MESSAGE, accepted, delivery, refused, send
+from tests.edges.send.samples import MESSAGE, Listener, accepted, delivery, refused, send
 from tests.synapse import SERVER_NAME, Synapse, running_synapse, synapse_python
 
 vodozemac = pytest.importorskip("vodozemac", reason="needs the extra matrix-e2ee")
@@ -99,8 +99,10 @@ def raw(synapse: Synapse, room: str) -> list[dict[str, Any]]:
 
 def test_another_users_client_reads_what_the_server_cannot(synapse: Synapse, room: str, keys: Path, tmp_path: Path):
     with Reader(synapse, tmp_path) as reader:
-        sent = accepted(synapse.url(room), delivery(id="e2ee-first"), state_dir=keys)
+        with Listener() as log:
+            sent = accepted(synapse.url(room), delivery(id="e2ee-first"), state_dir=keys)
         (told,) = reader.reads()
+    assert not any(word in line for line in log.heard for word in ("INSERT", "session_key", synapse.password("bot")))
     (event,) = raw(synapse, room)
     assert told["body"].startswith(MESSAGE.headline) and told["m.mentions"] == {}
     assert MESSAGE.url.replace("&", "&amp;") in told["formatted_body"]
