@@ -287,6 +287,15 @@ def test_an_edit_goes_after_its_message_with_the_servers_id_of_it(rig):
     assert [(one.id, one.replaces) for one in sender.sent] == [("d1", None), ("d1-1", "remote-d1")]
 
 
+def test_an_edit_lets_new_alerts_go_first(rig):
+    rig.senders["desk"] = sender = Recorder()
+    rig.enqueue(delivery("d1"))
+    rig.drain()
+    rig.enqueue(delivery("d1-1", kind=DeliveryKind.EDIT, revision=1), delivery("d2", next_attempt_at=NOW + timedelta(seconds=1)))
+    later(rig, seconds=5)
+    assert [one.id for one in sender.sent] == ["d1", "d2", "d1-1"]
+
+
 def test_an_edit_of_what_was_never_sent_is_cancelled(rig):
     rig.senders["desk"] = Recorder()
     rig.enqueue(delivery("d1", state=DeliveryStatus.DEAD), delivery("d1-1", kind=DeliveryKind.EDIT, revision=1))

@@ -23,6 +23,7 @@ CASES = [
     ("a figure that changed in a copy", {"title": "Quake kills 31 in the north"}, Reason.NEW_FIGURE),
     ("a figure in another headline is none", {"title": "Rescuers reach 31 villages after the quake"}, None),
     ("a headline without a figure is none", {"title": "Quake kills dozens in the north"}, None),
+    ("a figure that was added is none", {"title": "Quake kills 12 in the north 3", "is_edit": True}, None),
     ("a name that changed is no figure", {"title": "Quake kills 12 in the south", "is_edit": True}, None),
     ("the first outlet of tier 1", {"title": SAME, "feed": "wire"}, Reason.TIER_ONE),
     ("the second outlet of tier 1", {"title": SAME, "feed": "wire", "before": Standing(story="s1", first_seen_at=NOW, pickups=(pickup(SAME, feed="wire"),))}, None),
