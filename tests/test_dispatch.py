@@ -459,3 +459,10 @@ def test_each_recipient_has_a_digest_of_its_own(rig):
     rig.enqueue(*(delivery(f"{to}{n}", recipient=to) for to in ("a@x.org", "b@x.org") for n in range(21)))
     rig.drain()
     assert sorted((one.recipient, len(one.message.why)) for one in sender.sent) == [("a@x.org", 21), ("b@x.org", 21)]
+
+
+def test_what_may_have_arrived_is_not_put_into_a_digest(rig):
+    rig.senders["desk"] = sender = Recorder()
+    rig.enqueue(delivery("doubtful", doubt=True), *crowd(21))
+    rig.drain()
+    assert [(one.kind, one.id) for one in sender.sent if one.kind is not DeliveryKind.DIGEST] == [(DeliveryKind.ALERT, "doubtful")]
