@@ -184,6 +184,7 @@ def poll(ctx: click.Context, everything: bool, names: tuple[str, ...]) -> None:
 def check(ctx: click.Context) -> None:
     """Check configuration, watchlists and their inline tests; 0 if all is right, 65 if not."""
     from monitor import reload
+    from monitor.core.query import read_query
 
     in_force = reload.read_watchlists(_config(ctx, or_default=True))
     config = in_force.config
@@ -200,9 +201,11 @@ def check(ctx: click.Context) -> None:
     for watchlist in in_force.watchlists:
         urgent = f", urgent at {watchlist.urgent:g}" if watchlist.urgent else ""
         click.echo(
-            f"{watchlist.id}: “{watchlist.title}”, {len(watchlist.terms)} terms,"
+            f"{watchlist.id}: “{watchlist.title}”, {'a query' if watchlist.query else f'{len(watchlist.terms)} terms'},"
             f" alerts at {watchlist.threshold:g}{urgent}, {len(watchlist.tests)} tests pass"
         )
+        if watchlist.query is not None:
+            click.echo(f"  understood as {read_query(watchlist.query, watchlist.groups)}")
     click.echo(f"all is right: {len(in_force.watchlists)} watchlists, {tests} inline tests", err=True)
 
 
@@ -463,7 +466,7 @@ def schema(what: str) -> None:
     if what == "config":
         from monitor.config import config_json_schema as schema_of
     else:
-        from monitor.watchlists import watchlist_json_schema as schema_of
+        from monitor.watchlist_file import watchlist_json_schema as schema_of
     click.echo(json.dumps(schema_of(), indent=2, ensure_ascii=False))
 
 

@@ -400,6 +400,8 @@ class Watchlist:
     scope: Scope = Scope()
     field_factors: tuple[float, float, float] = (2.0, 1.5, 1.0)  # title, lead, body
     terms: tuple[Term, ...] = ()
+    query: str | None = None  # in the place of terms
+    groups: tuple[tuple[str, tuple[str, ...]], ...] = ()  # that the query may name; in terms they are inserted already
     vetoes: tuple[Veto, ...] = ()
     tests: tuple[SelfTest, ...] = ()
     backfill: timedelta | None = None  # a new or changed watchlist also alerts on archived stories this young

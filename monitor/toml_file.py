@@ -34,6 +34,7 @@ class TomlFile:
     path: str  # as given
     data: dict[str, Any]
     places: dict[tuple[Step, ...], Place] = field(default_factory=dict)
+    text: str = ""
 
     def position(self, *path: Step) -> Place:
         """Line and column of a key or list element (`"term", 0, "near", "words"`).
@@ -44,6 +45,20 @@ class TomlFile:
             path = path[:-1]
         return self.places.get(path, (1, 1))
 
+    def position_in_text(self, offset: int, *path: Step) -> Place:
+        """Line and column of a character of the text that a key holds; of the key where escapes hide the place."""
+        line, column = self.position(*path)
+        rest = self.text.split("\n", line - 1)[-1][column - 1 :]
+        opening = _TEXT_BEGINS.match(rest)
+        value = self.data
+        for step in path:
+            value = value[step]
+        if opening is None or not rest[opening.end() :].startswith(value):
+            return line, column
+        before = rest[: opening.end() + offset]
+        below = before.count("\n")
+        return line + below, len(before) - before.rfind("\n") if below else column + len(before)
+
     def problem(self, path: tuple[Step, ...], says: str, *, key: str | None = None) -> Problem:
         """A problem with what stands at `path`."""
         line, column = self.position(*path)
@@ -53,6 +68,9 @@ class TomlFile:
 def key_of(path: tuple[Step, ...]) -> str:
     """How a place is called in a message: its keys, without the numbers of list elements."""
     return ".".join(str(step) for step in path if isinstance(step, str)) or WHOLE_FILE
+
+
+_TEXT_BEGINS = re.compile(r"""[^=\n]*=[ \t]*(?:'{3}\n?|"{3}\n?|'|")""")
 
 
 # ── reading ──────────────────────────────────────────────────────────────────────────────────────
@@ -74,7 +92,7 @@ def read_toml(path: Path) -> TomlFile:
         raise _refused(path, "is nested too deeply; expected a few levels of tables and lists") from None
     except ValueError as error:  # a number of more digits than Python reads
         raise _refused(path, f"holds a value that cannot be read: {error}") from error
-    return TomlFile(path=str(path), data=data, places=places)
+    return TomlFile(path=str(path), data=data, places=places, text=text.replace("\r\n", "\n"))
 
 
 def _refused(path: Path, says: str, *, line: int = 1, column: int = 1) -> ConfigError:
@@ -343,7 +361,7 @@ def _sentence(error: Any, path: tuple[Step, ...], model: type[BaseModel] | None,
     if kind == "extra_forbidden":
         return _unknown_key(str(path[-1]), model_at(model, path[:-1]) if model else None)
     if kind == "missing":
-        return f"is missing; expected {_expected_at(model, path)}"
+        return f"is missing; expected {expected_at(model, path)}"
     if kind in ("list_type", "tuple_type") and isinstance(value, dict):
         return f"must be a list of tables, is a table; write [[{path[-1]}]], with two brackets on either side"
     if kind in _EXPECTED:
@@ -453,7 +471,7 @@ def _options(annotation: Any) -> list[Any]:
     return [annotation]
 
 
-def _expected_at(model: type[BaseModel] | None, path: tuple[Step, ...]) -> str:
+def expected_at(model: type[BaseModel] | None, path: tuple[Step, ...]) -> str:
     """What a missing key should hold: the first clause of its description, else its name."""
     owner = model_at(model, path[:-1]) if model else None
     field = None

@@ -23,7 +23,8 @@ MAY_IMPORT = {
     "toml_file": {"errors", "units"},
     "opml": GROUND,
     "config": {*GROUND, "toml_file", "units", "opml"},
-    "watchlists": {*GROUND, "toml_file", "units", "core"},
+    "watchlist_file": {"units"},
+    "watchlists": {*GROUND, "toml_file", "watchlist_file", "core"},
     "core": {*GROUND, "core"},
     "store": {*GROUND, "store"},
     "writer": {"errors", "store.database"},
@@ -60,7 +61,7 @@ HOMES = {
     "sqlalchemy": {"store", "ingest", "upkeep", "status"},
     "jinja2": {"web"},
     "click": {"cli"},
-    "pydantic": {"config", "watchlists", "toml_file", "units"},
+    "pydantic": {"config", "watchlists", "watchlist_file", "toml_file", "units"},
     "tomllib": {"toml_file"},
 }
 # core thinks: nothing in it has a clock, a socket, a disk, a log or randomness.
