@@ -283,6 +283,8 @@ class Config:
     zone: ZoneInfo
     warnings: tuple[Problem, ...] = ()
     secrets: tuple[str, ...] = field(default=(), repr=False)  # to be kept out of logs
+    route_lines: tuple[int, ...] = ()  # where each route names its watchlists
+    is_default: bool = False  # there is no file
 
     @property
     def origins(self) -> dict[str, Origin]:
@@ -363,6 +365,8 @@ class _Resolver:
         database = self.file.monitor.database
         return Config(
             warnings=self._without_effect(),
+            route_lines=tuple(self.toml.position("route", n, "watchlists")[0] for n in range(len(routes))),
+            is_default=not self.toml.data,
             path=self.path,
             monitor=self.file.monitor,
             polling=self.file.polling,

@@ -10,7 +10,9 @@ from pathlib import Path
 
 from monitor.config import Config, load_config
 from monitor.core.score import CompiledWatchlists, compile_watchlists
+from monitor.errors import ConfigError, Problem
 from monitor.model import Watchlist, record
+from monitor.toml_file import did_you_mean
 from monitor.watchlists import load_watchlists
 
 Fingerprint = tuple[tuple[str, int, int, int], ...]
@@ -34,11 +36,28 @@ def read_all(path: Path) -> InForce:
 def read_watchlists(config: Config) -> InForce:
     """Read the watchlists that a configuration names. Raises ConfigError (WatchlistError)."""
     seen = fingerprint(config.watchlists)
+    feeds = frozenset(feed.name for feed in config.feeds)
     tags = frozenset(tag for feed in config.feeds for tag in feed.tags)
-    watchlists = load_watchlists(
-        config.watchlists, known_feeds=frozenset(feed.name for feed in config.feeds), known_tags=tags
-    )
+    known = {} if config.is_default else {"known_feeds": feeds, "known_tags": tags}
+    watchlists = load_watchlists(config.watchlists, **known)
+    if problems := _unknown_in_routes(config, {watchlist.id for watchlist in watchlists}):
+        raise ConfigError(problems)
     return InForce(config=config, watchlists=watchlists, compiled=compile_watchlists(watchlists), fingerprint=seen)
+
+
+def _unknown_in_routes(config: Config, ids: set[str]) -> list[Problem]:
+    """A route that names a watchlist must name one that there is; a glob may fit none."""
+    return [
+        Problem(
+            file=str(config.path),
+            line=line,
+            key="route.watchlists",
+            says=f"no watchlist is called {name!r}; {did_you_mean(name, ids)}",
+        )
+        for route, line in zip(config.routes, config.route_lines, strict=True)
+        for name in route.watchlists
+        if name not in ids and not set("*?[") & set(name)
+    ]
 
 
 def fingerprint(folder: Path) -> Fingerprint:

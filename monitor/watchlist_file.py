@@ -171,10 +171,10 @@ class WatchlistFile(Table):
 
 def watchlist_json_schema() -> dict[str, Any]:
     """JSON Schema (2020-12) of a watchlist file, for editors."""
-    weighed = {"required": ["threshold", "term"], "not": {"required": ["query"]}}
-    asked = {"required": ["query"], "not": {"required": ["term"]}}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **WatchlistFile.model_json_schema(by_alias=True),
-        "oneOf": [weighed, asked],
+        "if": {"required": ["query"]},
+        "then": {"not": {"required": ["term"]}},
+        "else": {"required": ["threshold", "term"]},
     }

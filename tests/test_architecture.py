@@ -34,7 +34,7 @@ MAY_IMPORT = {
     "edges.send": {*GROUND, "", "edges.send"},
     "ingest": {*GROUND, "core", "store", "writer"},
     "dispatch": {*GROUND, "core", "store", "writer"},
-    "reload": {*GROUND, "config", "watchlists", "core.score"},
+    "reload": {*GROUND, "config", "watchlists", "toml_file", "core.score"},
     "upkeep": {*GROUND, "store"},
     "status": {*GROUND, "core.render", "store", ""},
     "channels": {*GROUND, "config", "core.names", "edges.send"},
