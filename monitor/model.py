@@ -72,6 +72,13 @@ class Reason(StrEnum):
     SHADOW = "shadow"
 
 
+class Feedback(StrEnum):
+    """What a person says of an alert."""
+
+    GOOD = "good"
+    NOISE = "noise"
+
+
 class FeedStatus(StrEnum):
     """Health of a feed, as `wirewatch feeds` shows it."""
 

@@ -6,6 +6,7 @@ force and the problems are told.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from monitor.config import Config, load_config
@@ -13,7 +14,7 @@ from monitor.core.score import CompiledWatchlists, compile_watchlists
 from monitor.errors import ConfigError, Problem
 from monitor.model import Watchlist, record
 from monitor.toml_file import did_you_mean
-from monitor.watchlists import load_watchlists
+from monitor.watchlists import load_watchlist, load_watchlists
 
 Fingerprint = tuple[tuple[str, int, int, int], ...]
 
@@ -36,13 +37,36 @@ def read_all(path: Path) -> InForce:
 def read_watchlists(config: Config) -> InForce:
     """Read the watchlists that a configuration names. Raises ConfigError (WatchlistError)."""
     seen = fingerprint(config.watchlists)
-    feeds = frozenset(feed.name for feed in config.feeds)
-    tags = frozenset(tag for feed in config.feeds for tag in feed.tags)
-    known = {} if config.is_default else {"known_feeds": feeds, "known_tags": tags}
-    watchlists = load_watchlists(config.watchlists, **known)
+    watchlists = load_watchlists(config.watchlists, **_known(config))
     if problems := _unknown_in_routes(config, {watchlist.id for watchlist in watchlists}):
         raise ConfigError(problems)
     return InForce(config=config, watchlists=watchlists, compiled=compile_watchlists(watchlists), fingerprint=seen)
+
+
+def read_candidates(names: Sequence[str], in_force: InForce) -> tuple[Watchlist, ...]:
+    """Watchlists to try: files, or ids of those in force. Raises ConfigError with all problems of all files."""
+    held = {watchlist.id: watchlist for watchlist in in_force.watchlists}
+    found: dict[str, Watchlist] = {}
+    problems: list[Problem] = []
+    for name in names:
+        try:
+            one = held[name] if name in held else load_watchlist(Path(name), **_known(in_force.config))
+            found[one.id] = one
+        except ConfigError as error:
+            problems.extend(error.problems)
+    if problems:
+        raise ConfigError(problems)
+    return tuple(found.values())
+
+
+def _known(config: Config) -> dict[str, frozenset[str]]:
+    """The feeds and tags that watchlists may name; nothing where there is no configuration to ask."""
+    if config.is_default:
+        return {}
+    return {
+        "known_feeds": frozenset(feed.name for feed in config.feeds),
+        "known_tags": frozenset(tag for feed in config.feeds for tag in feed.tags),
+    }
 
 
 def _unknown_in_routes(config: Config, ids: set[str]) -> list[Problem]:

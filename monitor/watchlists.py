@@ -111,9 +111,14 @@ def _id_of(path: Path) -> str:
     return unicodedata.normalize("NFC", path.name[: -len(SUFFIX)] if path.name.lower().endswith(SUFFIX) else path.stem)
 
 
+def is_id(name: str) -> bool:
+    """Whether a watchlist may be called so: letters, digits, - _ and ., beginning with a letter or digit."""
+    return bool(name) and name[0].isalnum() and all(char.isalnum() or char in "-_." for char in name)
+
+
 def _bad_id(path: Path, file: TomlFile) -> list[Problem]:
     name = _id_of(path)
-    if name and name[0].isalnum() and all(char.isalnum() or char in "-_." for char in name):
+    if is_id(name):
         return []
     return [file.problem((), f"the file's name is the watchlist's id; expected letters, digits, - _ and . in {name!r}")]
 
