@@ -11,7 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
@@ -256,6 +256,38 @@ def _aged(match: Match, max_age: timedelta | None, age: timedelta) -> Match:
     if match.verdict is Verdict.SILENT or max_age is None or age <= max_age:
         return match
     return replace(match, verdict=Verdict.SILENT, reason=Reason.TOO_OLD)
+
+
+# ── terms that say nothing ───────────────────────────────────────────────────────────────────────
+
+BROAD = 1 / 3  # of the archive; what stands in more tells nothing apart (watchlist language)
+LOOKED_AT = 2_000  # newest stories
+LEAST_STORIES = 10  # fewer prove nothing
+
+
+@record
+class Broad:
+    """A term, or a whole watchlist (`term` is None), that takes too much: `found` of `stories`."""
+
+    watchlist: str
+    term: str | None
+    found: int
+    stories: int
+
+
+def broad_terms(in_force: InForce, database: Database) -> tuple[Broad, ...]:
+    """Terms that stand in more than a third of the newest stories, and watchlists that alert on so many."""
+    with database.read() as tx:
+        ids = archive.list_ids(tx, since=datetime.min.replace(tzinfo=UTC), newest=LOOKED_AT)
+    if len(ids) < LEAST_STORIES:
+        return ()
+    scored = _Worker(trial_of((), in_force.watchlists), in_force.config.origins, database).score(ids)
+    told = Counter((one.watchlist, None) for one in scored.outcomes if one.alerts)
+    return tuple(
+        Broad(watchlist=watchlist, term=term, found=count, stories=len(ids))
+        for (watchlist, term), count in sorted((scored.held | told).items(), key=lambda item: (item[0][0], -item[1]))
+        if count > BROAD * len(ids)
+    )
 
 
 # ── summing up ───────────────────────────────────────────────────────────────────────────────────

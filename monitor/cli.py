@@ -192,7 +192,7 @@ def check(ctx: click.Context) -> None:
         from monitor.channels import open_senders
 
         open_senders(config.channels, config.path)
-    for warning in _warnings(in_force):
+    for warning in [*_warnings(in_force), *_broad(in_force)]:
         click.echo(f"warning: {warning}", err=True)
     tests = sum(len(watchlist.tests) for watchlist in in_force.watchlists)
     click.echo(
@@ -731,6 +731,22 @@ def _warnings(in_force: InForce) -> list[str]:
         if watchlist.backfill is not None or watchlist.update_pickups:
             warnings.append(f"{watchlist.id}: backfill and updates are understood, but have no effect in this version")
     return warnings
+
+
+def _broad(in_force: InForce) -> list[str]:
+    """What says nothing because it stands nearly everywhere; asks the archive, if there is one."""
+    from monitor.backtest import broad_terms
+
+    database = _reader_or_none(in_force.config)
+    if database is None:
+        return []
+    with closing(database):
+        found = broad_terms(in_force, database)
+    return [
+        f"{one.watchlist}: {f'the term {one.term!r} stands in' if one.term is not None else 'it would alert on'}"
+        f" {one.found / one.stories:.0%} of the last {one.stories:,} stories"
+        for one in found
+    ]
 
 
 def _delivery_line(delivery: Any) -> str:

@@ -134,6 +134,18 @@ def test_feedback_shows_in_the_list_and_suggests_a_veto(tmp_path, web):
     assert 'a veto on "regatta" would end 2 of 2 noisy alerts and no other' in desk.does("backtest").stdout
 
 
+def test_check_warns_of_what_stands_in_more_than_a_third_of_the_archive(archive, monkeypatch):
+    text = 'threshold = 20\n[[term]]\nname = "sea"\nany = ["harbour"]\nweight = 9\n'
+    text += '[[term]]\nany = ["comet"]\nweight = 9\n'
+    archive.watchlist("sea", text)
+    assert "stands in" not in archive.does("check").stderr, "few stories prove nothing"
+    monkeypatch.setattr(trials, "LEAST_STORIES", 7)
+    said = archive.does("check").stderr
+    (archive.folder / "watchlists" / "sea.toml").unlink()
+    assert "warning: sea: the term 'sea' stands in 43% of the last 7 stories" in said and "'comet'" not in said
+    assert "warning: harbour: it would alert on 57% of the last 7 stories" in said
+
+
 def test_feedback_on_what_is_no_alert_is_refused(archive):
     for name in ("ffff0000", "zz", "%"):
         answer = archive.does("watchlists", "feedback", name, "good")
