@@ -728,8 +728,8 @@ def _warnings(in_force: InForce) -> list[str]:
             if not any(fnmatchcase(name, pattern) for name in ids)
         ]
     for watchlist in in_force.watchlists:
-        if watchlist.backfill is not None or watchlist.update_pickups:
-            warnings.append(f"{watchlist.id}: backfill and updates are understood, but have no effect in this version")
+        if watchlist.update_pickups:
+            warnings.append(f"{watchlist.id}: updates are understood, but have no effect in this version")
     return warnings
 
 

@@ -603,6 +603,15 @@ class Reloaded:
 
 
 @record
+class Backfilled:
+    """New or changed watchlists looked back into the archive, as they ask."""
+
+    watchlists: tuple[str, ...] = ()
+    stories: int = 0
+    alerts: int = 0
+
+
+@record
 class Swept:
     """Old rows were deleted; their fingerprints stay."""
 

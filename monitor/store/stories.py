@@ -131,6 +131,11 @@ def save(tx: sa.Connection, judged: Sequence[Judged], now: datetime) -> None:
     founders = [one for one in new if one.assignment.story == one.entry.id]
     insert_new(tx, stories, [_story_row(one.entry, now) for one in founders])
     _grow_stories(tx, judged, now)
+    save_decisions(tx, judged, now)
+
+
+def save_decisions(tx: sa.Connection, judged: Sequence[Judged], now: datetime) -> None:
+    """Write matches and alerts alone."""
     decided = [(one, decision) for one in judged for decision in one.decisions]
     upsert(tx, matches, [_match_row(one.assignment.story, d.match, d.reason, now) for one, d in decided])
     insert_new(tx, alerts, [_alert_row(decision.alert) for _, decision in decided if decision.alert])
