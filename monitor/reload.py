@@ -6,6 +6,7 @@ force and the problems are told.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,9 +15,9 @@ from monitor.core.score import CompiledWatchlists, compile_watchlists
 from monitor.errors import ConfigError, Problem
 from monitor.model import Watchlist, record
 from monitor.toml_file import did_you_mean
-from monitor.watchlists import load_watchlist, load_watchlists
+from monitor.watchlists import SUFFIX, load_watchlist, load_watchlists
 
-Fingerprint = tuple[tuple[str, int, int, int], ...]
+Fingerprint = tuple[tuple[str, int, int, int, int], ...]
 
 
 @record
@@ -85,13 +86,14 @@ def _unknown_in_routes(config: Config, ids: set[str]) -> list[Problem]:
 
 
 def fingerprint(folder: Path) -> Fingerprint:
-    """What the watchlist files look like from outside; another value means that one was edited, replaced, added or
-    removed. Editors replace files, so the inode counts too."""
+    """What the watchlist files look like from outside; another value means that one was edited, replaced, added,
+    removed or made readable. Editors replace files, so the inode counts too."""
     found = []
     try:
-        for path in sorted(folder.glob("*.toml")):
-            about = path.stat()
-            found.append((path.name, about.st_mtime_ns, about.st_size, about.st_ino))
-    except OSError:
-        return tuple(found)
-    return tuple(found)
+        for entry in os.scandir(folder):
+            if entry.name.lower().endswith(SUFFIX) and not entry.name.startswith("."):
+                about = entry.stat()
+                found.append((entry.name, about.st_mtime_ns, about.st_ctime_ns, about.st_size, about.st_ino))
+    except OSError:  # the folder, or a file while we looked: the next look sees how it ended
+        found.append(("", 0, 0, 0, 0))
+    return tuple(sorted(found))

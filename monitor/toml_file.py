@@ -21,6 +21,7 @@ from pydantic import BaseModel, ValidationError
 from monitor.errors import ConfigError, Problem
 
 MAX_BYTES = 1 << 20  # nobody writes a mebibyte of configuration by hand
+_MARK = b"\xef\xbb\xbf"  # UTF-8's byte order mark
 WHOLE_FILE = "file"  # the key of a problem that is the file's own
 
 Step = str | int
@@ -76,12 +77,15 @@ _TEXT_BEGINS = re.compile(r"""[^=\n]*=[ \t]*(?:'{3}\n?|"{3}\n?|'|")""")
 # ── reading ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def read_toml(path: Path) -> TomlFile:
-    """Reads a TOML file of at most `MAX_BYTES`.
+def read_toml(path: Path, *, max_bytes: int = MAX_BYTES, mark_allowed: bool = True) -> TomlFile:
+    """Reads a TOML file of at most so many bytes; a byte order mark at its beginning is passed over where allowed.
 
     Raises ConfigError with the place of the mistake: no such file, not a regular file, too large, not UTF-8, not TOML.
     """
-    text = _decode(path, _read_bytes(path))
+    content = _read_bytes(path, max_bytes)
+    if content.startswith(_MARK) and not mark_allowed:
+        raise _refused(path, "begins with a byte order mark; expected UTF-8 without one (save the file again so)")
+    text = _decode(path, content)
     try:
         data = tomllib.loads(text)
         places = _Locator(text).places()
@@ -99,7 +103,7 @@ def _refused(path: Path, says: str, *, line: int = 1, column: int = 1) -> Config
     return ConfigError([Problem(file=str(path), line=line, key=WHOLE_FILE, says=says, column=column)])
 
 
-def _read_bytes(path: Path) -> bytes:
+def _read_bytes(path: Path, max_bytes: int) -> bytes:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # O_NONBLOCK: a FIFO has no writer yet
     except OSError as error:
@@ -111,13 +115,13 @@ def _read_bytes(path: Path) -> bytes:
         if not stat.S_ISREG(mode):
             raise _refused(path, f"is {_kind_of_file(mode)}; expected a regular file")
         with os.fdopen(descriptor, "rb", closefd=False) as file:
-            content = file.read(MAX_BYTES + 1)
+            content = file.read(max_bytes + 1)
     except OSError as error:
         raise _refused(path, f"cannot be read: {error.strerror}") from error
     finally:
         os.close(descriptor)
-    if len(content) > MAX_BYTES:
-        raise _refused(path, f"is larger than {MAX_BYTES} bytes; expected a file written by hand")
+    if len(content) > max_bytes:
+        raise _refused(path, f"is larger than {max_bytes:,} bytes; expected a file written by hand")
     return content
 
 
@@ -130,7 +134,7 @@ def _kind_of_file(mode: int) -> str:
 def _decode(path: Path, content: bytes) -> str:
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise _refused(path, "is UTF-16; expected UTF-8 (save the file again with that encoding)")
-    content = content.removeprefix(b"\xef\xbb\xbf")
+    content = content.removeprefix(_MARK)
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -170,6 +174,7 @@ def _syntax_error(message: str, text: str) -> tuple[int, int, str]:
 
 # ── places of keys ───────────────────────────────────────────────────────────────────────────────
 
+_DEEPEST = 50  # levels; five are needed
 _BLANK = re.compile(r"(?:[ \t\n\r]|#[^\n]*)*")
 _SPACE = re.compile(r"[ \t]*")
 _STRING = re.compile(
@@ -215,6 +220,8 @@ class _Locator:
         return low + 1, at - self._lines[low] + 1
 
     def _note(self, path: tuple[Step, ...], at: int) -> None:
+        if len(path) > _DEEPEST:  # dotted keys nest without end, and the parser does not mind
+            raise RecursionError
         self._places.setdefault(path, self._place(at))
 
     def _header(self) -> tuple[Step, ...]:

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from monitor.units import PositiveDuration
 
+MAX_TERMS = 5_000  # a term may have any number of variants
 _LARGEST = 1e9  # a limit for numbers whose sum must stay exact
 
 
@@ -163,7 +164,10 @@ class WatchlistFile(Table):
         None, description="A Boolean line in the place of terms and threshold: where it is true, the story alerts."
     )
     term: list[TermTable] = Field(
-        [], description="One or more [[term]] tables; given unless there is a query.", min_length=1
+        [],
+        description="One or more [[term]] tables; given unless there is a query.",
+        min_length=1,
+        max_length=MAX_TERMS,
     )
     veto: list[VetoTable] = Field([], description="Words that silence a story.")
     test: list[TestTable] = Field([], description="Stories that it must judge as they say.")

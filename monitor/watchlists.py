@@ -35,6 +35,7 @@ from monitor.toml_file import (
 from monitor.watchlist_file import NearTable, ScopeTable, TermTable, TestTable, VetoTable, WatchlistFile
 
 SUFFIX = ".toml"
+MAX_BYTES = 999_999  # a megabyte of watchlist was not written by hand
 QUERY_THRESHOLD = 1.0  # a query scores 1 where it is true (watchlist language, fine print)
 _GLOB = frozenset("*?[")
 _FIELDS = ("title", "lead", "body")
@@ -92,7 +93,7 @@ def _watchlist_files(folder: Path) -> list[Path]:
 def _load(
     path: Path, known_feeds: frozenset[str] | None, known_tags: frozenset[str] | None
 ) -> tuple[TomlFile, Watchlist]:
-    file = read_toml(path)
+    file = read_toml(path, max_bytes=MAX_BYTES, mark_allowed=False)
     problems = _bad_id(path, file)
     table, found, partial = _validated(file)
     problems += found
