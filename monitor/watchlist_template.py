@@ -7,8 +7,10 @@ import os
 from pathlib import Path
 
 from monitor.errors import MonitorError
+from monitor.watchlist_file import watchlist_json_schema
 from monitor.watchlists import SUFFIX, is_id
 
+SCHEMA = "watchlist.schema.json"
 TEMPLATE = """\
 #:schema ./watchlist.schema.json
 # Everything here is explained in docs/watchlists.md. After an edit:
@@ -72,6 +74,11 @@ def write_template(folder: Path, name: str) -> Path:
     try:
         with open(path, "x", encoding="utf-8") as file:
             file.write(text)
+        schema = folder / SCHEMA
+        if not schema.exists():  # what the first line of the file points editors to
+            schema.write_text(
+                json.dumps(watchlist_json_schema(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+            )
     except OSError as error:
         raise MonitorError(f"{path}: cannot be written: {error.strerror}") from error
     return path

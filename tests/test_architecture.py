@@ -42,7 +42,7 @@ MAY_IMPORT = {
     "explain": {*GROUND, "core", "store", "reload"},
     "backtest": {*GROUND, "core", "store", "reload"},
     "spellings": {*GROUND, "core", "store", "backtest"},
-    "watchlist_template": {"errors", "watchlists"},
+    "watchlist_template": {"errors", "watchlist_file", "watchlists"},
     "show_watchlists": {"model", "show", "spellings", "store.feedback"},
     "show_backtest": {"core.backtest", "core.render", "show"},
     "marked": {"model", "core.locate"},

@@ -168,6 +168,7 @@ def test_a_new_watchlist_is_sound_and_never_overwrites(tmp_path, web):
     path = desk.folder / "watchlists" / "dprk-arms.toml"
     assert answer.stdout == f"{path}\n" and 'any      = ["dprk arms"]' in path.read_text()
     assert desk.does("check").exit_code == 0
+    assert (desk.folder / "watchlists" / "watchlist.schema.json").exists()
     again = desk.does("watchlists", "new", "DPRK-arms")
     assert again.exit_code == 1 and "is there already" in again.stderr
     odd = desk.does("watchlists", "new", "../out")

@@ -264,6 +264,11 @@ def test_the_schema_describes_every_key():
         assert all(key.get("description") or "$ref" in key for key in table["properties"].values())
 
 
+def test_the_schema_beside_the_samples_is_the_one_that_we_print():
+    shipped = (ROOT / "watchlists" / "watchlist.schema.json").read_text(encoding="utf-8")
+    assert json.loads(shipped) == watchlist_json_schema()
+
+
 def test_every_key_is_in_the_documentation():
     text = (ROOT / "docs" / "watchlists.md").read_text(encoding="utf-8")
     missing = [key for table in TABLES for key in keys_of(table) if f"`{key}`" not in text]
