@@ -14,6 +14,7 @@ from itertools import accumulate
 from ahocorasick_rs import AhoCorasick, MatchKind
 from rapidfuzz import fuzz
 
+from monitor.core.searched import searched
 from monitor.core.spelling import Names, Wanted
 from monitor.core.variants import Variant, read_variant, text_forms
 from monitor.core.words import (
@@ -41,7 +42,12 @@ class StoryWords:
     __slots__ = ("_fields", "bases", "folded", "paragraphs", "sentences", "texts")
 
     def __init__(self, story: StoryText):
-        self._fields = tuple(read_words(text) for text in field_texts(story))
+        title, lead, body = field_texts(story)
+        self._fields = (
+            read_words(title, searched(title, headline=True)),
+            read_words(lead, searched(lead)),
+            read_words(body, searched(body)),
+        )
         self.texts = tuple(words.text for words in self._fields)
         title, lead, body = self._fields
         self.bases = (0, len(title.folded), len(title.folded) + len(lead.folded))
