@@ -9,20 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import blake2b
 
 import sqlalchemy as sa
 
-from monitor.core.pipeline import Arrival, Policy, judge
+from monitor.core.pipeline import Arrival, History, Policy, judge
 from monitor.core.score import compile_watchlists
 from monitor.core.wire import read_headline
 from monitor.model import Assignment, Backfilled, Entry, Judged, Watchlist
-from monitor.store import archive, meta, outbox, stories
+from monitor.store import archive, letters, meta, outbox, silences, stories
 from monitor.store.archive import Archived
 
 REMEMBERED = "watchlists"  # the row of meta: id → digest
 BATCH = 500  # stories
+SINGLES = timedelta(hours=1)  # over which alerts that go one by one are counted
 
 
 def remember(tx: sa.Connection, policy: Policy, now: datetime) -> Backfilled:
@@ -53,7 +54,7 @@ def _judge_archive(tx: sa.Connection, policy: Policy, asking: Sequence[Watchlist
     for begin in range(0, len(found), BATCH):
         judged = _judge(tx, archive.read_stories(tx, found[begin : begin + BATCH]), policy, now)
         stories.save_decisions(tx, judged, now)
-        outbox.enqueue(tx, [delivery for one in judged for delivery in one.deliveries], [])
+        outbox.enqueue(tx, [delivery for one in judged for delivery in one.deliveries])
         alerts += sum(decision.alert is not None for one in judged for decision in one.decisions)
     return Backfilled(watchlists=tuple(one.id for one in asking), stories=len(found), alerts=alerts)
 
@@ -63,19 +64,18 @@ def _judge(tx: sa.Connection, found: Sequence[Archived], policy: Policy, now: da
         Arrival(entry=_entry(story), assignment=Assignment(story=story.id), is_edit=True) for story in found
     )
     standings = stories.standings(tx, [story.id for story in found])
+    history = History(silences=silences.in_force(tx, now), singles=letters.singles_since(tx, now - SINGLES))
     age = {story.id: now - (story.published_at or story.first_seen_at) for story in found}
     span = {watchlist.id: watchlist.backfill for watchlist in policy.watchlists}
     return tuple(
-        _young_enough(one, [name for name, backfill in span.items() if age[one.assignment.story] > backfill])
-        for one in judge(arrivals, standings, policy, now=now)
+        _first_alerts(one, [name for name, backfill in span.items() if age[one.assignment.story] > backfill])
+        for one in judge(arrivals, standings, policy, history, now=now)
     )
 
 
-def _young_enough(one: Judged, unwanted: Sequence[str]) -> Judged:
-    """Without what watchlists would say that do not look back so far."""
-    if not unwanted:
-        return one
-    decisions = tuple(decision for decision in one.decisions if decision.match.watchlist not in unwanted)
+def _first_alerts(one: Judged, unwanted: Sequence[str]) -> Judged:
+    """Without updates of what was told before, and without what watchlists would say that do not look back so far."""
+    decisions = tuple(d for d in one.decisions if not d.again and d.match.watchlist not in unwanted)
     alerts = {decision.alert.id for decision in decisions if decision.alert}
     return replace(one, decisions=decisions, deliveries=tuple(d for d in one.deliveries if d.alert in alerts))
 

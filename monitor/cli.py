@@ -435,6 +435,77 @@ def stories(ctx: click.Context, since: timedelta, watchlist: str | None, search:
         )
 
 
+@main.group()
+@CONFIG
+def silence() -> None:
+    """Mute a watchlist, a story or a feed for a while, without editing anything."""
+
+
+@silence.command("add")
+@CONFIG
+@click.option("--watchlist", metavar="ID", help="Mute this watchlist.")
+@click.option("--story", metavar="ID", help="Mute this story (or the beginning of its id).")
+@click.option("--feed", metavar="NAME", help="Mute what this feed brings.")
+@click.option("--for", "span", required=True, type=Span(), metavar="SPAN", help="For how long, such as 8h.")
+@click.option("--until-new-fact", is_flag=True, help="Let through what is new: a changed figure, now urgent.")
+@click.option("--comment", required=True, help="Why; shown in the list.")
+@click.pass_context
+def add_silence(ctx: click.Context, **wanted: Any) -> None:
+    """Mute for a while. What is kept back is listed; corrections and kills still come.
+
+    \b
+    Examples:
+      wirewatch silence add --watchlist floods --for 8h --comment "desk has it"
+      wirewatch silence add --story 169469a137 --for 2d --until-new-fact --comment "enough of it"
+    """
+    from monitor import show, silencing
+    from monitor.store.database import Database
+
+    config = _config(ctx)
+    with Database.open_beside(config.database) as database, database.write() as tx:
+        added = silencing.add(tx, config, now=_clock()(), **wanted)
+    click.echo(f"silence {added.silence.id} until {show.local(added.silence.ends_at, config.zone)}")
+    if added.cancelled:
+        click.echo(f"{added.cancelled} messages that were waiting are cancelled")
+
+
+@silence.command("list")
+@JSON
+@CONFIG
+@click.pass_context
+def list_silences(ctx: click.Context, as_json: bool) -> None:
+    """List silences in force, and those of the last week, with how much each kept back."""
+    from monitor import show, silencing
+
+    with _reader(ctx) as (config, database), database.read() as tx:
+        found = silencing.list_all(tx, now=_clock()())
+        for one in found if as_json else ():
+            show.json_line(show.silence_json(one))
+        if not as_json:
+            show.listing(
+                (show.silence_item(one, config.zone) for one in found), nothing="nothing is silenced, nor was this week"
+            )
+
+
+@silence.command("end")
+@CONFIG
+@click.argument("silence_id", metavar="ID")
+@click.pass_context
+def end_silence(ctx: click.Context, silence_id: str) -> None:
+    """End a silence now.
+
+    \b
+    Example:
+      wirewatch silence end 4f1c22
+    """
+    from monitor import silencing
+    from monitor.store.database import Database
+
+    with Database.open_beside(_config(ctx).database) as database, database.write() as tx:
+        ended = silencing.end(tx, silence_id, now=_clock()())
+    click.echo(f"silence {ended} has ended")
+
+
 @main.group(invoke_without_command=True)
 @SINCE
 @JSON
@@ -445,11 +516,11 @@ def alerts(ctx: click.Context, since: timedelta, as_json: bool) -> None:
     if ctx.invoked_subcommand is not None:
         return
     from monitor import show
-    from monitor.store import outbox
+    from monitor.store import letters
 
     with _reader(ctx) as (config, database), database.read() as tx:
-        rows = outbox.list_alerts(tx, since=_clock()() - since)
-        deliveries = outbox.list_deliveries(tx, [row["id"] for row in rows])
+        rows = letters.list_alerts(tx, since=_clock()() - since)
+        deliveries = letters.list_deliveries(tx, [row["id"] for row in rows])
         if as_json:
             for row in rows:
                 show.json_line(show.alert_json(row, deliveries.get(row["id"], ())))
@@ -584,7 +655,7 @@ def test_channel(ctx: click.Context, names: tuple[str, ...]) -> None:
         raise click.UsageError(f"no channel is called {unknown[0]!r}; configured are: {', '.join(known) or 'none'}")
     failed = False
     for name in names:
-        for answer in asyncio.run(send_test(known[name], config.path, now=_clock()())):
+        for answer in asyncio.run(send_test(known[name], config.path, now=_clock()(), state_dir=config.state_dir)):
             click.echo(f"{name}: {answer.says}")
             failed = failed or not answer.ok
     ctx.exit(EXIT_FAILED if failed else 0)
@@ -627,19 +698,21 @@ def _config(ctx: click.Context, *, or_default: bool = False) -> Config:
 def _clock() -> Clock:
     from monitor.config import test_hooks
 
-    start = test_hooks().now
-    return clock_from(start) if start else system_clock
+    hooks = test_hooks()
+    return clock_from(hooks.now, hooks.speed) if hooks.now or hooks.speed != 1 else system_clock
 
 
 def _app(ctx: click.Context, **parts: Any):
-    from monitor import logs, reload
+    from monitor import crash, logs, reload
     from monitor.app import App
+    from monitor.config import test_hooks
 
+    crash.arm(test_hooks().crash_at)
     in_force = reload.read_watchlists(_config(ctx))
     logs.set_up(verbose=ctx.find_root().obj["verbose"], secrets=in_force.config.secrets)
     for warning in in_force.config.warnings:
         logs.say("configuration", level=logging.WARNING, warning=str(warning))
-    return App(in_force, clock=_clock(), **parts)
+    return App(in_force, clock=_clock(), speed=test_hooks().speed, **parts)
 
 
 @contextmanager
@@ -727,9 +800,6 @@ def _warnings(in_force: InForce) -> list[str]:
             for pattern in route.watchlists
             if not any(fnmatchcase(name, pattern) for name in ids)
         ]
-    for watchlist in in_force.watchlists:
-        if watchlist.update_pickups:
-            warnings.append(f"{watchlist.id}: updates are understood, but have no effect in this version")
     return warnings
 
 

@@ -12,7 +12,7 @@ import stat
 from collections import Counter
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from ipaddress import ip_network
 from itertools import count
 from pathlib import Path
@@ -23,7 +23,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from monitor.errors import ConfigError, Problem
-from monitor.model import Feed, Level, Origin, Route
+from monitor.model import Channel, Feed, Level, Origin, Route
 from monitor.opml import read_opml
 from monitor.toml_file import TomlFile, problems_of, read_toml
 from monitor.units import Duration, Size, as_written
@@ -31,8 +31,7 @@ from monitor.units import Duration, Size, as_written
 SEARCH_PATH = ("config.toml", "/etc/wirewatch/config.toml")
 PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 NO_EFFECT = "is understood, but has no effect in this version"
-NOT_YET = {"channel": ("quiet_hours", "quiet_passes", "digest", "operator"), "polling": ("articles",)}
-LITTLE_EFFECT = {"operator": "keeps ordinary alerts away where there is no route; nothing else in this version"}
+NOT_YET = {"polling": ("articles",)}
 CLOCK_TIME = r"(?:[01]\d|2[0-3]):[0-5]\d"
 
 
@@ -118,6 +117,7 @@ class MonitorSection(Section):
     timezone: Annotated[str, AfterValidator(_zone)] = Field(
         "Europe/London", description="IANA zone of digests, quiet hours and what people read."
     )
+    heartbeat: Secret = Field("", description="Address that is asked once a minute while all is well.")
     language: str = Field(
         "en", description="Language of feeds that do not say.", pattern="^[a-zA-Z]{2,3}(-[A-Za-z0-9]+)*$"
     )
@@ -165,6 +165,15 @@ class AlertsSection(Section):
     backlog_max: int = Field(10, ge=0, le=1000, description="At most so many alerts from a feed's first check.")
     story_window: Duration = Field(timedelta(hours=72), description="How long a later copy joins its story.")
     base_url: str = Field("", description="Address of the status page, for links in alerts.")
+    singles_per_hour: int = Field(
+        20, ge=1, le=10_000, description="Single alerts an hour a watchlist and level; the rest comes as digests."
+    )
+    collapse_above: int = Field(
+        20, ge=1, le=10_000, description="More alerts than this waiting for a channel go as one digest."
+    )
+    catch_up_after: Duration = Field(
+        timedelta(hours=6), description="What a feed not reached for so long brings comes as one digest."
+    )
 
 
 class ArchiveSection(Section):
@@ -213,6 +222,9 @@ class ChannelSection(Section):
     per_minute: int | None = Field(None, ge=1, le=6000, description="At most so many messages a minute.")
     digest: tuple[ClockTime, ...] = Field((), description="Collected until these times, sent as one.", strict=False)
     operator: bool = Field(False, description="Gets what concerns the daemon itself.")
+    ambiguous: Literal["resend", "hold"] = Field(
+        "resend", description="What may have arrived: sent again, or held until a person says so."
+    )
 
     @model_validator(mode="after")
     def _known_keys(self) -> ChannelSection:
@@ -264,6 +276,22 @@ class ChannelConfig:
     url: SecretStr
     settings: ChannelSection = field(repr=False)  # its url may hold secrets, too
 
+    def record(self, recipients: tuple[str, ...] = ("",), *, edits: bool = False) -> Channel:
+        """What the line needs to know of the channel: never its address. `recipients` and `edits` are its sender's."""
+        settings = self.settings
+        start, _, end = (settings.quiet_hours or "").partition("-")
+        return Channel(
+            name=self.name,
+            recipients=recipients,
+            min_level=Level(settings.min_level),
+            operator=settings.operator,
+            quiet=(_clock_time(start), _clock_time(end)) if start else None,
+            quiet_passes=None if settings.quiet_passes == "nothing" else Level(settings.quiet_passes),
+            digest=tuple(map(_clock_time, settings.digest)),
+            holds_doubt=settings.ambiguous == "hold",
+            edits=edits,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
@@ -279,6 +307,8 @@ class Config:
     channels: tuple[ChannelConfig, ...]
     routes: tuple[Route, ...]
     database: str
+    heartbeat: SecretStr
+    state_dir: Path  # what channels must not lose stands here, beside the database
     watchlists: Path
     zone: ZoneInfo
     warnings: tuple[Problem, ...] = ()
@@ -297,7 +327,9 @@ class TestHooks:
     """Switches that only tests may use; all off unless WIREWATCH_TEST_HOOKS=1."""
 
     __test__ = False
-    now: datetime | None = None  # the clock starts here
+    now: datetime | None = None  # the clock starts here …
+    speed: float = 1.0  # … and goes so many times as fast
+    crash_at: str | None = None  # "point:n": the process kills itself when it passes this point for the n-th time
 
 
 def find_config(path: str | None, environ: Mapping[str, str] = os.environ) -> Path:
@@ -316,11 +348,15 @@ def find_config(path: str | None, environ: Mapping[str, str] = os.environ) -> Pa
 
 
 def test_hooks(environ: Mapping[str, str] = os.environ) -> TestHooks:
-    """The test switches of the environment: WIREWATCH_NOW (RFC 3339)."""
+    """The test switches of the environment: WIREWATCH_NOW (RFC 3339), WIREWATCH_SPEED, WIREWATCH_CRASH_AT (point:n)."""
     if environ.get("WIREWATCH_TEST_HOOKS") != "1":
         return TestHooks()
     now = environ.get("WIREWATCH_NOW")
-    return TestHooks(datetime.fromisoformat(now) if now else None)
+    return TestHooks(
+        now=datetime.fromisoformat(now) if now else None,
+        speed=float(environ.get("WIREWATCH_SPEED", "1")),
+        crash_at=environ.get("WIREWATCH_CRASH_AT"),
+    )
 
 
 test_hooks.__test__ = False
@@ -358,6 +394,7 @@ class _Resolver:
         self.secrets: list[str] = []
 
     def config(self) -> Config:
+        heartbeat = self._heartbeat()
         feeds, channels = self._feeds(), self._channels()
         routes = self._routes({channel.name for channel in channels})
         if self.problems:
@@ -377,6 +414,8 @@ class _Resolver:
             channels=channels,
             routes=routes,
             database=database if "://" in database else str(self.folder / database),
+            heartbeat=SecretStr(heartbeat),
+            state_dir=self._state_dir(database),
             watchlists=self.folder / self.file.monitor.watchlists,
             zone=ZoneInfo(self.file.monitor.timezone),
             secrets=tuple(self.secrets),
@@ -384,6 +423,19 @@ class _Resolver:
 
     def _problem(self, says: str, *path: str | int) -> None:
         self.problems.append(self.toml.problem(path, says))
+
+    def _state_dir(self, database: str) -> Path:
+        if "://" in database:
+            return Path(self.environ.get("STATE_DIRECTORY", self.folder))
+        return (self.folder / database).parent
+
+    def _heartbeat(self) -> str:
+        address = self._secret(self.file.monitor.heartbeat, "monitor", "heartbeat")
+        try:
+            return _web_url(address) if address else ""
+        except ValueError as error:
+            self._problem(str(error), "monitor", "heartbeat")
+            return ""
 
     def _feeds(self) -> tuple[Feed, ...]:
         feeds: list[Feed] = []
@@ -507,13 +559,8 @@ class _Resolver:
 
     def _without_effect(self) -> tuple[Problem, ...]:
         """Keys that are understood and checked, but do nothing in this version: better told than believed."""
-        places = [("channel", name, key) for name in self.file.channel for key in NOT_YET["channel"]]
-        places += [("polling", key) for key in NOT_YET["polling"]]
-        return tuple(
-            self.toml.problem(path, LITTLE_EFFECT.get(path[-1], NO_EFFECT))
-            for path in places
-            if path in self.toml.places
-        )
+        places = [(section, key) for section, keys in NOT_YET.items() for key in keys]
+        return tuple(self.toml.problem(path, NO_EFFECT) for path in places if path in self.toml.places)
 
     def _routes(self, channels: set[str]) -> tuple[Route, ...]:
         for number, section in enumerate(self.file.route):
@@ -533,6 +580,10 @@ class _Resolver:
             )
             for section in self.file.route
         )
+
+
+def _clock_time(text: str) -> time:
+    return time.fromisoformat(text.strip())
 
 
 def name_from_url(url: str) -> str:

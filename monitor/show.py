@@ -21,10 +21,14 @@ from monitor.core.render import points, rfc3339
 from monitor.explain import Explained
 from monitor.marked import marked_lines
 from monitor.model import Hit, Match, Pickup, Reason, Verdict, record
+from monitor.routing import Way
+from monitor.silencing import Listed
 
+WAITING = ("held", "queued")  # states of deliveries that go later
 VERDICT_STYLE = {Verdict.ALERT: "bold green", Verdict.URGENT: "bold red", Verdict.SILENT: "dim"}
 STATE_STYLE = {
-    "delivered": "green", "dead": "bold red", "queued": "yellow", "sending": "yellow", "held": "cyan",
+    "delivered": "green", "merged": "green", "dead": "bold red",
+    "queued": "yellow", "sending": "yellow", "held": "cyan",
     "ok": "green", "new": "cyan", "failing": "red", "throttled": "yellow", "gone": "red", "quarantined": "red",
 }  # fmt: skip
 
@@ -169,6 +173,7 @@ def alert_json(row: Mapping[str, Any], deliveries: Sequence[Mapping[str, Any]]) 
         "title": row["title"],
         "url": row["url"],
         "created_at": rfc3339(row["created_at"]),
+        "silence": row["silence"],
         "deliveries": [
             {
                 "channel": delivery["channel"],
@@ -177,10 +182,42 @@ def alert_json(row: Mapping[str, Any], deliveries: Sequence[Mapping[str, Any]]) 
                 "attempts": delivery["attempts"],
                 "sent_at": rfc3339(delivery["sent_at"]),
                 "error": delivery["error"],
+                "kind": delivery["kind"],
+                "revision": delivery["revision"],
+                "hold": delivery["hold"],
+                "next_attempt_at": rfc3339(delivery["next_attempt_at"]) if delivery["state"] in WAITING else None,
+                "merged_into": delivery["merged_into"],
             }
             for delivery in deliveries
         ],
     }
+
+
+def silence_json(listed: Listed) -> dict:
+    """A silence and what it keeps back."""
+    silence = listed.silence
+    return {
+        "id": silence.id,
+        "watchlist": silence.watchlist,
+        "story": silence.story,
+        "feed": silence.feed,
+        "starts_at": rfc3339(silence.starts_at),
+        "ends_at": rfc3339(silence.ends_at),
+        "in_force": listed.in_force,
+        "until_new_fact": silence.until_new_fact,
+        "kept_back": listed.kept_back,
+        "comment": silence.comment,
+    }
+
+
+def silence_item(listed: Listed, zone: tzinfo) -> Item:
+    """A silence as one line of a list."""
+    silence = listed.silence
+    what = next(f"{kind} {name}" for kind in ("watchlist", "story", "feed") if (name := getattr(silence, kind)))
+    until = f"{'until' if listed.in_force else 'ended'} {local(silence.ends_at, zone)}"
+    fact = "until a new fact" if silence.until_new_fact else ""
+    kept = f"{listed.kept_back} alerts kept back"
+    return Item(id=silence.id, at=until, headline=f"{what}: {silence.comment}", facts=(fact, kept))
 
 
 def feed_json(row: Mapping[str, Any]) -> dict:
@@ -221,10 +258,18 @@ def explained_json(explained: Explained) -> dict:
             "refused_because": assignment.refused_because if assignment else None,
         },
         "verdicts": [
-            {**match_json(match), "decided": dict(explained.decided).get(match.watchlist)}
+            {
+                **match_json(match),
+                "decided": dict(explained.decided).get(match.watchlist),
+                "routes": [_way_json(way) for way in dict(explained.ways).get(match.watchlist, ())],
+            }
             for match in explained.matches
         ],
     }
+
+
+def _way_json(way: Way) -> dict:
+    return {"channel": way.channel, "at": rfc3339(way.at), "hold": way.hold}
 
 
 def match_json(match: Match) -> dict:
@@ -330,6 +375,8 @@ def print_explained(explained: Explained, urgents: Mapping[str, float | None], z
                 out.print(line)
         for hit in match.hits:
             out.print(_legend(hit) if out.is_terminal else _hit_line(hit, explained))
+        if ways := dict(explained.ways).get(match.watchlist):
+            out.print(Text(f"          goes to {', '.join(_way(way, zone) for way in ways)}", style="dim"))
         if decided := dict(explained.decided).get(match.watchlist):
             out.print(Text(f"          decided when it came in: {decided.replace('_', ' ')}", style="dim"))
     quiet = [match.watchlist for match in explained.matches if match not in telling]
@@ -344,6 +391,12 @@ def _legend(hit: Hit) -> Text:
     return (
         Text().append(f"{hit.points:>+8g}  ", style="bold").append(f"{clean(hit.term)}{by}, {hit.field}", style="dim")
     )
+
+
+def _way(way: Way, zone: tzinfo) -> str:
+    if way.hold is None:
+        return f"{way.channel} at once"
+    return f"{way.channel} at {local(way.at, zone)} ({way.hold.replace('_', ' ')})"
 
 
 def _hit_line(hit: Hit, explained: Explained) -> Text:

@@ -41,6 +41,13 @@ def test_a_message_arrives_with_headline_and_lines():
         assert part in request.json["message"]
 
 
+@pytest.mark.parametrize("mark", ["correction", "kill", "withdrawn"])
+def test_what_takes_a_story_back_says_so_in_the_first_line_under_the_headline(mark: str):
+    with FakeHttp() as sink:
+        accepted(sink.url, delivery(replace(MESSAGE, mark=mark)))
+        assert sink.requests[0].json["message"].startswith(mark.upper())
+
+
 def test_a_retry_is_byte_identical():
     with FakeHttp() as sink:
         send(sink.url, delivery(attempts=1), delivery(attempts=2))
@@ -142,6 +149,19 @@ def test_S11_a_proxy_in_the_environment_is_ignored(monkeypatch: pytest.MonkeyPat
         monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.port}")
         accepted(sink.url)
         assert proxy.requests == []
+
+
+@pytest.mark.parametrize(
+    ("url", "lines"),
+    [
+        ("discord://123456789012345678/abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijkl", 12),
+        ("ntfy://127.0.0.1/desk", 48),
+        ("clickatell://abcdefghij/15551234567", 3),
+        ("json://127.0.0.1/", 200),
+    ],
+)
+def test_a_digest_is_as_long_as_the_service_takes(url: str, lines: int):
+    assert open_sender("desk", url).digest_lines == lines
 
 
 # ── injection ────────────────────────────────────────────────────────────────────────────────────

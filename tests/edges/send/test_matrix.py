@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
 
 import pytest
 
 from monitor.edges.send import open_sender
-from monitor.edges.send.matrix import EVENT_LIMIT, Answer, content, device_of, html, refusal
+from monitor.edges.send.matrix import Answer, MatrixSender, device_of, refusal
+from monitor.edges.send.matrix_event import EVENT_LIMIT, content, event, html
 from monitor.errors import DeliveryErrorKind
-from monitor.model import Sent
+from monitor.model import DeliveryKind, Sent
 from tests.edges.send.samples import (
     MESSAGE,
     TOLD,
@@ -22,7 +24,8 @@ from tests.edges.send.samples import (
     refused,
     send,
 )
-from tests.fakes import FakeHttp, FakeMatrix
+from tests.edges.send.servers import Homeserver as FakeMatrix
+from tests.fakes import FakeHttp
 
 RETRY, MESSAGE_KIND, CHANNEL = DeliveryErrorKind.RETRY, DeliveryErrorKind.MESSAGE, DeliveryErrorKind.CHANNEL
 
@@ -63,7 +66,7 @@ def test_I5_nobody_is_mentioned_whatever_the_text_says():
 def test_I5_I10_hostile_text_brings_no_tag_and_no_link_of_its_own():
     shown = html(hostile_message())
     tags = {part.split(">")[0].split(" ")[0].strip("/") for part in shown.split("<")[1:]}
-    assert tags <= {"p", "strong", "br", "a", "ul", "li"}
+    assert tags <= {"p", "strong", "span", "br", "a", "ul", "li"}
     links = {part.split('"')[0] for part in shown.split('href="')[1:]}
     assert links == {MESSAGE.url.replace("&", "&amp;"), MESSAGE.story_link}
     assert "{{7*7}} %s ${x} {0.__class__}" in shown
@@ -124,6 +127,76 @@ def test_two_rooms_are_two_recipients():
         matrix.invited.add("!second:fake.example")
         send(matrix.url_of(matrix.room, "!second:fake.example"))
         assert len(matrix.messages()) == len(matrix.messages("!second:fake.example")) == 1
+
+
+# ── edits and threads ────────────────────────────────────────────────────────────────────────────
+
+UPDATE = replace(MESSAGE, mark="update", news="Carried by 14 outlets now", headline="[update] North Korea: arms — x")
+
+
+def test_an_edit_rewrites_the_first_message_and_calls_nobody():
+    edit = event(delivery(UPDATE, kind=DeliveryKind.EDIT, replaces="$first"))
+    assert edit["m.relates_to"] == {"rel_type": "m.replace", "event_id": "$first"}
+    assert edit["m.new_content"] == content(UPDATE)
+    assert edit["m.mentions"] == edit["m.new_content"]["m.mentions"] == {}
+    assert edit["body"] == f"* {UPDATE.headline}"
+
+
+def test_an_update_goes_under_the_first_message_and_falls_back_to_a_reply():
+    assert event(delivery(UPDATE, thread_root="$first"))["m.relates_to"] == {
+        "rel_type": "m.thread",
+        "event_id": "$first",
+        "is_falling_back": True,
+        "m.in_reply_to": {"event_id": "$first"},
+    }
+
+
+@pytest.mark.parametrize("mark", ["correction", "kill", "withdrawn"])
+def test_what_takes_a_story_back_is_a_reply_in_the_room_and_not_folded_into_a_thread(mark: str):
+    relation = event(delivery(replace(MESSAGE, mark=mark), thread_root="$first"))["m.relates_to"]
+    assert relation == {"m.in_reply_to": {"event_id": "$first"}}
+
+
+def test_a_first_message_relates_to_nothing():
+    assert "m.relates_to" not in event(delivery())
+
+
+@pytest.mark.parametrize("mark", ["correction", "kill", "withdrawn"])
+def test_what_takes_a_story_back_says_so_first_in_red_and_in_plain_text(mark: str):
+    told = content(replace(MESSAGE, mark=mark))
+    assert told["body"].split("\n\n")[1].startswith(mark.upper())
+    assert told["formatted_body"].startswith(f'<p><strong><span data-mx-color="#b00020">{mark.upper()}')
+
+
+def test_an_update_says_what_is_new_before_the_story():
+    told = content(UPDATE)
+    for text in (told["body"], told["formatted_body"]):
+        assert text.index(UPDATE.news) < text.index("Harbour Gazette")
+
+
+def test_an_edit_of_the_largest_message_keeps_the_limit():
+    huge = replace(MESSAGE, why=("é" * 9_000,) * 9, headline="🚢" * 200)
+    edit = event(delivery(huge, kind=DeliveryKind.EDIT, replaces="$" + "e" * 60))
+    assert len(json.dumps(edit, ensure_ascii=False).encode()) <= EVENT_LIMIT
+
+
+def test_as_many_lines_as_a_sender_promises_fit_into_one_digest_whatever_their_script():
+    lines = tuple(f"{n} {'導弾' * 98} https://news.example/{'x' * 80}/{n}" for n in range(MatrixSender.digest_lines))
+    told = content(replace(MESSAGE, mark="digest", why=lines, lead=""))
+    assert all(line in told["body"] for line in lines)
+
+
+# ── encrypted rooms ──────────────────────────────────────────────────────────────────────────────
+
+
+def test_nothing_goes_in_clear_to_an_encrypted_room_not_even_once_it_became_one(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "nio", None)  # as where the extra is not installed
+    with FakeMatrix() as matrix:
+        accepted(matrix.url, delivery(id="while in clear"))
+        matrix.encrypted.add(matrix.room)
+        error = refused(matrix.url)
+        assert error.kind is CHANNEL and "matrix-e2ee" in str(error)
+        assert len(matrix.messages()) == 1
 
 
 # ── the account and the room ─────────────────────────────────────────────────────────────────────
