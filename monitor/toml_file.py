@@ -87,6 +87,8 @@ def read_toml(path: Path, *, max_bytes: int = MAX_BYTES, mark_allowed: bool = Tr
         raise _refused(path, "begins with a byte order mark; expected UTF-8 without one (save the file again so)")
     text = _decode(path, content)
     try:
+        if _ENDLESS_KEY.search(text):
+            raise RecursionError
         data = tomllib.loads(text)
         places = _Locator(text).places()
     except tomllib.TOMLDecodeError as error:
@@ -144,6 +146,8 @@ def _decode(path: Path, content: bytes) -> str:
         raise _refused(path, says, line=line, column=column) from error
 
 
+# A key of more dots than anybody needs. The parser takes time that grows with their square, minutes for 50,000.
+_ENDLESS_KEY = re.compile(r"""(?<![\w-])(?:(?:[A-Za-z0-9_-]++|"[^"\n]{0,99}+"|'[^'\n]{0,99}+')[ \t]*+\.[ \t]*+){100}""")
 _AT = re.compile(r"\s*\(at (?:line (\d+), column (\d+)|end of document)\)$")
 _SAYS = (  # how tomllib begins, and what we say instead
     ("Cannot overwrite a value", "this key stands twice; expected it once"),
