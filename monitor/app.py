@@ -329,17 +329,18 @@ class App:
     async def _put_in_force(self, fresh: InForce) -> None:
         if fresh.config is not self.in_force.config:
             await self._use_config(fresh.config)
-        self.policy = self._policy(fresh)
+        self.policy = replace(self._policy(fresh), loaded_at=self.policy.loaded_at)
         self.in_force = fresh
         await self._backfill()
 
     async def _backfill(self) -> None:
         """Remember the watchlists in force; those that are new or changed may ask for the stories of the archive."""
         try:
-            done = await self.writer.run(backfill.remember, self.policy, self.clock())
+            done, loaded_at = await self.writer.run(backfill.remember, self.policy, self.clock())
         except Exception as error:  # nothing is remembered then, so the next reload or start looks back
             say("backfill_failed", level=logging.ERROR, error=f"{type(error).__name__}: {error}")
         else:
+            self.policy = replace(self.policy, loaded_at=loaded_at)
             if done.watchlists:
                 say_fact(done)
 

@@ -7,7 +7,7 @@ files (app.py does) and does not send.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from hashlib import blake2b
@@ -21,24 +21,31 @@ from monitor.model import Assignment, Backfilled, Entry, Judged, Watchlist
 from monitor.store import archive, letters, meta, outbox, silences, stories
 from monitor.store.archive import Archived
 
-REMEMBERED = "watchlists"  # the row of meta: id → digest
+REMEMBERED = "watchlists"  # the row of meta: id → digest, since
 BATCH = 500  # stories
 SINGLES = timedelta(hours=1)  # over which alerts that go one by one are counted
 
 
-def remember(tx: sa.Connection, policy: Policy, now: datetime) -> Backfilled:
-    """Note which watchlists are in force and, of those that are new or changed since the last note, judge the archive
-    for which they ask. Doing it twice does nothing the second time."""
-    digests = {watchlist.id: digest_of(watchlist) for watchlist in policy.watchlists}
+def remember(tx: sa.Connection, policy: Policy, now: datetime) -> tuple[Backfilled, Mapping[str, datetime]]:
+    """Note which watchlists are in force and since when each is as it is; of those that are new or changed since the
+    last note, judge the archive for which they ask. Doing it twice does nothing the second time.
+
+    Returns what was judged, and for each watchlist since when it is as it is.
+    """
     known = meta.get_all(tx).get(REMEMBERED)
-    if known == digests:
-        return Backfilled()
-    meta.put(tx, REMEMBERED, digests)
-    if known is None:  # a new database
-        return Backfilled()
-    changed = [watchlist for watchlist in policy.watchlists if known.get(watchlist.id) != digests[watchlist.id]]
-    asking = tuple(watchlist for watchlist in changed if watchlist.backfill is not None)
-    return _judge_archive(tx, policy, asking, now) if asking else Backfilled()
+    notes = {watchlist.id: _note(watchlist, (known or {}).get(watchlist.id), now) for watchlist in policy.watchlists}
+    loaded_at = {name: datetime.fromisoformat(note["since"]) for name, note in notes.items()}
+    if known == notes:
+        return Backfilled(), loaded_at
+    meta.put(tx, REMEMBERED, notes)
+    changed = [one for one in policy.watchlists if known and known.get(one.id) != notes[one.id]]
+    asking = tuple(one for one in changed if one.backfill is not None)
+    return _judge_archive(tx, policy, asking, now) if asking else Backfilled(), loaded_at
+
+
+def _note(watchlist: Watchlist, known: Mapping[str, str] | None, now: datetime) -> dict[str, str]:
+    digest = digest_of(watchlist)
+    return dict(known) if known and known["digest"] == digest else {"digest": digest, "since": now.isoformat()}
 
 
 def digest_of(watchlist: Watchlist) -> str:
@@ -46,10 +53,10 @@ def digest_of(watchlist: Watchlist) -> str:
     return blake2b(repr(replace(watchlist, tests=())).encode(), digest_size=16).hexdigest()
 
 
-def _judge_archive(tx: sa.Connection, policy: Policy, asking: Sequence[Watchlist], now: datetime) -> Backfilled:
+def _judge_archive(tx: sa.Connection, policy: Policy, asking: tuple[Watchlist, ...], now: datetime) -> Backfilled:
     since = now - max(watchlist.backfill for watchlist in asking)
     found = archive.list_ids(tx, since=since)
-    policy = replace(policy, watchlists=tuple(asking), compiled=compile_watchlists(tuple(asking)))
+    policy = replace(policy, watchlists=asking, compiled=compile_watchlists(asking), loaded_at={})
     alerts = 0
     for begin in range(0, len(found), BATCH):
         judged = _judge(tx, archive.read_stories(tx, found[begin : begin + BATCH]), policy, now)

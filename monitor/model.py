@@ -75,6 +75,7 @@ class Reason(StrEnum):
     # no, said by the history and the clock
     TOO_OLD = "too_old"
     BACKLOG = "backlog"
+    ARCHIVED = "archived"
     ALREADY_ALERTED = "already_alerted"
     SILENCED = "silenced"
     SHADOW = "shadow"

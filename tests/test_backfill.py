@@ -43,6 +43,32 @@ def test_f21_a_new_watchlist_alerts_on_nothing_of_the_archive(desk):
     assert alerts(desk) == [FIRST, ("sky", "Another comet comes")]
 
 
+def test_f21_an_edit_or_a_copy_of_a_story_of_the_archive_is_no_reason_either(desk):
+    desk.watchlist("sky", COMET).does("poll", "--all")
+    desk.feed("herald", rss(HEADLINES[1], title="Herald"))
+    desk.feed("gazette", rss(*HEADLINES, more="<description>Updated at 10:15.</description>"))
+    for _ in range(2):
+        desk.does("poll", "--all")
+    assert alerts(desk) == [FIRST]
+    (story,) = desk.lines("stories", "--search", "comet", "--json")
+    assert len(story["pickups"]) == 2
+    assert [(match["watchlist"], match["reason"]) for match in story["matches"]] == [("sky", "archived")]
+
+
+def test_a_copy_that_makes_a_story_of_the_archive_match_is_news(desk):
+    desk.watchlist("moon", COMET.replace("comet", "moon").replace("Sky", "Moon").replace("= 2", "= 1")).does("poll")
+    text = "<description>It passed the moon.</description>"
+    desk.feed("herald", rss(HEADLINES[1], title="Herald", more=text)).does("poll")
+    assert alerts(desk) == [FIRST, ("moon", HEADLINES[1])]
+
+
+def test_what_comes_after_the_watchlist_is_told_whoever_takes_it_up_first(desk):
+    desk.watchlist("sky", COMET).does("poll")
+    desk.feed("herald", rss("Another comet comes", title="Herald")).does("poll")
+    desk.feed("courier", rss("Another comet comes", title="Courier")).does("poll")
+    assert alerts(desk) == [FIRST, ("sky", "Another comet comes")]
+
+
 def test_a_new_watchlist_with_backfill_does_and_delivers_it_once(desk):
     desk.watchlist("sky", BACKFILL + COMET)
     said = desk.does("poll", "--all").stdout
