@@ -142,6 +142,8 @@ TRUE = [
     ("near nothing of the kind", "Iran NEAR/2 NOT missile", True),
     ("never without it", "missile NEAR/2 NOT Iran", False),
     ("NOT on the left is the same", "NOT Iran NEAR/2 missile", False),
+    ("NOT before it, though after it", "NOT missile ONEAR/2 fires", True),
+    ("NOT before it", "NOT fires ONEAR/2 missile", False),
     ("a chain", "Russia NEAR/2 Iran NEAR/3 Moscow", True),
     ("a chain that is too long", "Russia NEAR/2 Iran NEAR/1 Moscow", False),
     ("a chain in order", "Russia ONEAR/2 Iran ONEAR/3 Moscow", True),
