@@ -11,6 +11,7 @@ from monitor.core.normalise import normalise_entry
 from monitor.core.parse import parse_feed
 from monitor.core.pipeline import exact_keys, read, recognise, story_text
 from monitor.core.score import score_story
+from monitor.core.wire import read_headline
 from monitor.model import (
     Assignment,
     Entry,
@@ -95,7 +96,7 @@ def explain_story(story_id: str, in_force: InForce, database: Database, *, now: 
         guid="",
         url=row["url"],
         title=row["title"],
-        headline=row["title"],
+        headline=read_headline(row["title"], first.outlet if first else "").text,
         summary=lead,
         body=body,
         language=row["language"],

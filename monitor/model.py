@@ -75,9 +75,17 @@ class Reason(StrEnum):
     # no, said by the history and the clock
     TOO_OLD = "too_old"
     BACKLOG = "backlog"
+    ARCHIVED = "archived"
     ALREADY_ALERTED = "already_alerted"
     SILENCED = "silenced"
     SHADOW = "shadow"
+
+
+class Feedback(StrEnum):
+    """What a person says of an alert."""
+
+    GOOD = "good"
+    NOISE = "noise"
 
 
 class FeedStatus(StrEnum):
@@ -455,6 +463,8 @@ class Watchlist:
     scope: Scope = Scope()
     field_factors: tuple[float, float, float] = (2.0, 1.5, 1.0)  # title, lead, body
     terms: tuple[Term, ...] = ()
+    query: str | None = None  # in the place of terms
+    groups: tuple[tuple[str, tuple[str, ...]], ...] = ()  # that the query may name; in terms they are inserted already
     vetoes: tuple[Veto, ...] = ()
     tests: tuple[SelfTest, ...] = ()
     backfill: timedelta | None = None  # a new or changed watchlist also alerts on archived stories this young
@@ -684,6 +694,15 @@ class Reloaded:
     ok: bool
     watchlists: int = 0
     problems: tuple[str, ...] = ()
+
+
+@record
+class Backfilled:
+    """New or changed watchlists looked back into the archive, as they ask."""
+
+    watchlists: tuple[str, ...] = ()
+    stories: int = 0
+    alerts: int = 0
 
 
 @record

@@ -19,7 +19,8 @@ from rich.text import Text
 
 from monitor.core.render import points, rfc3339
 from monitor.explain import Explained
-from monitor.model import Hit, Match, Pickup, Verdict, record
+from monitor.marked import marked_lines
+from monitor.model import Hit, Match, Pickup, Reason, Verdict, record
 from monitor.routing import Way
 from monitor.silencing import Listed
 
@@ -322,23 +323,42 @@ def _pickup_json(pickup: Pickup) -> dict:
 
 def sentence(match: Match, urgent: float | None = None) -> str:
     """A verdict as a person would say it."""
-    score, threshold = points(match.score), points(match.threshold)
-    strongest = sorted((hit for hit in match.hits if hit.points > 0), key=lambda hit: -hit.points)[:3]
-    because = ", ".join(f"{hit.term} in the {hit.field}" for hit in strongest)
+    score, threshold = _score(match.score), points(match.threshold)
     if match.verdict is Verdict.URGENT:
-        return f"urgent: {score} ≥ {points(urgent or match.threshold)} because of {because}"
+        return f"urgent: {score} ≥ {points(urgent or match.threshold)} because {_because(match)}"
     if match.verdict is Verdict.ALERT:
-        more = f"; urgent with {points(urgent - match.score)} more" if urgent is not None else ""
-        return f"alerts: {score} ≥ {threshold} because of {because}{more}"
+        more = f"; would be urgent with {points(urgent - match.score)} more" if urgent is not None else ""
+        return f"alerts: {score} ≥ {threshold} because {_because(match)}{more}"
     if match.veto:
-        return f"silent: vetoed by {match.veto} (score {score} of {threshold})"
+        return f"silent: vetoed by {match.veto} (score {score}, threshold {threshold})"
+    if match.reason is Reason.BELOW_THRESHOLD and match.missing:
+        return f"silent: the query is not true, for want of {', '.join(match.missing)}"
     if match.missing:
-        return f"silent: required, but absent: {', '.join(match.missing)} (score {score} of {threshold})"
-    if str(match.reason) == "out_of_scope":
-        return "silent: out of scope"
-    if str(match.reason) == "too_old":
-        return f"silent: older than the watchlist wants (score {score} of {threshold})"
-    return f"silent: {score} of {threshold}, {points(match.threshold - match.score)} short"
+        return f"silent: {', '.join(match.missing)} is required and absent (score {score}, threshold {threshold})"
+    if match.reason is Reason.OUT_OF_SCOPE:
+        return f"silent: out of scope (score {score}, threshold {threshold})"
+    if match.reason is Reason.TOO_OLD:
+        return f"silent: older than the watchlist's max_age (score {score}, threshold {threshold})"
+    near = ", a near miss" if match.near_miss else ""
+    return f"silent: {score} < {threshold}{near}; would alert with {points(match.threshold - match.score)} more"
+
+
+def _score(score: float) -> str:
+    """A score with at least one decimal, so that it looks like one."""
+    return f"{score:.1f}" if round(score, 1) == round(score, 6) else points(score)
+
+
+def _because(match: Match) -> str:
+    """The strongest hits; of a query all words that make it true."""
+    query = sum(hit.points == 0 for hit in match.hits) == len(match.hits) - 1 and match.score == match.threshold == 1
+    if query and len(match.hits) > 1:
+        return "the query is true: " + ", ".join(f"{hit.term} in the {hit.field}" for hit in match.hits[:5])
+    strongest = sorted((hit for hit in match.hits if hit.points > 0), key=lambda hit: -hit.points)[:3]
+    said = [f"{hit.term} in the {hit.field} ({hit.points:+g})" for hit in strongest]
+    against = [f"{hit.term} ({hit.points:+g})" for hit in match.hits if hit.points < 0]
+    return " and ".join(filter(None, (", ".join(said), f"in spite of {', '.join(against)}" if against else ""))) or (
+        "nothing that it excludes was found"
+    )
 
 
 def print_explained(explained: Explained, urgents: Mapping[str, float | None], zone: tzinfo) -> None:
@@ -365,8 +385,11 @@ def print_explained(explained: Explained, urgents: Mapping[str, float | None], z
                 style=VERDICT_STYLE[match.verdict],
             )
         )
+        if out.is_terminal and match.hits:
+            for line in marked_lines(explained.text, match.hits, out, whole=len(telling) == 1):
+                out.print(line)
         for hit in match.hits:
-            out.print(_hit_line(hit, explained))
+            out.print(_legend(hit) if out.is_terminal else _hit_line(hit, explained))
         if ways := dict(explained.ways).get(match.watchlist):
             out.print(Text(f"          goes to {', '.join(_way(way, zone) for way in ways)}", style="dim"))
         if decided := dict(explained.decided).get(match.watchlist):
@@ -375,6 +398,14 @@ def print_explained(explained: Explained, urgents: Mapping[str, float | None], z
     if quiet:
         out.print(Text(f"\n  nothing found by: {', '.join(quiet)}", style="dim"))
     out.print()
+
+
+def _legend(hit: Hit) -> Text:
+    """Which term, by which variant, where: the words themselves are marked in the text above."""
+    by = f" by {clean(hit.variant)}" if hit.variant != hit.term else ""
+    return (
+        Text().append(f"{hit.points:>+8g}  ", style="bold").append(f"{clean(hit.term)}{by}, {hit.field}", style="dim")
+    )
 
 
 def _way(way: Way, zone: tzinfo) -> str:

@@ -185,6 +185,17 @@ alerts = Table(
     Index("alerts_created", "created_at"),
 )
 
+feedback = Table(
+    "feedback",
+    metadata,
+    Column("alert", String, primary_key=True),
+    Column("watchlist", String, nullable=False),  # both stay when the alert is deleted
+    Column("story", String, nullable=False),
+    Column("verdict", String, nullable=False),  # good or noise
+    Column("noted_at", UtcTime, nullable=False),
+    Index("feedback_watchlist", "watchlist", "noted_at"),
+)
+
 deliveries = Table(
     "deliveries",
     metadata,

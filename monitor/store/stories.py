@@ -133,6 +133,11 @@ def save(tx: sa.Connection, judged: Sequence[Judged], now: datetime) -> None:
     founders = [one for one in new if one.assignment.story == one.entry.id]
     insert_new(tx, stories, [_story_row(one.entry, now) for one in founders])
     _grow_stories(tx, judged, now)
+    save_decisions(tx, judged, now)
+
+
+def save_decisions(tx: sa.Connection, judged: Sequence[Judged], now: datetime) -> None:
+    """Write matches and alerts alone."""
     decided = [(one, decision) for one in judged for decision in one.decisions]
     firsts = [(one, decision) for one, decision in decided if not decision.again]
     upsert(tx, matches, [_match_row(one.assignment.story, d.match, d.reason, now) for one, d in firsts])

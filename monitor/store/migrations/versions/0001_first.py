@@ -139,6 +139,15 @@ def upgrade() -> None:
     op.create_index("alerts_created", "alerts", ["created_at"])
     op.create_index("alerts_story", "alerts", ["story"])
     op.create_table(
+        "feedback",
+        sa.Column("alert", sa.String(), primary_key=True),
+        sa.Column("watchlist", sa.String(), nullable=False),
+        sa.Column("story", sa.String(), nullable=False),
+        sa.Column("verdict", sa.String(), nullable=False),
+        sa.Column("noted_at", Time, nullable=False),
+    )
+    op.create_index("feedback_watchlist", "feedback", ["watchlist", "noted_at"])
+    op.create_table(
         "deliveries",
         sa.Column("seq", Sequence, primary_key=True, autoincrement=True),
         sa.Column("id", sa.String(), nullable=False, unique=True),
