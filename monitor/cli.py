@@ -408,14 +408,19 @@ def stories(ctx: click.Context, since: timedelta, watchlist: str | None, search:
     """List stories of the archive, newest first, with the outlets that carry them."""
     from monitor import show
     from monitor.store import stories as store
+    from monitor.store.relatives import list_relatives
+    from monitor.store.versions import list_versions
 
     with _reader(ctx) as (config, database), database.read() as tx:
         rows = store.list_stories(tx, since=_clock()() - since, watchlist=watchlist, search=search)
         ids = [row["id"] for row in rows]
         pickups, matches = store.list_pickups(tx, ids), store.list_matches(tx, ids)
         if as_json:
+            relatives = list_relatives(tx, ids)
+            versions = list_versions(tx, [pickup.entry for carried in pickups.values() for pickup in carried])
             for row in rows:
-                show.json_line(show.story_json(row, pickups.get(row["id"], ()), matches.get(row["id"], ())))
+                about = (found.get(row["id"], ()) for found in (pickups, matches, relatives))
+                show.json_line(show.story_json(row, *about, versions))
             return
         show.listing(
             (
