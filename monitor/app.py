@@ -11,9 +11,10 @@ import contextlib
 import logging
 import os
 import signal
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 from urllib.parse import urlsplit
 
@@ -24,6 +25,7 @@ from monitor import __version__, crash, operator, reload
 from monitor.channels import open_senders
 from monitor.clock import Clock, system_clock
 from monitor.config import ChannelConfig, Config
+from monitor.core.pace import ASKED_AT_MOST, GONE_LATER, LONGEST_RETRY, spread
 from monitor.core.parse import parse_fast, parse_slow
 from monitor.core.pipeline import Policy
 from monitor.core.render import rfc3339
@@ -38,13 +40,17 @@ from monitor.ingest import Ingest, Pacing
 from monitor.logs import keep_secret, say, say_fact
 from monitor.model import Attempted, Feed, FeedChecked, Fetched, ParsedFeed, Reloaded, Swept, Validators
 from monitor.reload import InForce
-from monitor.store import channels, feeds, meta, outbox
+from monitor.store import channels, due, feeds, meta, outbox
 from monitor.store.database import Database
 from monitor.upkeep import sweep
 from monitor.writer import Writer
 
 TICK = timedelta(seconds=1)
 SWEEP_EVERY = timedelta(hours=24)
+CLOCK_WATCH = timedelta(seconds=5)
+CLOCK_JUMP = timedelta(minutes=1)  # less is an ordinary correction
+EARLIEST = datetime(2026, 1, 1, tzinfo=UTC)  # no clock that is set shows less
+SPREAD = timedelta(minutes=5)  # over which feeds that are all overdue take their turns
 WATCH = timedelta(seconds=2)  # between looks at the watchlists folder
 DRAIN_PATIENCE = timedelta(seconds=20)  # less than systemd's TimeoutStopSec
 PARSE_DEADLINE = timedelta(seconds=20)
@@ -94,7 +100,7 @@ class App:
         self._stack.callback(self.writer.close)
         self.fetcher = await self._stack.enter_async_context(Fetcher(_fetch_settings(config), now=self.clock))
         self.children = await self._stack.enter_async_context(ChildPool())
-        self._use_senders(open_senders(config.channels, config.path), config)
+        self._use_senders(open_senders(config.channels, config.path, state_dir=config.state_dir), config)
         self.policy = self._policy(self.in_force)
         self.ingest = self._ingest()
         self.dispatcher = Dispatcher(
@@ -135,9 +141,13 @@ class App:
         for stop in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(stop, self._stopping.set)
         loop.add_signal_handler(signal.SIGHUP, self._hang_up)
+        await self._await_clock()
         scheduler = self._scheduler()
         scheduler.start()
         async with contextlib.AsyncExitStack() as stack:
+            await self.writer.run(due.spread_overdue, self.clock(), self._place)
+            watching = asyncio.create_task(self._watch_clock(scheduler))
+            stack.callback(watching.cancel)
             await self.writer.run(self._record_tick)
             await self._open_page(stack)
             say(
@@ -154,6 +164,39 @@ class App:
             scheduler.shutdown(wait=False)
             await self._drain()
         say("stopped")
+
+    async def _await_clock(self) -> None:
+        """A machine without a battery starts in 1970: until the time is set, every date would be wrong."""
+        while self.clock() < EARLIEST and not self._stopping.is_set():
+            say("clock_unset", level=logging.WARNING, shows=rfc3339(self.clock()))
+            self.notifier.tell("STATUS=waiting for the clock to be set")
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), CLOCK_WATCH.total_seconds() / self._speed)
+
+    async def _watch_clock(self, scheduler: AsyncIOScheduler) -> None:
+        """Find jumps of the wall clock against the steady one (which stands still while a machine sleeps)."""
+        wall, steady = self.clock(), time.monotonic()
+        while True:
+            await asyncio.sleep(CLOCK_WATCH.total_seconds() / self._speed)
+            now, ticks = self.clock(), time.monotonic()
+            jump = now - wall - timedelta(seconds=(ticks - steady) * self._speed)
+            wall, steady = now, ticks
+            if abs(jump) > CLOCK_JUMP:
+                await self._clock_jumped(jump)
+                for job in scheduler.get_jobs():  # their next turn was fixed by the old time
+                    job.reschedule(job.trigger)
+
+    async def _clock_jumped(self, jump: timedelta) -> None:
+        say("clock_jumped", level=logging.WARNING, seconds=round(jump.total_seconds()))
+        if jump < timedelta(0):
+            await self.writer.run(due.shift, jump)
+        else:
+            await self.writer.run(due.spread_overdue, self.clock(), self._place)
+
+    def _place(self, feed: str) -> timedelta:
+        """A feed's turn among all that are overdue."""
+        configured = self._feeds().get(feed)
+        return spread(feed, min(SPREAD, configured.interval) if configured else SPREAD)
 
     def _hang_up(self) -> None:
         reload_task = asyncio.ensure_future(self.reload_all())
@@ -291,7 +334,7 @@ class App:
     async def _use_config(self, config: Config) -> None:
         """What can fail stands before anything live is touched. Old senders and fetchers stay open for what is under
         way; they are closed with everything else."""
-        senders = open_senders(config.channels, config.path)
+        senders = open_senders(config.channels, config.path, state_dir=config.state_dir)
         await self.writer.run(self._register, config)
         keep_secret(config.secrets)
         self._use_senders(senders, config)
@@ -384,12 +427,23 @@ class App:
         """What only the holder of the instance lock may do: take up what a dead instance left."""
         now = self.clock()
         feeds.release_leases(tx)
+        self._clamp(tx, now)
         recovered = outbox.recover(tx, now, asking=self._ways().asking)
         if recovered:
             say("recovered", deliveries=recovered)
         self._register(tx, self.in_force.config)
         meta.put(tx, "started", {"at": rfc3339(now), "pid": os.getpid(), "version": __version__})
         meta.put(tx, "last_reload", self._reload_note(Reloaded(ok=True, watchlists=len(self.in_force.watchlists))))
+
+    def _clamp(self, tx, now: datetime) -> None:
+        config = self.in_force.config
+        longest_wait = max([LONGEST_RETRY, *(route.group_wait for route in config.routes)])
+        due.clamp(
+            tx,
+            checks_by=now + max(config.polling.max_interval, GONE_LATER * 1.1),
+            attempts_by=now + longest_wait,
+            pauses_by=now + ASKED_AT_MOST,
+        )
 
     def _register(self, tx, config: Config) -> None:
         feeds.register(tx, config.feeds, self.clock())

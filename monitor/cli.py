@@ -514,7 +514,7 @@ def test_channel(ctx: click.Context, names: tuple[str, ...]) -> None:
         raise click.UsageError(f"no channel is called {unknown[0]!r}; configured are: {', '.join(known) or 'none'}")
     failed = False
     for name in names:
-        for answer in asyncio.run(send_test(known[name], config.path, now=_clock()())):
+        for answer in asyncio.run(send_test(known[name], config.path, now=_clock()(), state_dir=config.state_dir)):
             click.echo(f"{name}: {answer.says}")
             failed = failed or not answer.ok
     ctx.exit(EXIT_FAILED if failed else 0)

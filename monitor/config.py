@@ -308,6 +308,7 @@ class Config:
     routes: tuple[Route, ...]
     database: str
     heartbeat: SecretStr
+    state_dir: Path  # what channels must not lose stands here, beside the database
     watchlists: Path
     zone: ZoneInfo
     warnings: tuple[Problem, ...] = ()
@@ -410,6 +411,7 @@ class _Resolver:
             routes=routes,
             database=database if "://" in database else str(self.folder / database),
             heartbeat=SecretStr(heartbeat),
+            state_dir=self._state_dir(database),
             watchlists=self.folder / self.file.monitor.watchlists,
             zone=ZoneInfo(self.file.monitor.timezone),
             secrets=tuple(self.secrets),
@@ -417,6 +419,11 @@ class _Resolver:
 
     def _problem(self, says: str, *path: str | int) -> None:
         self.problems.append(self.toml.problem(path, says))
+
+    def _state_dir(self, database: str) -> Path:
+        if "://" in database:
+            return Path(self.environ.get("STATE_DIRECTORY", self.folder))
+        return (self.folder / database).parent
 
     def _heartbeat(self) -> str:
         address = self._secret(self.file.monitor.heartbeat, "monitor", "heartbeat")

@@ -89,7 +89,7 @@ def running_synapse(folder: Path, *, limits: bool = True) -> Iterator[Synapse]:
         raise RuntimeError("Synapse is not installed")
     port = _free_port()
     config = folder / "homeserver.yaml"
-    freedom = {} if limits else {"rc_message": _ALL, "rc_joins": {"local": _ALL, "remote": _ALL}}
+    freedom = {} if limits else {"rc_message": _ALL, "rc_room_creation": _ALL, "rc_joins": {"local": _ALL, "remote": _ALL}}
     config.write_text(json.dumps(_config(folder, port) | freedom))  # JSON is YAML
     command = [str(python), "-m", "synapse.app.homeserver", "-c", str(config)]
     subprocess.run([*command, "--generate-keys"], cwd=folder, check=True, capture_output=True)

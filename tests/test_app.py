@@ -11,6 +11,7 @@ import pytest
 
 from monitor import logs, reload
 from monitor.app import App
+from monitor.clock import clock_from
 from monitor.errors import InstanceRunning, StoreError
 from monitor.store import feeds, letters, meta, outbox, stories
 from tests.desk import BILL, HARBOUR, Desk, rss
@@ -388,3 +389,42 @@ def test_D1_trouble_with_the_database_is_told_to_the_operator_directly_and_once(
         asyncio.run(run())
         (told,) = sink.requests
         assert "the database cannot be written: database or disk is full" in told.body.decode()
+
+
+def test_C3_until_the_clock_is_set_nothing_is_polled(desk, clock, log):
+    async def run():
+        set_to, clock.now = clock.now, datetime(1970, 1, 1, tzinfo=UTC)
+        async with App(reload.read_all(desk.config), clock=clock, speed=1000) as app:
+            waits = asyncio.create_task(app._await_clock())
+            while not log.named("clock_unset"):
+                await asyncio.sleep(0)
+            assert not waits.done()
+            clock.now = set_to
+            await waits
+
+    asyncio.run(run())
+
+
+def test_C1_C4_jumps_of_the_clock_are_found_told_and_what_is_due_goes_with_them(desk, log):
+    goes, jumped = clock_from(speed=1000), timedelta(0)
+
+    async def run():
+        nonlocal jumped
+        async with App(reload.read_all(desk.config), clock=lambda: goes() + jumped, speed=1000) as app:
+            await app.poll()
+            watches = asyncio.create_task(app._watch_clock(app._scheduler()))
+            await asyncio.sleep(0)
+            for span in (timedelta(hours=-6), timedelta(hours=8)):
+                before = read(app, feeds.list_feeds)[0]["next_check_at"]
+                jumped += span
+                while (after := read(app, feeds.list_feeds)[0]["next_check_at"]) == before:
+                    await asyncio.sleep(0.001)
+                if span < timedelta(0):
+                    assert timedelta(hours=-6.2) < after - before < timedelta(hours=-5.8)
+                else:
+                    assert after - app.clock() <= timedelta(minutes=5)
+            watches.cancel()
+
+    asyncio.run(run())
+    back, ahead = (fact["seconds"] for fact in log.named("clock_jumped"))
+    assert (round(back / 3600), round(ahead / 3600)) == (-6, 8)

@@ -60,6 +60,7 @@ HOMES = {
     "apprise": {"edges.send.apprise"},
     "slack_sdk": {"edges.send.slack"},
     "nio": {"edges.send.matrix_e2ee"},
+    "vodozemac": {"edges.send.matrix_identity"},
     "smtplib": {"edges.send.email", "edges.send.smtp"},
     "apscheduler": {"app"},
     "alembic": {"store.database", "store.migrations"},

@@ -15,7 +15,7 @@ from monitor.model import Level, Message
 HEADLINE_LIMIT = 200
 """Characters of a subject or notification title: what phones and mail clients show at most."""
 
-_MARKS = {  # what stands before all else where a message is not the first on its story
+_MARKS = {  # what kind of message it is, where it is not the first on its story
     "update": "UPDATE",
     "correction": "CORRECTION",
     "kill": "KILL — do not use this story",
@@ -58,27 +58,27 @@ def title(message: Message) -> str:
     return one_line(message.title or message.headline, HEADLINE_LIMIT)
 
 
-def mark(message: Message) -> str:
-    """What kind of message this is, in capitals: `CORRECTION`; empty for the first on a story."""
-    return _MARKS.get(message.mark, message.mark.upper())
-
-
 def retracts(message: Message) -> bool:
     """Whether it takes back or mends what people were told: a correction, kill or withdrawal. Such a message
     must be unmistakable, and be seen by everyone who saw the first."""
     return message.mark in _RETRACTIONS
 
 
-def loud(message: Message) -> bool:
-    """Whether it should stand out among its like."""
-    return message.level is Level.URGENT or retracts(message)
+def banner(message: Message) -> str:
+    """What stands above all else, in capitals, where a message takes something back; else empty."""
+    return _MARKS[message.mark] if retracts(message) else ""
+
+
+def urgent(message: Message) -> bool:
+    """Whether its badge should stand out among its like."""
+    return message.level is Level.URGENT and not retracts(message)
 
 
 def badge(message: Message) -> str:
-    """What kind, how loud, and of which watchlist: `URGENT · North Korea: arms exports`."""
-    urgent = "URGENT" if message.level is Level.URGENT and not retracts(message) else ""
+    """What kind, how loud, and of which watchlist: `UPDATE · URGENT · North Korea: arms exports`."""
+    kind = "" if retracts(message) else _MARKS.get(message.mark, message.mark.upper())
     watchlist = one_line(message.watchlist_title or message.watchlist)
-    return " · ".join(filter(None, (mark(message), urgent, watchlist)))
+    return " · ".join(filter(None, (kind, "URGENT" if urgent(message) else "", watchlist)))
 
 
 def news(message: Message) -> str:
@@ -158,7 +158,8 @@ def reasons_label(message: Message) -> str:
 def paragraphs(message: Message, *, under_headline: bool = False) -> tuple[str, ...]:
     """The message as plain text, one string a paragraph, lines parted by newlines.
 
-    `under_headline`: the headline is shown above it, so a title that it holds is not said twice.
+    `under_headline`: the headline is shown above it, so a title that it holds is not said twice, and what takes
+    a story back says so in the next line.
     """
     name, address = title(message), web_address(message.url)
     said = under_headline and name in headline(message)
@@ -167,7 +168,7 @@ def paragraphs(message: Message, *, under_headline: bool = False) -> tuple[str, 
     return tuple(
         "\n".join(lines)
         for lines in (
-            tuple(filter(None, (news(message),))),
+            tuple(filter(None, (banner(message) if under_headline else "", news(message)))),
             tuple(filter(None, ("" if said else name, address))),
             tuple(filter(None, (facts(message), one_line(message.spread)))),
             tuple(filter(None, (one_line(message.lead),))),

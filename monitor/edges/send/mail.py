@@ -54,7 +54,7 @@ def compose(delivery: Delivery, *, sender: Address, reply_to: tuple[str, ...] = 
     if message.watchlist:
         mail["X-Wirewatch-Watchlist"] = _token(message.watchlist)
     mail["X-Wirewatch-Level"] = str(message.level)
-    if layout.loud(message):
+    if layout.urgent(message) or layout.retracts(message):
         mail["Importance"] = "high"
     mail["Auto-Submitted"] = "auto-generated"
     mail.set_content("\n\n".join(_text(message)) + "\n", cte="quoted-printable")
@@ -111,7 +111,8 @@ def _id_of(root: str | None) -> str:
 
 
 def _text(message: Message) -> tuple[str, ...]:
-    return tuple(filter(None, (layout.badge(message), *layout.paragraphs(message))))
+    above = (layout.banner(message), layout.badge(message))
+    return tuple(filter(None, (*above, *layout.paragraphs(message))))
 
 
 def html(message: Message) -> str:
@@ -133,11 +134,11 @@ def html(message: Message) -> str:
 
 
 def _badge(message: Message) -> str:
-    words = escape(layout.badge(message))
-    if not layout.loud(message):
-        return _p(words, quiet=True)
-    style = _LOUD + f";{_BANNER}" * layout.retracts(message)
-    return f'<p class="loud" style="margin:0 0 .8em;{style}">{words}</p>' if words else ""
+    banner, badge = escape(layout.banner(message)), escape(layout.badge(message))
+    above = f'<p class="loud" style="margin:0 0 .8em;{_LOUD};{_BANNER}">{banner}</p>\n' if banner else ""
+    if not layout.urgent(message):
+        return above + _p(badge, quiet=True)
+    return f'{above}<p class="loud" style="margin:0 0 .8em;{_LOUD}">{badge}</p>'
 
 
 def _p(inner: str, style: str = "", *, quiet: bool = False) -> str:

@@ -49,6 +49,9 @@ if TYPE_CHECKING:
 _API = "/_matrix/client/v3"
 _CLEAR = "the room is encrypted, and nothing is sent to it in clear; "
 _NO_EXTRA = _CLEAR + "install what encrypts: pip install 'wirewatch[matrix-e2ee]'"
+_UNVOUCHED = (
+    "but its account does not vouch for this device, so many clients hide what it sends (see the documentation)"
+)
 _NO_FOLDER = _CLEAR + "this command has no folder to keep keys in"
 _ROOM = re.compile(r"![^\s:]+(:\S+)?|#[^\s:]+:\S+")
 
@@ -114,7 +117,9 @@ class MatrixSender:
     def __init__(self, name: str, url: str, *, timeout: timedelta, state_dir: Path | None = None):
         """`state_dir` is where keys for encrypted rooms are kept. Raises ValueError (without the secret) where the
         URL names no server, account or room."""
-        plugin = build(read_url(url) or {"schema": ""})
+        read = read_url(url) or {"schema": ""}
+        self._renew = str(read.get("qsd", {}).get("identity")) == "new"
+        plugin = build(read)
         problem = _problem(plugin)
         if problem:
             raise ValueError(f"channel {name}: {problem}")
@@ -153,7 +158,9 @@ class MatrixSender:
             answer = await self._into(await self._join(delivery.recipient), delivery)
         if answer.status != 200 or not isinstance(answer.said.get("event_id"), str):
             raise refusal(answer, secrets=self._secrets)
-        return Sent(remote_id=answer.said["event_id"], answer=quoted(f"event {answer.said['event_id']}"))
+        unvouched = self._encryption is not None and self._encryption.unvouched
+        said = f"event {answer.said['event_id']}" + f"; {_UNVOUCHED}" * unvouched
+        return Sent(remote_id=answer.said["event_id"], answer=quoted(said))
 
     async def _into(self, room: str, delivery: Delivery) -> Answer:
         """Put the message into a room; asks first, each time, whether the room is encrypted by now."""
@@ -185,7 +192,23 @@ class MatrixSender:
         if not (user and device):
             raise DeliveryError("the account's token belongs to no device", kind=DeliveryErrorKind.CHANNEL)
         folder = self._state_dir / "matrix-keys"
-        return matrix_e2ee.Encryption(self._ask, user=user, device=device, folder=folder)
+        return matrix_e2ee.Encryption(
+            self._ask, self._confirmed, user=user, device=device, folder=folder, renew_identity=self._renew
+        )
+
+    async def _confirmed(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """One POST for which the server may want to hear our password once more."""
+        answer = await self._authorised("POST", _API + path, body)
+        if answer.status == 401 and answer.said.get("session") and self._password:
+            who = {"type": "m.login.password", "identifier": self._whom(), "password": self._password}
+            auth = {**who, "session": answer.said["session"]}
+            answer = await self._authorised("POST", _API + path, body | {"auth": auth})
+        if answer.status != 200:
+            raise refusal(answer, secrets=self._secrets, about_message=False)
+        return answer.said
+
+    def _whom(self) -> dict[str, Any]:
+        return {"type": "m.id.user", "user": self._user}
 
     async def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         answer = await self._authorised(method, _API + path, body)
@@ -236,7 +259,7 @@ class MatrixSender:
             f"{_API}/login",
             {
                 "type": "m.login.password",
-                "identifier": {"type": "m.id.user", "user": self._user},
+                "identifier": self._whom(),
                 "password": self._password,
                 "device_id": self._device,
                 "initial_device_display_name": "wirewatch",

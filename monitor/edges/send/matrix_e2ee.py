@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from monitor.edges.send import matrix_identity
+from monitor.edges.send.matrix_identity import Post
 from monitor.errors import DeliveryError, DeliveryErrorKind
 
 Ask = Callable[[str, str, dict[str, Any] | None], Awaitable[dict[str, Any]]]
@@ -38,11 +40,16 @@ def available() -> bool:
 class Encryption:
     """Encrypts for rooms as one device of one user."""
 
-    def __init__(self, ask: Ask, *, user: str, device: str, folder: Path):
-        """Opens or makes the device's keys in `folder`. Raises DeliveryError where it cannot be written."""
-        self._ask, self._user, self._device = ask, user, device
+    unvouched = False
+    """Whether the account does not vouch for our device, so that many clients hide what it sends."""
+
+    def __init__(self, ask: Ask, post: Post, *, user: str, device: str, folder: Path, renew_identity: bool = False):
+        """Opens or makes the device's keys in `folder`; `renew_identity` replaces an identity of the account that is
+        not there. Raises DeliveryError where the folder cannot be written."""
+        self._ask, self._post, self._renew = ask, post, renew_identity
+        self._user, self._device, self._folder = user, device, folder
         self._olm = _open(user, device, folder)
-        self._checked = False
+        self._published = self._settled = False
         self._turn = asyncio.Lock()
 
     async def encrypt(self, room: str, event: dict[str, Any], rules: dict[str, Any]) -> dict[str, Any]:
@@ -62,21 +69,43 @@ class Encryption:
 
     async def _publish(self) -> None:
         """Make our keys known, once; first make sure that no other keys are known under our name."""
+        if not self._published:
+            keys = (await self._known())["device_keys"].get(self._user, {}).get(self._device, {}).get("keys", {})
+            theirs = keys.get(f"ed25519:{self._device}")
+            if theirs and theirs != self._olm.account.identity_keys["ed25519"]:
+                raise DeliveryError(_lost(self._device), kind=DeliveryErrorKind.CHANNEL)
+            if not (theirs and self._olm.account.shared):
+                await self._upload()
+            self._published = True
+        if not self._settled:
+            await self._vouch()
+
+    async def _known(self) -> dict[str, Any]:
+        said = await self._ask("POST", "/keys/query", {"device_keys": {self._user: []}})
+        return {"device_keys": {}, **said}
+
+    async def _upload(self) -> None:
         import nio
 
-        if self._checked:
-            return
-        known = await self._ask("POST", "/keys/query", {"device_keys": {self._user: [self._device]}})
-        keys = known.get("device_keys", {}).get(self._user, {}).get(self._device, {}).get("keys", {})
-        theirs = keys.get(f"ed25519:{self._device}")
-        if theirs and theirs != self._olm.account.identity_keys["ed25519"]:
-            raise DeliveryError(_lost(self._device), kind=DeliveryErrorKind.CHANNEL)
-        if not (theirs and self._olm.account.shared):
-            self._olm.account.shared = False
-            said = await self._ask("POST", "/keys/upload", self._olm.share_keys())
-            counts = {"curve25519": 0, "signed_curve25519": 0, **said.get("one_time_key_counts", {})}
-            self._olm.handle_response(nio.KeysUploadResponse.from_dict({"one_time_key_counts": counts}))
-        self._checked = True
+        self._olm.account.shared = False
+        said = await self._ask("POST", "/keys/upload", self._olm.share_keys())
+        counts = {"curve25519": 0, "signed_curve25519": 0, **said.get("one_time_key_counts", {})}
+        self._olm.handle_response(nio.KeysUploadResponse.from_dict({"one_time_key_counts": counts}))
+
+    async def _vouch(self) -> None:
+        """Have our account vouch for our device. An alert goes out even where it does not; it is tried again where
+        that was for want of the server."""
+        known = await self._known()
+        try:
+            whose = {"user": self._user, "device": self._device}
+            done = matrix_identity.vouched(known, **whose) or await matrix_identity.vouch(
+                self._post, known, **whose, folder=self._folder, renew=self._renew
+            )
+        except DeliveryError as error:
+            done, self._settled = False, error.kind is not DeliveryErrorKind.RETRY
+        else:
+            self._settled = True
+        self.unvouched = not done
 
     # theirs
 

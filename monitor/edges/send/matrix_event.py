@@ -66,8 +66,7 @@ def content(message: Message, *, msgtype: str = "m.text", plain: bool = False) -
 
 
 def _body(message: Message) -> str:
-    loud = (layout.mark(message),) if layout.retracts(message) else ()
-    return "\n\n".join((*loud, layout.headline(message), *layout.paragraphs(message, under_headline=True)))
+    return "\n\n".join((layout.headline(message), *layout.paragraphs(message, under_headline=True)))
 
 
 def html(message: Message) -> str:
@@ -87,10 +86,14 @@ def html(message: Message) -> str:
 
 
 def _badge(message: Message) -> str:
-    words = escape(layout.badge(message))
-    if layout.loud(message):
-        words = f'<strong><span data-mx-color="{_RED}">{words}</span></strong>'
-    return f"<p>{words}</p>" if words else ""
+    banner, badge = escape(layout.banner(message)), escape(layout.badge(message))
+    lines = (_red(banner) if banner else "", _red(badge) if layout.urgent(message) else badge)
+    shown = "<br>".join(filter(None, lines))
+    return f"<p>{shown}</p>" if shown else ""
+
+
+def _red(words: str) -> str:
+    return f'<strong><span data-mx-color="{_RED}">{words}</span></strong>'
 
 
 def _link(text: str, url: str) -> str:

@@ -16,6 +16,7 @@ SECTION_LIMIT = 3_000
 HEADER_LIMIT = 150
 BLOCKS_LIMIT = 50
 TEXT_LIMIT = 10_000  # ours, of all blocks together: Slack refuses somewhere above 11,000 (msg_blocks_too_long)
+PLAIN_LIMIT = 39_000  # of a message without blocks Slack shows 40,000
 URL_LIMIT = 2_000  # ours: leaves room for a title beside it in one section
 _TAIL = "… and more than Slack shows in one message."
 
@@ -35,25 +36,33 @@ def escape(text: str, limit: int = SECTION_LIMIT) -> str:
 
 def payload(message: Message, *, plain: bool = False) -> dict[str, Any]:
     """The message as Slack's JSON. `plain` leaves out the blocks, for a message that was refused with them."""
-    blocks = {} if plain else {"blocks": _blocks(message)}
-    return {"text": _fallback(message), **blocks, "parse": "none", "unfurl_links": False, "unfurl_media": False}
+    shown = {"text": _all(message)} if plain else {"text": _fallback(message), "blocks": _blocks(message)}
+    return {**shown, "parse": "none", "unfurl_links": False, "unfurl_media": False}
 
 
 def _fallback(message: Message) -> str:
     """What notifications and screen readers say."""
     address = _address(message.url)
     link = f"<{address}|Read at {escape(layout.shown_host(message.url))}>" if address else ""
-    told = (layout.mark(message) if layout.retracts(message) else "", layout.headline(message), layout.news(message))
+    told = (layout.banner(message), layout.headline(message), layout.news(message))
     return "\n".join(filter(None, (*map(escape, told), link)))
+
+
+def _all(message: Message) -> str:
+    """The message without blocks. The plainest form of an alert is short; a digest still lists its alerts."""
+    lines = (layout.split_link(line) for line in layout.reasons(message))
+    listed = (" ".join(("•", *_link(text, url))) for text, url in lines)
+    return "\n".join((_fallback(message), *listed))[:PLAIN_LIMIT]
 
 
 def _blocks(message: Message) -> list[dict[str, Any]]:
     lead, story = layout.one_line(message.lead), _address(message.story_link)
     blocks = [
         *_badge(message),
-        *([_section(_plain(layout.news(message)))] if message.news else []),
+        *([_section(_mrkdwn(f"*{escape(layout.news(message), 900)}*"))] if layout.news(message) else []),
         _section(_mrkdwn(_bold_title(message))),
-        *_context(layout.facts(message), layout.one_line(message.spread)),
+        *_context(layout.facts(message)),
+        *_context(layout.one_line(message.spread)),
         *([_section(_plain(lead))] if lead else []),
         *_reasons(message),
     ]
@@ -74,10 +83,13 @@ def _fitting(blocks: list[dict[str, Any]], limit: int) -> list[dict[str, Any]]:
 
 def _badge(message: Message) -> list[dict[str, Any]]:
     """What kind and which watchlist; in large letters where it should stand out."""
-    words = layout.badge(message)
-    if not words or not layout.loud(message):
-        return _context(words)
-    return [{"type": "header", "text": _escaped(escape(words, HEADER_LIMIT))}]
+    banner, badge = layout.banner(message), layout.badge(message)
+    large = [_header(f"⛔ {banner}")] if banner else []
+    return large + ([_header(badge)] if layout.urgent(message) and badge else _context(badge))
+
+
+def _header(text: str) -> dict[str, Any]:
+    return {"type": "header", "text": _escaped(escape(text, HEADER_LIMIT))}
 
 
 def _bold_title(message: Message) -> str:
@@ -131,6 +143,5 @@ def _section(text: dict[str, Any]) -> dict[str, Any]:
     return {"type": "section", "text": text}
 
 
-def _context(*texts: str) -> list[dict[str, Any]]:
-    elements = [_plain(text) for text in texts if text]
-    return [{"type": "context", "elements": elements}] if elements else []
+def _context(text: str) -> list[dict[str, Any]]:
+    return [{"type": "context", "elements": [_plain(text)]}] if text else []

@@ -75,16 +75,14 @@ def hostile_message() -> Message:
 
 
 def send(
-    url: str, *deliveries: Delivery, timeout: float = 10, state_dir: Path | None = None
+    url: str, *deliveries: Delivery, timeout: float = 10, state_dir: Path | None = None, name: str = "desk"
 ) -> list[Sent | DeliveryError]:
     """Send these one after the other through one sender (to each recipient where none is named)."""
-    return asyncio.run(_send(url, deliveries or (delivery(),), timeout, state_dir))
+    sender = open_sender(name, url, timeout=timedelta(seconds=timeout), state_dir=state_dir)
+    return asyncio.run(_send(sender, deliveries or (delivery(),)))
 
 
-async def _send(
-    url: str, deliveries: tuple[Delivery, ...], timeout: float, state_dir: Path | None
-) -> list[Sent | DeliveryError]:
-    sender = open_sender("desk", url, timeout=timedelta(seconds=timeout), state_dir=state_dir)
+async def _send(sender: Any, deliveries: tuple[Delivery, ...]) -> list[Sent | DeliveryError]:
     outcomes: list[Sent | DeliveryError] = []
     try:
         for each in deliveries:
@@ -109,9 +107,9 @@ def refused(url: str, *deliveries: Delivery, timeout: float = 10, state_dir: Pat
     return outcome
 
 
-def accepted(url: str, *deliveries: Delivery, state_dir: Path | None = None) -> Sent:
+def accepted(url: str, *deliveries: Delivery, state_dir: Path | None = None, name: str = "desk") -> Sent:
     """What the last of these sends gave back."""
-    outcome = send(url, *deliveries, state_dir=state_dir)[-1]
+    outcome = send(url, *deliveries, state_dir=state_dir, name=name)[-1]
     assert isinstance(outcome, Sent), outcome
     return outcome
 

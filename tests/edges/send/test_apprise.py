@@ -41,6 +41,13 @@ def test_a_message_arrives_with_headline_and_lines():
         assert part in request.json["message"]
 
 
+@pytest.mark.parametrize("mark", ["correction", "kill", "withdrawn"])
+def test_what_takes_a_story_back_says_so_in_the_first_line_under_the_headline(mark: str):
+    with FakeHttp() as sink:
+        accepted(sink.url, delivery(replace(MESSAGE, mark=mark)))
+        assert sink.requests[0].json["message"].startswith(mark.upper())
+
+
 def test_a_retry_is_byte_identical():
     with FakeHttp() as sink:
         send(sink.url, delivery(attempts=1), delivery(attempts=2))

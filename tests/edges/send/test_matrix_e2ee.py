@@ -20,6 +20,8 @@ from monitor.model import DeliveryKind
 from tests.edges.send.samples import MESSAGE, accepted, delivery, refused, send
 from tests.synapse import SERVER_NAME, Synapse, running_synapse, synapse_python
 
+vodozemac = pytest.importorskip("vodozemac", reason="needs the extra matrix-e2ee")
+
 pytestmark = [
     pytest.mark.servers,
     pytest.mark.skipif(
@@ -104,6 +106,47 @@ def test_another_users_client_reads_what_the_server_cannot(synapse: Synapse, roo
     assert MESSAGE.url.replace("&", "&amp;") in told["formatted_body"]
     assert event["event_id"] == sent.remote_id and event["type"] == "m.room.encrypted"
     assert "Freighter" not in json.dumps(event)
+
+
+def verified(what: dict[str, Any], user: str, key: str) -> bool:
+    """Whether `key` signed this; raises where the signature is wrong."""
+    bare = {name: value for name, value in what.items() if name not in ("signatures", "unsigned")}
+    canonical = json.dumps(bare, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
+    signature = vodozemac.Ed25519Signature.from_base64(what["signatures"][user][f"ed25519:{key}"])
+    vodozemac.Ed25519PublicKey.from_base64(key).verify_signature(canonical, signature)
+    return True
+
+
+def keys_of(synapse: Synapse, user: str) -> tuple[dict[str, Any], str, dict[str, Any], str]:
+    """What others see of a user: the answer, the master key, the self-signing key's object, and its key."""
+    known = synapse.call("POST", "/keys/query", {"device_keys": {user: []}})
+    (master,) = known["master_keys"][user]["keys"].values()
+    (signer,) = known["self_signing_keys"][user]["keys"].values()
+    return known, master, known["self_signing_keys"][user], signer
+
+
+def test_the_account_vouches_for_its_device_so_that_no_client_hides_it(synapse: Synapse, room: str, keys: Path):
+    sent = accepted(synapse.url(room), delivery(id="e2ee-vouched"), state_dir=keys)
+    assert sent.answer == f"event {sent.remote_id}"
+    user = f"@bot:{SERVER_NAME}"
+    known, master, self_signing, signer = keys_of(synapse, user)
+    assert verified(self_signing, user, master)
+    assert verified(known["device_keys"][user][device_of("desk")], user, signer)
+
+
+def test_a_device_of_an_identity_that_somebody_else_holds_sends_all_the_same_and_says_so(
+    synapse: Synapse, room: str, keys: Path, tmp_path: Path
+):
+    accepted(synapse.url(room), delivery(id="e2ee-identity"), state_dir=keys)
+    elsewhere = {"channel": "night", "id": "e2ee-elsewhere"}  # another installation, on a device of its own
+    sent = accepted(synapse.url(room), delivery(**elsewhere), state_dir=tmp_path, name="night")
+    assert "does not vouch" in sent.answer
+    here = accepted(synapse.url(room), delivery(channel="late", id="e2ee-here"), state_dir=keys, name="late")
+    assert "does not vouch" not in here.answer
+    renewed = accepted(
+        f"{synapse.url(room)}?identity=new", delivery(channel="night", id="e2ee-new"), state_dir=tmp_path, name="night"
+    )
+    assert "does not vouch" not in renewed.answer
 
 
 def test_L11_a_retry_is_encrypted_anew_and_yet_shown_once(synapse: Synapse, room: str, keys: Path, tmp_path: Path):
