@@ -19,12 +19,6 @@ NAMED, AT_RANDOM = 36, 6  # of each world: 210 kills in all
 
 
 @pytest.fixture(scope="module")
-def nursery():
-    with Nursery() as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
 def worlds(tmp_path_factory):
     """One a seed, two at a time: each is killed, let live, and judged."""
 
