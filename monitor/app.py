@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 from apscheduler.events import EVENT_JOB_ERROR
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from monitor import __version__, crash, operator, reload
+from monitor import __version__, backfill, crash, operator, reload
 from monitor.channels import open_senders
 from monitor.clock import Clock, system_clock
 from monitor.config import ChannelConfig, Config
@@ -108,6 +108,7 @@ class App:
         )
         self._watched = self.in_force.fingerprint
         await self.writer.run(self._prepare_database)
+        await self._backfill()
 
     async def __aexit__(self, *exc_info: object) -> None:
         await self._drain()
@@ -130,6 +131,7 @@ class App:
             configured, limit=len(configured), only=only, ignore_schedule=everything or only is not None
         )
         await self.ingest.finish()
+        await self._tell_operator()
         await self.dispatcher.drain()
         await self.writer.run(meta.put, "last_poll", {"at": rfc3339(self.clock())})
         await self._sweep_if_due()
@@ -262,10 +264,14 @@ class App:
             except DeliveryError as failed:
                 say("operator_not_told", level=logging.ERROR, channel=one.channel, error=str(failed))
 
-    async def _operator_tick(self) -> None:
-        """Tell the operator what is new, and the dead man's switch that all is well."""
+    async def _tell_operator(self) -> None:
         policy, now = self.policy, self.clock()
         await self.writer.run(lambda tx: operator.tell(tx, policy.channels, zone=policy.zone, now=now))
+
+    async def _operator_tick(self) -> None:
+        """Tell the operator what is new, and the dead man's switch that all is well."""
+        await self._tell_operator()
+        now = self.clock()
         address = self.in_force.config.heartbeat.get_secret_value()
         with self.database.read() as tx:
             well = bool(address) and operator.is_well(tx, now)
@@ -328,8 +334,20 @@ class App:
     async def _put_in_force(self, fresh: InForce) -> None:
         if fresh.config is not self.in_force.config:
             await self._use_config(fresh.config)
-        self.policy = self._policy(fresh)
+        self.policy = replace(self._policy(fresh), loaded_at=self.policy.loaded_at)
         self.in_force = fresh
+        await self._backfill()
+
+    async def _backfill(self) -> None:
+        """Remember the watchlists in force; those that are new or changed may ask for the stories of the archive."""
+        try:
+            done, loaded_at = await self.writer.run(backfill.remember, self.policy, self.clock())
+        except Exception as error:  # nothing is remembered then, so the next reload or start looks back
+            say("backfill_failed", level=logging.ERROR, error=f"{type(error).__name__}: {error}")
+        else:
+            self.policy = replace(self.policy, loaded_at=loaded_at)
+            if done.watchlists:
+                say_fact(done)
 
     async def _use_config(self, config: Config) -> None:
         """What can fail stands before anything live is touched. Old senders and fetchers stay open for what is under

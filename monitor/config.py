@@ -313,6 +313,8 @@ class Config:
     zone: ZoneInfo
     warnings: tuple[Problem, ...] = ()
     secrets: tuple[str, ...] = field(default=(), repr=False)  # to be kept out of logs
+    route_lines: tuple[int, ...] = ()  # where each route names its watchlists
+    is_default: bool = False  # there is no file
 
     @property
     def origins(self) -> dict[str, Origin]:
@@ -389,6 +391,7 @@ class _Resolver:
         self.toml, self.file, self.path, self.environ = toml, file, path, environ
         self.folder = path.absolute().parent
         self.problems: list[Problem] = []
+        self.warnings: list[Problem] = []
         self.secrets: list[str] = []
 
     def config(self) -> Config:
@@ -399,7 +402,9 @@ class _Resolver:
             raise ConfigError(self.problems)
         database = self.file.monitor.database
         return Config(
-            warnings=self._without_effect(),
+            warnings=(*self.warnings, *self._without_effect()),
+            route_lines=tuple(self.toml.position("route", n, "watchlists")[0] for n in range(len(routes))),
+            is_default=not self.toml.data,
             path=self.path,
             monitor=self.file.monitor,
             polling=self.file.polling,
@@ -455,7 +460,18 @@ class _Resolver:
                         number,
                         what,
                     )
-        return tuple(feeds)
+        return self._each_once(feeds)
+
+    def _each_once(self, feeds: list[Feed]) -> tuple[Feed, ...]:
+        """Without feeds whose address is another spelling of an earlier one's; they are told, and polled once."""
+        first: dict[str, int] = {}
+        for number, feed in enumerate(feeds):
+            earlier = first.setdefault(_spelt_alike(feed.url), number)
+            if earlier != number and feed.url != feeds[earlier].url and number < len(self.file.feed):
+                line = self.toml.position("feed", earlier, "url")[0]
+                says = f"is another spelling of the address in line {line}; only {feeds[earlier].name!r} is polled"
+                self.warnings.append(self.toml.problem(("feed", number, "url"), says))
+        return tuple(feeds[number] for number in sorted(first.values()))
 
     def _feed(self, number: int, name: str, section: FeedSection) -> Feed:
         return Feed(
@@ -589,6 +605,20 @@ def name_from_url(url: str) -> str:
     words = re.split(r"[^a-z0-9]+", f"{(parts.hostname or '').removeprefix('www.')}{port} {parts.path}".lower())
     dull = {"", "rss", "xml", "feed", "feeds", "index", "atom", "json", "com", "org", "net", "www", "php"}
     return "-".join(word for word in words if word not in dull)[:60] or "feed"
+
+
+def _spelt_alike(url: str) -> str:
+    """The same for all spellings of an address that cannot mean another: capitals in the host, its usual port, a
+    fragment, an empty path (RFC 3986, 6.2)."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return url
+    usual = {"http": 80, "https": 443}.get(parts.scheme.lower())
+    host = (parts.hostname or "") + (f":{port}" if port and port != usual else "")
+    login = parts.netloc.rpartition("@")[0]
+    return f"{parts.scheme.lower()}://{login}@{host}{parts.path or '/'}?{parts.query}"
 
 
 def _unused(name: str, taken: Container[str]) -> str:

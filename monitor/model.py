@@ -75,9 +75,17 @@ class Reason(StrEnum):
     # no, said by the history and the clock
     TOO_OLD = "too_old"
     BACKLOG = "backlog"
+    ARCHIVED = "archived"
     ALREADY_ALERTED = "already_alerted"
     SILENCED = "silenced"
     SHADOW = "shadow"
+
+
+class Feedback(StrEnum):
+    """What a person says of an alert."""
+
+    GOOD = "good"
+    NOISE = "noise"
 
 
 class FeedStatus(StrEnum):
@@ -255,7 +263,7 @@ class Entry:
     text_key: int | None = None
     content_hash: str = ""  # of what the feed said; a change means an edit
     sketch: Sketch = Sketch()
-    keys: tuple[int, ...] = ()  # blocking keys
+    keys: tuple[int, ...] = ()  # blocking keys, below 2**32
 
 
 # ── stories ──────────────────────────────────────────────────────────────────────────────────────
@@ -265,9 +273,9 @@ class Entry:
 class Candidate:
     """An earlier entry that might be the same text."""
 
+    number: int  # grows with every entry
     entry: str
     story: str
-    feed: str
     outlet: str
     published_at: datetime | None
     seen_at: datetime
@@ -290,6 +298,27 @@ class Pickup:
     seen_at: datetime
     similarity: float
     rule: Rule
+    credit: str | None = None
+    slug: str | None = None
+
+
+@record
+class Version:
+    """What an entry said before an edit, and what the edit changed."""
+
+    replaced_at: datetime
+    changed: tuple[str, ...]  # of title, summary, body, and figures of the headline
+    title: str
+    summary: str = ""
+
+
+@record
+class Relative:
+    """A story on the same event in other words, and whose words they are: an agency's, else the first outlet's."""
+
+    story: str
+    title: str
+    source: str
 
 
 @record
@@ -303,6 +332,8 @@ class Assignment:
     nearest: str | None = None
     nearest_similarity: float = 0.0
     refused_because: str | None = None
+    related: str | None = None  # for a founder: a story that tells of the same event in other words
+    merges: tuple[str, ...] = ()  # stories that this entry shows to be the same text as `story`
 
 
 @record
@@ -310,7 +341,7 @@ class Snapshot:
     """What the database knows that might be the same text as some new entries."""
 
     candidates: tuple[Candidate, ...] = ()
-    postings: tuple[tuple[int, tuple[str, ...]], ...] = ()  # key → ids of entries, newest first
+    near: tuple[tuple[str, tuple[tuple[int, int], ...]], ...] = ()  # entry → weight and number of its candidates
 
 
 @record
@@ -455,6 +486,8 @@ class Watchlist:
     scope: Scope = Scope()
     field_factors: tuple[float, float, float] = (2.0, 1.5, 1.0)  # title, lead, body
     terms: tuple[Term, ...] = ()
+    query: str | None = None  # in the place of terms
+    groups: tuple[tuple[str, tuple[str, ...]], ...] = ()  # that the query may name; in terms they are inserted already
     vetoes: tuple[Veto, ...] = ()
     tests: tuple[SelfTest, ...] = ()
     backfill: timedelta | None = None  # a new or changed watchlist also alerts on archived stories this young
@@ -684,6 +717,15 @@ class Reloaded:
     ok: bool
     watchlists: int = 0
     problems: tuple[str, ...] = ()
+
+
+@record
+class Backfilled:
+    """New or changed watchlists looked back into the archive, as they ask."""
+
+    watchlists: tuple[str, ...] = ()
+    stories: int = 0
+    alerts: int = 0
 
 
 @record

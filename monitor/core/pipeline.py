@@ -9,14 +9,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from monitor.core.dedup import exact_keys, recognise
+from monitor.core.dedup import promising, recognise
 from monitor.core.judging import Judging, with_copy
 from monitor.core.normalise import normalise as read
 from monitor.core.policy import Arrival, History, Policy
 from monitor.core.score import score_story
-from monitor.model import NEAR_MISS, Entry, Judged, Match, Origin, Standing, StoryText, Verdict
+from monitor.core.wire import read_headline
+from monitor.model import NEAR_MISS, Entry, Judged, Match, Origin, Reason, Standing, StoryText, Verdict
 
-__all__ = ["Arrival", "History", "Policy", "exact_keys", "judge", "read", "recognise", "story_text"]
+__all__ = ["Arrival", "History", "Policy", "judge", "promising", "read", "recognise", "story_text"]
 
 
 def judge(
@@ -69,7 +70,42 @@ def story_text(entry: Entry, standing: Standing | None = None) -> StoryText:
 def _matches(arrival: Arrival, standing: Standing, policy: Policy) -> tuple[Match, ...]:
     feeds = dict.fromkeys((arrival.entry.feed, *(pickup.feed for pickup in standing.pickups)))
     origins = tuple(policy.origins.get(feed) or Origin(feed=feed) for feed in feeds)
-    return score_story(story_text(arrival.entry, standing), origins, policy.compiled, least=NEAR_MISS)
+    matches = score_story(story_text(arrival.entry, standing), origins, policy.compiled, least=NEAR_MISS)
+    told = {one.watchlist for one in standing.alerted}
+    doubtful = {
+        match.watchlist
+        for match in matches
+        if match.verdict is not Verdict.SILENT
+        and match.watchlist not in told
+        and standing.first_seen_at < policy.loaded_at.get(match.watchlist, standing.first_seen_at)
+    }
+    before = _matching_before(arrival, standing, origins, policy) & doubtful if doubtful else frozenset()
+    return tuple(
+        replace(match, verdict=Verdict.SILENT, reason=Reason.ARCHIVED) if match.watchlist in before else match
+        for match in matches
+    )
+
+
+def _matching_before(
+    arrival: Arrival, standing: Standing, origins: tuple[Origin, ...], policy: Policy
+) -> frozenset[str]:
+    """Watchlists that a story of the archive matched before this copy or edit of it came: a watchlist that is younger
+    than such a story does not alert on it, whoever else takes it up (`backfill` does)."""
+    known = [pickup for pickup in standing.pickups if pickup.entry == arrival.entry.id] or list(standing.pickups[:1])
+    return frozenset(
+        match.watchlist
+        for pickup in known
+        for match in score_story(
+            replace(
+                story_text(replace(arrival.entry, summary="", body=""), standing),
+                title=read_headline(pickup.title, pickup.outlet).text,
+            ),
+            origins,
+            policy.compiled,
+            least=NEAR_MISS,
+        )
+        if match.verdict is not Verdict.SILENT
+    )
 
 
 def _backlog(

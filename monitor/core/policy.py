@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import field
-from datetime import timedelta, tzinfo
+from datetime import datetime, timedelta, tzinfo
 
 from monitor.core.score import CompiledWatchlists
 from monitor.model import Assignment, Channel, Entry, Level, Origin, Route, Silence, Watchlist, record
@@ -28,6 +28,7 @@ class Policy:
     backlog: timedelta = timedelta(hours=24)
     backlog_max: int = 10
     singles_per_hour: int = 20  # alerts of one watchlist and level that go one by one
+    loaded_at: Mapping[str, datetime] = field(default_factory=dict)  # since when each watchlist is as it is, by id
 
 
 @record
