@@ -11,39 +11,46 @@ import contextlib
 import logging
 import os
 import signal
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 from urllib.parse import urlsplit
 
 from apscheduler.events import EVENT_JOB_ERROR
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from monitor import __version__, reload
+from monitor import __version__, backfill, crash, operator, reload
 from monitor.channels import open_senders
 from monitor.clock import Clock, system_clock
 from monitor.config import ChannelConfig, Config
+from monitor.core.pace import ASKED_AT_MOST, GONE_LATER, LONGEST_RETRY, spread
 from monitor.core.parse import parse_fast, parse_slow
 from monitor.core.pipeline import Policy
 from monitor.core.render import rfc3339
-from monitor.dispatch import Dispatcher
+from monitor.dispatch import Dispatcher, Ways
 from monitor.edges.child import ChildPool
 from monitor.edges.fetch import Fetcher, FetchSettings
+from monitor.edges.heartbeat import ping
 from monitor.edges.send import Sender, least_gap
 from monitor.edges.systemd import Notifier
-from monitor.errors import ConfigError
+from monitor.errors import ConfigError, DeliveryError, StoreError
 from monitor.ingest import Ingest, Pacing
 from monitor.logs import keep_secret, say, say_fact
-from monitor.model import Attempted, Channel, Feed, FeedChecked, Fetched, Level, ParsedFeed, Reloaded, Swept, Validators
+from monitor.model import Attempted, Feed, FeedChecked, Fetched, ParsedFeed, Reloaded, Swept, Validators
 from monitor.reload import InForce
-from monitor.store import feeds, meta, outbox
+from monitor.store import channels, due, feeds, meta, outbox
 from monitor.store.database import Database
 from monitor.upkeep import sweep
 from monitor.writer import Writer
 
 TICK = timedelta(seconds=1)
 SWEEP_EVERY = timedelta(hours=24)
+CLOCK_WATCH = timedelta(seconds=5)
+CLOCK_JUMP = timedelta(minutes=1)  # less is an ordinary correction
+EARLIEST = datetime(2026, 1, 1, tzinfo=UTC)  # no clock that is set shows less
+SPREAD = timedelta(minutes=5)  # over which feeds that are all overdue take their turns
 WATCH = timedelta(seconds=2)  # between looks at the watchlists folder
 DRAIN_PATIENCE = timedelta(seconds=20)  # less than systemd's TimeoutStopSec
 PARSE_DEADLINE = timedelta(seconds=20)
@@ -53,15 +60,24 @@ FAST_PATH_BYTES = 4_000_000  # larger documents go to the child process at once
 class App:
     """A wirewatch that holds its database. Use `async with App(in_force) as app`, then `poll` or `run`."""
 
-    def __init__(self, in_force: InForce, *, clock: Clock = system_clock, notifier: Notifier | None = None):
+    def __init__(
+        self,
+        in_force: InForce,
+        *,
+        clock: Clock = system_clock,
+        speed: float = 1.0,
+        notifier: Notifier | None = None,
+    ):
+        """`speed`: how many times faster than the wall's the clock goes (tests); waits are shortened by it."""
         self.in_force = in_force
-        self.clock = clock
+        self.clock, self._speed = clock, speed
         self.notifier = notifier or Notifier(None)
         self._stack = contextlib.AsyncExitStack()
         self._stopping = asyncio.Event()
         self._senders: dict[str, Sender] = {}
         self._gaps: dict[str, timedelta] = {}
         self._watched: reload.Fingerprint = ()
+        self._told_of_database = False
         self._reloading = asyncio.Lock()
         self._reloads: set[asyncio.Task[Reloaded]] = set()
         self._on_checked: list[Callable[[FeedChecked], None]] = []
@@ -84,12 +100,15 @@ class App:
         self._stack.callback(self.writer.close)
         self.fetcher = await self._stack.enter_async_context(Fetcher(_fetch_settings(config), now=self.clock))
         self.children = await self._stack.enter_async_context(ChildPool())
-        self._use_senders(open_senders(config.channels, config.path), config)
+        self._use_senders(open_senders(config.channels, config.path, state_dir=config.state_dir), config)
         self.policy = self._policy(self.in_force)
         self.ingest = self._ingest()
-        self.dispatcher = Dispatcher(self.writer, self._senders, self._gaps, clock=self.clock, say=self._say_attempted)
+        self.dispatcher = Dispatcher(
+            self.writer, self._senders, self._gaps, ways=self._ways, clock=self.clock, say=self._say_attempted
+        )
         self._watched = self.in_force.fingerprint
         await self.writer.run(self._prepare_database)
+        await self._backfill()
 
     async def __aexit__(self, *exc_info: object) -> None:
         await self._drain()
@@ -112,6 +131,7 @@ class App:
             configured, limit=len(configured), only=only, ignore_schedule=everything or only is not None
         )
         await self.ingest.finish()
+        await self._tell_operator()
         await self.dispatcher.drain()
         await self.writer.run(meta.put, "last_poll", {"at": rfc3339(self.clock())})
         await self._sweep_if_due()
@@ -123,9 +143,13 @@ class App:
         for stop in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(stop, self._stopping.set)
         loop.add_signal_handler(signal.SIGHUP, self._hang_up)
+        await self._await_clock()
         scheduler = self._scheduler()
         scheduler.start()
         async with contextlib.AsyncExitStack() as stack:
+            await self.writer.run(due.spread_overdue, self.clock(), self._place)
+            watching = asyncio.create_task(self._watch_clock(scheduler))
+            stack.callback(watching.cancel)
             await self.writer.run(self._record_tick)
             await self._open_page(stack)
             say(
@@ -137,10 +161,44 @@ class App:
             )
             self.notifier.tell("READY=1", f"STATUS={self._status_line()}")
             await self._stopping.wait()
+            crash.reach("draining")
             self.notifier.tell("STOPPING=1")
             scheduler.shutdown(wait=False)
             await self._drain()
         say("stopped")
+
+    async def _await_clock(self) -> None:
+        """A machine without a battery starts in 1970: until the time is set, every date would be wrong."""
+        while self.clock() < EARLIEST and not self._stopping.is_set():
+            say("clock_unset", level=logging.WARNING, shows=rfc3339(self.clock()))
+            self.notifier.tell("STATUS=waiting for the clock to be set")
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), CLOCK_WATCH.total_seconds() / self._speed)
+
+    async def _watch_clock(self, scheduler: AsyncIOScheduler) -> None:
+        """Find jumps of the wall clock against the steady one (which stands still while a machine sleeps)."""
+        wall, steady = self.clock(), time.monotonic()
+        while True:
+            await asyncio.sleep(CLOCK_WATCH.total_seconds() / self._speed)
+            now, ticks = self.clock(), time.monotonic()
+            jump = now - wall - timedelta(seconds=(ticks - steady) * self._speed)
+            wall, steady = now, ticks
+            if abs(jump) > CLOCK_JUMP:
+                await self._clock_jumped(jump)
+                for job in scheduler.get_jobs():  # their next turn was fixed by the old time
+                    job.reschedule(job.trigger)
+
+    async def _clock_jumped(self, jump: timedelta) -> None:
+        say("clock_jumped", level=logging.WARNING, seconds=round(jump.total_seconds()))
+        if jump < timedelta(0):
+            await self.writer.run(due.shift, jump)
+        else:
+            await self.writer.run(due.spread_overdue, self.clock(), self._place)
+
+    def _place(self, feed: str) -> timedelta:
+        """A feed's turn among all that are overdue."""
+        configured = self._feeds().get(feed)
+        return spread(feed, min(SPREAD, configured.interval) if configured else SPREAD)
 
     def _hang_up(self) -> None:
         reload_task = asyncio.ensure_future(self.reload_all())
@@ -168,9 +226,11 @@ class App:
             (self.dispatcher.tick, TICK),
             (self._watch_tick, WATCH),
             (self._heartbeat, timedelta(seconds=15)),
+            (self._operator_tick, timedelta(minutes=1)),
             (self._sweep_if_due, timedelta(minutes=10)),
         ):
-            scheduler.add_job(job, "interval", seconds=every.total_seconds(), id=job.__name__.strip("_"))
+            seconds = every.total_seconds() / self._speed
+            scheduler.add_job(job, "interval", seconds=seconds, id=job.__name__.strip("_"))
         return scheduler
 
     async def _feed_tick(self) -> None:
@@ -185,8 +245,39 @@ class App:
             await self._swap(lambda: reload.read_watchlists(self.in_force.config))
 
     async def _heartbeat(self) -> None:
-        await self.writer.run(self._record_tick)
+        try:
+            await self.writer.run(self._record_tick)
+        except StoreError as error:
+            await self._tell_of_database(error)
+            raise
+        self._told_of_database = False
         self.notifier.tell("WATCHDOG=1", f"STATUS={self._status_line()}")
+
+    async def _tell_of_database(self, error: StoreError) -> None:
+        """What cannot go through the outbox goes directly, once: better twice after a crash than not at all."""
+        if self._told_of_database:
+            return
+        self._told_of_database = True
+        for one in operator.of_the_database(str(error), self.policy.channels, now=self.clock()):
+            try:
+                await self._senders[one.channel].send(one)
+            except DeliveryError as failed:
+                say("operator_not_told", level=logging.ERROR, channel=one.channel, error=str(failed))
+
+    async def _tell_operator(self) -> None:
+        policy, now = self.policy, self.clock()
+        await self.writer.run(lambda tx: operator.tell(tx, policy.channels, zone=policy.zone, now=now))
+
+    async def _operator_tick(self) -> None:
+        """Tell the operator what is new, and the dead man's switch that all is well."""
+        await self._tell_operator()
+        now = self.clock()
+        address = self.in_force.config.heartbeat.get_secret_value()
+        with self.database.read() as tx:
+            well = bool(address) and operator.is_well(tx, now)
+        trouble = await ping(address) if well else None
+        if trouble:
+            say("heartbeat_failed", level=logging.WARNING, error=trouble)
 
     async def _sweep_if_due(self) -> None:
         """Retention, once a day, whether a daemon runs or a timer polls."""
@@ -243,13 +334,25 @@ class App:
     async def _put_in_force(self, fresh: InForce) -> None:
         if fresh.config is not self.in_force.config:
             await self._use_config(fresh.config)
-        self.policy = self._policy(fresh)
+        self.policy = replace(self._policy(fresh), loaded_at=self.policy.loaded_at)
         self.in_force = fresh
+        await self._backfill()
+
+    async def _backfill(self) -> None:
+        """Remember the watchlists in force; those that are new or changed may ask for the stories of the archive."""
+        try:
+            done, loaded_at = await self.writer.run(backfill.remember, self.policy, self.clock())
+        except Exception as error:  # nothing is remembered then, so the next reload or start looks back
+            say("backfill_failed", level=logging.ERROR, error=f"{type(error).__name__}: {error}")
+        else:
+            self.policy = replace(self.policy, loaded_at=loaded_at)
+            if done.watchlists:
+                say_fact(done)
 
     async def _use_config(self, config: Config) -> None:
         """What can fail stands before anything live is touched. Old senders and fetchers stay open for what is under
         way; they are closed with everything else."""
-        senders = open_senders(config.channels, config.path)
+        senders = open_senders(config.channels, config.path, state_dir=config.state_dir)
         await self.writer.run(self._register, config)
         keep_secret(config.secrets)
         self._use_senders(senders, config)
@@ -265,7 +368,7 @@ class App:
         self._senders.clear()
         self._senders.update(senders)
         self._gaps.clear()
-        self._gaps.update({channel.name: _gap(channel) for channel in config.channels})
+        self._gaps.update({channel.name: _gap(channel) / self._speed for channel in config.channels})
 
     def _policy(self, in_force: InForce) -> Policy:
         config = in_force.config
@@ -275,19 +378,23 @@ class App:
             origins=config.origins,
             routes=config.routes,
             channels=tuple(
-                Channel(
-                    name=channel.name,
-                    recipients=tuple(self._senders[channel.name].recipients),
-                    min_level=Level(channel.settings.min_level),
-                    operator=channel.settings.operator,
-                )
+                channel.record(tuple(sender.recipients), edits=sender.edits)
                 for channel in config.channels
+                for sender in (self._senders[channel.name],)
             ),
             zone=config.zone,
             language=config.monitor.language,
             base_url=config.alerts.base_url,
             backlog=config.alerts.backlog,
             backlog_max=config.alerts.backlog_max,
+            singles_per_hour=config.alerts.singles_per_hour,
+        )
+
+    def _ways(self) -> Ways:
+        return Ways(
+            channels={channel.name: channel for channel in self.policy.channels},
+            zone=self.policy.zone,
+            collapse_above=self.in_force.config.alerts.collapse_above,
         )
 
     def _ingest(self) -> Ingest:
@@ -338,17 +445,30 @@ class App:
         """What only the holder of the instance lock may do: take up what a dead instance left."""
         now = self.clock()
         feeds.release_leases(tx)
-        recovered = outbox.recover(tx, now)
+        self._clamp(tx, now)
+        recovered = outbox.recover(tx, now, asking=self._ways().asking)
         if recovered:
             say("recovered", deliveries=recovered)
         self._register(tx, self.in_force.config)
         meta.put(tx, "started", {"at": rfc3339(now), "pid": os.getpid(), "version": __version__})
         meta.put(tx, "last_reload", self._reload_note(Reloaded(ok=True, watchlists=len(self.in_force.watchlists))))
 
+    def _clamp(self, tx, now: datetime) -> None:
+        config = self.in_force.config
+        longest_wait = max([LONGEST_RETRY, *(route.group_wait for route in config.routes)])
+        due.clamp(
+            tx,
+            checks_by=now + max(config.polling.max_interval, GONE_LATER * 1.1),
+            attempts_by=now + longest_wait,
+            pauses_by=now + ASKED_AT_MOST,
+        )
+
     def _register(self, tx, config: Config) -> None:
         feeds.register(tx, config.feeds, self.clock())
-        outbox.cancel_unknown_channels(tx, [channel.name for channel in config.channels])
-        outbox.probe_all(tx)  # what was broken may just have been mended
+        known = [channel.name for channel in config.channels]
+        outbox.cancel_unknown_channels(tx, known)
+        channels.forget_unknown(tx, known)
+        channels.probe_all(tx)  # what was broken may just have been mended
 
     def _record_tick(self, tx) -> None:
         outbox.cancel_unknown_channels(tx, self._senders)  # also what was being sent while its channel was removed
@@ -408,6 +528,7 @@ def _pacing(config: Config) -> Pacing:
         min_interval=config.polling.min_interval,
         max_interval=config.polling.max_interval,
         story_window=config.alerts.story_window,
+        catch_up_after=config.alerts.catch_up_after,
     )
 
 

@@ -33,15 +33,18 @@ class Answer:
     says: str
 
 
-def open_senders(channels: tuple[ChannelConfig, ...], path: Path) -> dict[str, Sender]:
+def open_senders(
+    channels: tuple[ChannelConfig, ...], path: Path, *, state_dir: Path | None = None
+) -> dict[str, Sender]:
     """A sender for every channel, by name; opens no connection.
 
-    `path` is the configuration file, for messages. Raises ConfigError with every address that is none.
+    `path` is the configuration file, for messages; `state_dir` is where a channel may keep what it must not lose.
+    Raises ConfigError with every address that is none.
     """
     senders, problems = {}, []
     for channel in channels:
         try:
-            senders[channel.name] = open_sender(channel.name, channel.url.get_secret_value())
+            senders[channel.name] = open_sender(channel.name, channel.url.get_secret_value(), state_dir=state_dir)
         except ValueError as error:
             says = str(error).removeprefix(f"channel {channel.name}: ")
             problems.append(Problem(file=str(path), line=channel.line, key=f"channel.{channel.name}.url", says=says))
@@ -50,12 +53,14 @@ def open_senders(channels: tuple[ChannelConfig, ...], path: Path) -> dict[str, S
     return senders
 
 
-async def send_test(channel: ChannelConfig, path: Path, *, now: datetime) -> tuple[Answer, ...]:
+async def send_test(
+    channel: ChannelConfig, path: Path, *, now: datetime, state_dir: Path | None = None
+) -> tuple[Answer, ...]:
     """Send the test message to every recipient of a channel; a failure is an answer, too.
 
     `path` is the configuration file, for messages. Raises ConfigError where the address is none.
     """
-    sender = open_senders((channel,), path)[channel.name]
+    sender = open_senders((channel,), path, state_dir=state_dir)[channel.name]
     try:
         return tuple([await _send_one(channel.name, recipient, sender, now) for recipient in sender.recipients])
     finally:

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -184,6 +184,7 @@ def poll(ctx: click.Context, everything: bool, names: tuple[str, ...]) -> None:
 def check(ctx: click.Context) -> None:
     """Check configuration, watchlists and their inline tests; 0 if all is right, 65 if not."""
     from monitor import reload
+    from monitor.core.query import read_query
 
     in_force = reload.read_watchlists(_config(ctx, or_default=True))
     config = in_force.config
@@ -191,7 +192,7 @@ def check(ctx: click.Context) -> None:
         from monitor.channels import open_senders
 
         open_senders(config.channels, config.path)
-    for warning in _warnings(in_force):
+    for warning in [*_warnings(in_force), *_broad(in_force)]:
         click.echo(f"warning: {warning}", err=True)
     tests = sum(len(watchlist.tests) for watchlist in in_force.watchlists)
     click.echo(
@@ -200,9 +201,11 @@ def check(ctx: click.Context) -> None:
     for watchlist in in_force.watchlists:
         urgent = f", urgent at {watchlist.urgent:g}" if watchlist.urgent else ""
         click.echo(
-            f"{watchlist.id}: “{watchlist.title}”, {len(watchlist.terms)} terms,"
+            f"{watchlist.id}: “{watchlist.title}”, {'a query' if watchlist.query else f'{len(watchlist.terms)} terms'},"
             f" alerts at {watchlist.threshold:g}{urgent}, {len(watchlist.tests)} tests pass"
         )
+        if watchlist.query is not None:
+            click.echo(f"  understood as {read_query(watchlist.query, watchlist.groups)}")
     click.echo(f"all is right: {len(in_force.watchlists)} watchlists, {tests} inline tests", err=True)
 
 
@@ -254,6 +257,144 @@ def explain(ctx: click.Context, source: str, ids: tuple[str, ...], feed_name: st
             database.close()
 
 
+@command()
+@click.option(
+    "--watchlist", "files", metavar="FILE", multiple=True, help="Try this file; may be given more than once. An id of"
+    " what is in force will do, too.",
+)  # fmt: skip
+@click.option("--since", type=Span(), default="30d", show_default=True, help="How far back, such as 24h or 30d.")
+@click.option(
+    "--feed-files", "folder", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="DIR",
+    help="Judge the entries of the feed files in this folder instead of the archive.",
+)  # fmt: skip
+@JSON
+@click.pass_context
+def backtest(ctx: click.Context, files: tuple[str, ...], since: timedelta, folder: Path | None, as_json: bool) -> None:
+    """Run watchlists over the archive: alerts a day, what an edit gains and loses, which terms decide.
+
+    Without --watchlist all that is in force is run. Writes nothing.
+
+    \b
+    Examples:
+      wirewatch backtest --watchlist drafts/dprk.toml    what would this edit change?
+      wirewatch backtest --since 7d                      how do my watchlists fare?
+    """
+    from monitor import backtest as trials
+    from monitor import reload, show, show_backtest
+
+    in_force = reload.read_watchlists(_config(ctx, or_default=True))
+    trial = trials.trial_of(reload.read_candidates(files, in_force), in_force.watchlists)
+    now = _clock()()
+    with show_backtest.progress_bar() as progress:
+        if folder is not None:
+            reports = trials.over_files(trial, in_force, folder, now=now, progress=progress)
+        else:
+            with _opened(in_force.config) as database:
+                reports = trials.over_archive(trial, in_force, database, since=now - since, progress=progress)
+    for report in reports:
+        if as_json:
+            show.json_line(show_backtest.report_json(report))
+        else:
+            show_backtest.print_report(report, in_force.config.zone)
+
+
+@main.group(invoke_without_command=True)
+@CONFIG
+@click.pass_context
+def watchlists(ctx: click.Context) -> None:
+    """List watchlists, begin new ones, try names, and say which alerts were good."""
+    if ctx.invoked_subcommand is None:
+        ctx.invoke(list_watchlists, as_json=False)
+
+
+@watchlists.command("list")
+@JSON
+@CONFIG
+@click.pass_context
+def list_watchlists(ctx: click.Context, as_json: bool) -> None:
+    """How each watchlist fares: alerts and near misses of 7 days, and the share of alerts that were called good."""
+    from monitor import reload, show, show_watchlists
+    from monitor.store import feedback
+
+    in_force = reload.read_watchlists(_config(ctx))
+    now, week, quarter = _clock()(), timedelta(days=7), timedelta(days=90)
+    tallies: dict = {}
+    if database := _reader_or_none(in_force.config):
+        with closing(database), database.read() as tx:
+            tallies = feedback.tallies(tx, since=now - week, judged_since=now - quarter)
+    if as_json:
+        for watchlist in in_force.watchlists:
+            show.json_line(show_watchlists.watchlist_json(watchlist, tallies.get(watchlist.id)))
+        return
+    show_watchlists.print_watchlists(in_force.watchlists, tallies)
+
+
+@watchlists.command("new")
+@CONFIG
+@click.argument("name", metavar="ID")
+@click.pass_context
+def new_watchlist(ctx: click.Context, name: str) -> None:
+    """Write a commented watchlist to fill in.
+
+    \b
+    Example:
+      wirewatch watchlists new dprk-arms
+    """
+    from monitor.watchlist_template import write_template
+
+    click.echo(write_template(_config(ctx, or_default=True).watchlists, name))
+
+
+@watchlists.command("variants")
+@CONFIG
+@click.argument("name")
+@click.option("--fuzzy", type=click.FloatRange(1, 100), default=80, show_default=True, help="Least similarity.")
+@click.option("--since", type=Span(), default="30d", show_default=True, help="How far back, such as 24h or 30d.")
+@JSON
+@click.pass_context
+def variants(ctx: click.Context, name: str, fuzzy: float, since: timedelta, as_json: bool) -> None:
+    """Which spellings in the archive a fuzzy NAME would reach, and from which `fuzzy` on.
+
+    \b
+    Example:
+      wirewatch watchlists variants Soleimani --fuzzy 80
+    """
+    from monitor import show, show_watchlists
+    from monitor.spellings import spellings_of
+
+    with _reader(ctx) as (_, database):
+        found = spellings_of(name, database, since=_clock()() - since, least=fuzzy)
+    if as_json:
+        for one in found:
+            show.json_line(show_watchlists.spelling_json(one))
+        return
+    show_watchlists.print_spellings(found)
+
+
+@watchlists.command("feedback")
+@CONFIG
+@click.argument("alert", metavar="ALERT")
+@click.argument("verdict", type=click.Choice(["good", "noise"]))
+@click.pass_context
+def give_feedback(ctx: click.Context, alert: str, verdict: str) -> None:
+    """Say of an alert whether it was good or noise; `list` shows the share, `backtest` suggests vetoes.
+
+    \b
+    Example:
+      wirewatch watchlists feedback 169469a1 noise
+    """
+    from monitor.model import Feedback
+    from monitor.store import feedback
+    from monitor.store.database import Database
+
+    now = _clock()()
+    with Database.open_beside(_config(ctx).database) as database, database.write() as tx:
+        noted = feedback.note(tx, alert.lower(), Feedback(verdict), now)
+    if noted is None:
+        raise MonitorError(f"{alert}: not the id of one alert, nor its beginning; `wirewatch alerts` lists them")
+    click.echo(f"{noted[0]} ({noted[1]}): {verdict}")
+
+
 # ── looking ──────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -299,6 +440,77 @@ def stories(ctx: click.Context, since: timedelta, watchlist: str | None, search:
         )
 
 
+@main.group()
+@CONFIG
+def silence() -> None:
+    """Mute a watchlist, a story or a feed for a while, without editing anything."""
+
+
+@silence.command("add")
+@CONFIG
+@click.option("--watchlist", metavar="ID", help="Mute this watchlist.")
+@click.option("--story", metavar="ID", help="Mute this story (or the beginning of its id).")
+@click.option("--feed", metavar="NAME", help="Mute what this feed brings.")
+@click.option("--for", "span", required=True, type=Span(), metavar="SPAN", help="For how long, such as 8h.")
+@click.option("--until-new-fact", is_flag=True, help="Let through what is new: a changed figure, now urgent.")
+@click.option("--comment", required=True, help="Why; shown in the list.")
+@click.pass_context
+def add_silence(ctx: click.Context, **wanted: Any) -> None:
+    """Mute for a while. What is kept back is listed; corrections and kills still come.
+
+    \b
+    Examples:
+      wirewatch silence add --watchlist floods --for 8h --comment "desk has it"
+      wirewatch silence add --story 169469a137 --for 2d --until-new-fact --comment "enough of it"
+    """
+    from monitor import show, silencing
+    from monitor.store.database import Database
+
+    config = _config(ctx)
+    with Database.open_beside(config.database) as database, database.write() as tx:
+        added = silencing.add(tx, config, now=_clock()(), **wanted)
+    click.echo(f"silence {added.silence.id} until {show.local(added.silence.ends_at, config.zone)}")
+    if added.cancelled:
+        click.echo(f"{added.cancelled} messages that were waiting are cancelled")
+
+
+@silence.command("list")
+@JSON
+@CONFIG
+@click.pass_context
+def list_silences(ctx: click.Context, as_json: bool) -> None:
+    """List silences in force, and those of the last week, with how much each kept back."""
+    from monitor import show, silencing
+
+    with _reader(ctx) as (config, database), database.read() as tx:
+        found = silencing.list_all(tx, now=_clock()())
+        for one in found if as_json else ():
+            show.json_line(show.silence_json(one))
+        if not as_json:
+            show.listing(
+                (show.silence_item(one, config.zone) for one in found), nothing="nothing is silenced, nor was this week"
+            )
+
+
+@silence.command("end")
+@CONFIG
+@click.argument("silence_id", metavar="ID")
+@click.pass_context
+def end_silence(ctx: click.Context, silence_id: str) -> None:
+    """End a silence now.
+
+    \b
+    Example:
+      wirewatch silence end 4f1c22
+    """
+    from monitor import silencing
+    from monitor.store.database import Database
+
+    with Database.open_beside(_config(ctx).database) as database, database.write() as tx:
+        ended = silencing.end(tx, silence_id, now=_clock()())
+    click.echo(f"silence {ended} has ended")
+
+
 @main.group(invoke_without_command=True)
 @SINCE
 @JSON
@@ -309,11 +521,11 @@ def alerts(ctx: click.Context, since: timedelta, as_json: bool) -> None:
     if ctx.invoked_subcommand is not None:
         return
     from monitor import show
-    from monitor.store import outbox
+    from monitor.store import letters
 
     with _reader(ctx) as (config, database), database.read() as tx:
-        rows = outbox.list_alerts(tx, since=_clock()() - since)
-        deliveries = outbox.list_deliveries(tx, [row["id"] for row in rows])
+        rows = letters.list_alerts(tx, since=_clock()() - since)
+        deliveries = letters.list_deliveries(tx, [row["id"] for row in rows])
         if as_json:
             for row in rows:
                 show.json_line(show.alert_json(row, deliveries.get(row["id"], ())))
@@ -328,8 +540,8 @@ def alerts(ctx: click.Context, since: timedelta, as_json: bool) -> None:
                     facts=(
                         row["level"],
                         row["watchlist"],
-                        "; ".join(_delivery_line(delivery) for delivery in deliveries.get(row["id"], ()))
-                        or f"sent nowhere ({row['reason']})",
+                        row["reason"].replace("_", " "),
+                        "; ".join(show.delivery_lines(deliveries.get(row["id"], ()), config.zone)) or "sent nowhere",
                     ),
                 )
                 for row in rows
@@ -448,7 +660,7 @@ def test_channel(ctx: click.Context, names: tuple[str, ...]) -> None:
         raise click.UsageError(f"no channel is called {unknown[0]!r}; configured are: {', '.join(known) or 'none'}")
     failed = False
     for name in names:
-        for answer in asyncio.run(send_test(known[name], config.path, now=_clock()())):
+        for answer in asyncio.run(send_test(known[name], config.path, now=_clock()(), state_dir=config.state_dir)):
             click.echo(f"{name}: {answer.says}")
             failed = failed or not answer.ok
     ctx.exit(EXIT_FAILED if failed else 0)
@@ -468,7 +680,7 @@ def schema(what: str) -> None:
     if what == "config":
         from monitor.config import config_json_schema as schema_of
     else:
-        from monitor.watchlists import watchlist_json_schema as schema_of
+        from monitor.watchlist_file import watchlist_json_schema as schema_of
     click.echo(json.dumps(schema_of(), indent=2, ensure_ascii=False))
 
 
@@ -491,29 +703,37 @@ def _config(ctx: click.Context, *, or_default: bool = False) -> Config:
 def _clock() -> Clock:
     from monitor.config import test_hooks
 
-    start = test_hooks().now
-    return clock_from(start) if start else system_clock
+    hooks = test_hooks()
+    return clock_from(hooks.now, hooks.speed) if hooks.now or hooks.speed != 1 else system_clock
 
 
 def _app(ctx: click.Context, **parts: Any):
-    from monitor import logs, reload
+    from monitor import crash, logs, reload
     from monitor.app import App
+    from monitor.config import test_hooks
 
+    crash.arm(test_hooks().crash_at)
     in_force = reload.read_watchlists(_config(ctx))
     logs.set_up(verbose=ctx.find_root().obj["verbose"], secrets=in_force.config.secrets)
     for warning in in_force.config.warnings:
         logs.say("configuration", level=logging.WARNING, warning=str(warning))
-    return App(in_force, clock=_clock(), **parts)
+    return App(in_force, clock=_clock(), speed=test_hooks().speed, **parts)
 
 
 @contextmanager
 def _reader(ctx: click.Context) -> Iterator[tuple[Config, Database]]:
+    config = _config(ctx)
+    with _opened(config) as database:
+        yield config, database
+
+
+@contextmanager
+def _opened(config: Config) -> Iterator[Database]:
     from monitor.store.database import Database
 
-    config = _config(ctx)
     database = Database.open_reader(config.database)
     try:
-        yield config, database
+        yield database
     finally:
         database.close()
 
@@ -585,16 +805,23 @@ def _warnings(in_force: InForce) -> list[str]:
             for pattern in route.watchlists
             if not any(fnmatchcase(name, pattern) for name in ids)
         ]
-    for watchlist in in_force.watchlists:
-        if watchlist.backfill is not None or watchlist.update_pickups:
-            warnings.append(f"{watchlist.id}: backfill and updates are understood, but have no effect in this version")
     return warnings
 
 
-def _delivery_line(delivery: Any) -> str:
-    to = f" {delivery['recipient']}" if delivery["recipient"] else ""
-    error = f" ({delivery['error']})" if delivery["error"] else ""
-    return f"{delivery['channel']}{to}: {delivery['state']}{error}"
+def _broad(in_force: InForce) -> list[str]:
+    """What says nothing because it stands nearly everywhere; asks the archive, if there is one."""
+    from monitor.backtest import broad_terms
+
+    database = _reader_or_none(in_force.config)
+    if database is None:
+        return []
+    with closing(database):
+        found = broad_terms(in_force, database)
+    return [
+        f"{one.watchlist}: {f'the term {one.term!r} stands in' if one.term is not None else 'it would alert on'}"
+        f" {one.found / one.stories:.0%} of the last {one.stories:,} stories"
+        for one in found
+    ]
 
 
 def _say_problems(error: ConfigError) -> None:

@@ -1,4 +1,4 @@
-"""What time it is: the system's clock, or one that a test or a replay starts elsewhere."""
+"""What time it is: the system's clock, or one that a test or a replay starts elsewhere and lets go faster."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ def system_clock() -> datetime:
     return datetime.now(UTC)
 
 
-def clock_from(start: datetime) -> Clock:
-    """A clock that shows `start` now and goes on from there."""
-    offset = start - system_clock()
-    return lambda: system_clock() + offset
+def clock_from(start: datetime | None = None, speed: float = 1.0) -> Clock:
+    """A clock that shows `start` (by default the system's time) now and goes on from there, `speed` times as fast."""
+    began = system_clock()
+    origin = start or began
+    return lambda: origin + (system_clock() - began) * speed

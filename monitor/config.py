@@ -12,7 +12,7 @@ import stat
 from collections import Counter
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from ipaddress import ip_network
 from itertools import count
 from pathlib import Path
@@ -23,7 +23,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from monitor.errors import ConfigError, Problem
-from monitor.model import Feed, Level, Origin, Route
+from monitor.model import Channel, Feed, Level, Origin, Route
 from monitor.opml import read_opml
 from monitor.toml_file import TomlFile, problems_of, read_toml
 from monitor.units import Duration, Size, as_written
@@ -31,8 +31,7 @@ from monitor.units import Duration, Size, as_written
 SEARCH_PATH = ("config.toml", "/etc/wirewatch/config.toml")
 PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 NO_EFFECT = "is understood, but has no effect in this version"
-NOT_YET = {"channel": ("quiet_hours", "quiet_passes", "digest", "operator"), "polling": ("articles",)}
-LITTLE_EFFECT = {"operator": "keeps ordinary alerts away where there is no route; nothing else in this version"}
+NOT_YET = {"polling": ("articles",)}
 CLOCK_TIME = r"(?:[01]\d|2[0-3]):[0-5]\d"
 
 
@@ -118,6 +117,7 @@ class MonitorSection(Section):
     timezone: Annotated[str, AfterValidator(_zone)] = Field(
         "Europe/London", description="IANA zone of digests, quiet hours and what people read."
     )
+    heartbeat: Secret = Field("", description="Address that is asked once a minute while all is well.")
     language: str = Field(
         "en", description="Language of feeds that do not say.", pattern="^[a-zA-Z]{2,3}(-[A-Za-z0-9]+)*$"
     )
@@ -165,6 +165,15 @@ class AlertsSection(Section):
     backlog_max: int = Field(10, ge=0, le=1000, description="At most so many alerts from a feed's first check.")
     story_window: Duration = Field(timedelta(hours=72), description="How long a later copy joins its story.")
     base_url: str = Field("", description="Address of the status page, for links in alerts.")
+    singles_per_hour: int = Field(
+        20, ge=1, le=10_000, description="Single alerts an hour a watchlist and level; the rest comes as digests."
+    )
+    collapse_above: int = Field(
+        20, ge=1, le=10_000, description="More alerts than this waiting for a channel go as one digest."
+    )
+    catch_up_after: Duration = Field(
+        timedelta(hours=6), description="What a feed not reached for so long brings comes as one digest."
+    )
 
 
 class ArchiveSection(Section):
@@ -213,6 +222,9 @@ class ChannelSection(Section):
     per_minute: int | None = Field(None, ge=1, le=6000, description="At most so many messages a minute.")
     digest: tuple[ClockTime, ...] = Field((), description="Collected until these times, sent as one.", strict=False)
     operator: bool = Field(False, description="Gets what concerns the daemon itself.")
+    ambiguous: Literal["resend", "hold"] = Field(
+        "resend", description="What may have arrived: sent again, or held until a person says so."
+    )
 
     @model_validator(mode="after")
     def _known_keys(self) -> ChannelSection:
@@ -264,6 +276,22 @@ class ChannelConfig:
     url: SecretStr
     settings: ChannelSection = field(repr=False)  # its url may hold secrets, too
 
+    def record(self, recipients: tuple[str, ...] = ("",), *, edits: bool = False) -> Channel:
+        """What the line needs to know of the channel: never its address. `recipients` and `edits` are its sender's."""
+        settings = self.settings
+        start, _, end = (settings.quiet_hours or "").partition("-")
+        return Channel(
+            name=self.name,
+            recipients=recipients,
+            min_level=Level(settings.min_level),
+            operator=settings.operator,
+            quiet=(_clock_time(start), _clock_time(end)) if start else None,
+            quiet_passes=None if settings.quiet_passes == "nothing" else Level(settings.quiet_passes),
+            digest=tuple(map(_clock_time, settings.digest)),
+            holds_doubt=settings.ambiguous == "hold",
+            edits=edits,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
@@ -279,10 +307,14 @@ class Config:
     channels: tuple[ChannelConfig, ...]
     routes: tuple[Route, ...]
     database: str
+    heartbeat: SecretStr
+    state_dir: Path  # what channels must not lose stands here, beside the database
     watchlists: Path
     zone: ZoneInfo
     warnings: tuple[Problem, ...] = ()
     secrets: tuple[str, ...] = field(default=(), repr=False)  # to be kept out of logs
+    route_lines: tuple[int, ...] = ()  # where each route names its watchlists
+    is_default: bool = False  # there is no file
 
     @property
     def origins(self) -> dict[str, Origin]:
@@ -295,7 +327,9 @@ class TestHooks:
     """Switches that only tests may use; all off unless WIREWATCH_TEST_HOOKS=1."""
 
     __test__ = False
-    now: datetime | None = None  # the clock starts here
+    now: datetime | None = None  # the clock starts here …
+    speed: float = 1.0  # … and goes so many times as fast
+    crash_at: str | None = None  # "point:n": the process kills itself when it passes this point for the n-th time
 
 
 def find_config(path: str | None, environ: Mapping[str, str] = os.environ) -> Path:
@@ -314,11 +348,15 @@ def find_config(path: str | None, environ: Mapping[str, str] = os.environ) -> Pa
 
 
 def test_hooks(environ: Mapping[str, str] = os.environ) -> TestHooks:
-    """The test switches of the environment: WIREWATCH_NOW (RFC 3339)."""
+    """The test switches of the environment: WIREWATCH_NOW (RFC 3339), WIREWATCH_SPEED, WIREWATCH_CRASH_AT (point:n)."""
     if environ.get("WIREWATCH_TEST_HOOKS") != "1":
         return TestHooks()
     now = environ.get("WIREWATCH_NOW")
-    return TestHooks(datetime.fromisoformat(now) if now else None)
+    return TestHooks(
+        now=datetime.fromisoformat(now) if now else None,
+        speed=float(environ.get("WIREWATCH_SPEED", "1")),
+        crash_at=environ.get("WIREWATCH_CRASH_AT"),
+    )
 
 
 test_hooks.__test__ = False
@@ -353,16 +391,20 @@ class _Resolver:
         self.toml, self.file, self.path, self.environ = toml, file, path, environ
         self.folder = path.absolute().parent
         self.problems: list[Problem] = []
+        self.warnings: list[Problem] = []
         self.secrets: list[str] = []
 
     def config(self) -> Config:
+        heartbeat = self._heartbeat()
         feeds, channels = self._feeds(), self._channels()
         routes = self._routes({channel.name for channel in channels})
         if self.problems:
             raise ConfigError(self.problems)
         database = self.file.monitor.database
         return Config(
-            warnings=self._without_effect(),
+            warnings=(*self.warnings, *self._without_effect()),
+            route_lines=tuple(self.toml.position("route", n, "watchlists")[0] for n in range(len(routes))),
+            is_default=not self.toml.data,
             path=self.path,
             monitor=self.file.monitor,
             polling=self.file.polling,
@@ -373,6 +415,8 @@ class _Resolver:
             channels=channels,
             routes=routes,
             database=database if "://" in database else str(self.folder / database),
+            heartbeat=SecretStr(heartbeat),
+            state_dir=self._state_dir(database),
             watchlists=self.folder / self.file.monitor.watchlists,
             zone=ZoneInfo(self.file.monitor.timezone),
             secrets=tuple(self.secrets),
@@ -380,6 +424,19 @@ class _Resolver:
 
     def _problem(self, says: str, *path: str | int) -> None:
         self.problems.append(self.toml.problem(path, says))
+
+    def _state_dir(self, database: str) -> Path:
+        if "://" in database:
+            return Path(self.environ.get("STATE_DIRECTORY", self.folder))
+        return (self.folder / database).parent
+
+    def _heartbeat(self) -> str:
+        address = self._secret(self.file.monitor.heartbeat, "monitor", "heartbeat")
+        try:
+            return _web_url(address) if address else ""
+        except ValueError as error:
+            self._problem(str(error), "monitor", "heartbeat")
+            return ""
 
     def _feeds(self) -> tuple[Feed, ...]:
         feeds: list[Feed] = []
@@ -403,7 +460,18 @@ class _Resolver:
                         number,
                         what,
                     )
-        return tuple(feeds)
+        return self._each_once(feeds)
+
+    def _each_once(self, feeds: list[Feed]) -> tuple[Feed, ...]:
+        """Without feeds whose address is another spelling of an earlier one's; they are told, and polled once."""
+        first: dict[str, int] = {}
+        for number, feed in enumerate(feeds):
+            earlier = first.setdefault(_spelt_alike(feed.url), number)
+            if earlier != number and feed.url != feeds[earlier].url and number < len(self.file.feed):
+                line = self.toml.position("feed", earlier, "url")[0]
+                says = f"is another spelling of the address in line {line}; only {feeds[earlier].name!r} is polled"
+                self.warnings.append(self.toml.problem(("feed", number, "url"), says))
+        return tuple(feeds[number] for number in sorted(first.values()))
 
     def _feed(self, number: int, name: str, section: FeedSection) -> Feed:
         return Feed(
@@ -503,13 +571,8 @@ class _Resolver:
 
     def _without_effect(self) -> tuple[Problem, ...]:
         """Keys that are understood and checked, but do nothing in this version: better told than believed."""
-        places = [("channel", name, key) for name in self.file.channel for key in NOT_YET["channel"]]
-        places += [("polling", key) for key in NOT_YET["polling"]]
-        return tuple(
-            self.toml.problem(path, LITTLE_EFFECT.get(path[-1], NO_EFFECT))
-            for path in places
-            if path in self.toml.places
-        )
+        places = [(section, key) for section, keys in NOT_YET.items() for key in keys]
+        return tuple(self.toml.problem(path, NO_EFFECT) for path in places if path in self.toml.places)
 
     def _routes(self, channels: set[str]) -> tuple[Route, ...]:
         for number, section in enumerate(self.file.route):
@@ -531,6 +594,10 @@ class _Resolver:
         )
 
 
+def _clock_time(text: str) -> time:
+    return time.fromisoformat(text.strip())
+
+
 def name_from_url(url: str) -> str:
     """A feed's default name: host and path without what says nothing, and without what may be secret."""
     parts = urlsplit(url)
@@ -538,6 +605,20 @@ def name_from_url(url: str) -> str:
     words = re.split(r"[^a-z0-9]+", f"{(parts.hostname or '').removeprefix('www.')}{port} {parts.path}".lower())
     dull = {"", "rss", "xml", "feed", "feeds", "index", "atom", "json", "com", "org", "net", "www", "php"}
     return "-".join(word for word in words if word not in dull)[:60] or "feed"
+
+
+def _spelt_alike(url: str) -> str:
+    """The same for all spellings of an address that cannot mean another: capitals in the host, its usual port, a
+    fragment, an empty path (RFC 3986, 6.2)."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return url
+    usual = {"http": 80, "https": 443}.get(parts.scheme.lower())
+    host = (parts.hostname or "") + (f":{port}" if port and port != usual else "")
+    login = parts.netloc.rpartition("@")[0]
+    return f"{parts.scheme.lower()}://{login}@{host}{parts.path or '/'}?{parts.query}"
 
 
 def _unused(name: str, taken: Container[str]) -> str:

@@ -1,42 +1,65 @@
-"""The second half of the line: claim → send → settle.
+"""The second half of the line: gather → claim → send → settle.
 
 One worker a channel, so that no channel waits for another; a channel's messages go in the order in which they fall
 due. A claim is committed before anything is sent; an accepted delivery is never sent again. What an answer means is
-the sender's word, when to try again is pace's.
+the sender's word, when to try again is pace's, what goes together is decided in digests.py.
 
-        ┌──────────────┐
-        │ outbox.claim │─▶ Delivery ─ send ─▶ Sent | DeliveryError ─ pace ─▶ outbox.settle_*
-        └──────────────┘
+        ┌────────┐   ┌──────────────┐
+        │ gather │──▶│ outbox.claim │─▶ Delivery ─ send ─▶ Sent | DeliveryError ─ pace ─▶ outbox.settle_*
+        └────────┘   └──────────────┘
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime, timedelta, tzinfo
 from typing import Protocol
 
+from monitor import crash
 from monitor.core.pace import expired, next_attempt
 from monitor.core.render import plainest
+from monitor.digests import EXPIRED, Gathering, expire, gather
 from monitor.errors import DeliveryError, DeliveryErrorKind
-from monitor.model import Attempted, Delivery, Sent
-from monitor.store import outbox
+from monitor.model import Attempted, Channel, Delivery, Sent, record
+from monitor.store import channels, outbox
+from monitor.store.channels import Trouble
 from monitor.writer import Writer
 
 PROBE = timedelta(hours=1)  # a suspended channel is probed this often
+IN_PLACE = 5  # failed attempts after which a message lets those behind it pass: it may be the message's own fault
 
 
 class Sender(Protocol):
     """What dispatch needs of a channel's sender."""
 
+    digest_lines: int
+
     async def send(self, delivery: Delivery) -> Sent:
         """Send once; raises DeliveryError with the class of the answer."""
+
+
+@record
+class Ways:
+    """How the channels want their messages."""
+
+    channels: Mapping[str, Channel]
+    zone: tzinfo
+    collapse_above: int = 20
+
+    @property
+    def asking(self) -> tuple[str, ...]:
+        """Channels where what may have arrived is not sent again by itself."""
+        return tuple(name for name, channel in self.channels.items() if channel.holds_doubt)
 
 
 class Dispatcher:
     """Delivers what the outbox holds.
 
-    `gaps` is the least time between two messages, by channel; `say` is told every attempt.
+    `gaps` is the least time between two messages, by channel; `ways` gives what is in force now; `say` is told every
+    attempt.
     """
 
     def __init__(
@@ -45,18 +68,20 @@ class Dispatcher:
         senders: Mapping[str, Sender],
         gaps: Mapping[str, timedelta],
         *,
+        ways: Callable[[], Ways],
         clock: Callable[[], datetime],
         say: Callable[[Attempted], None],
     ):
-        self._writer, self._senders, self._gaps, self._clock, self._say = writer, senders, gaps, clock, say
+        self._writer, self._senders, self._gaps = writer, senders, gaps
+        self._ways, self._clock, self._say = ways, clock, say
         self._workers: dict[str, asyncio.Task[None]] = {}
-        self._stopping = False
+        self._stopping = asyncio.Event()
 
     async def tick(self) -> None:
         """Start a worker for every channel that has something due; awaits no send."""
-        if self._stopping:
+        if self._stopping.is_set():
             return
-        due = await self._writer.run(_due_channels, self._clock())
+        due = await self._writer.run(_due_channels, self._clock(), self._ways().asking)
         for channel in due:
             if channel in self._senders and channel not in self._workers:
                 worker = asyncio.create_task(self._deliver(channel, ignore_group_wait=False))
@@ -84,76 +109,123 @@ class Dispatcher:
 
     async def stop(self, patience: timedelta) -> None:
         """Claim nothing more, and wait for what is being sent; what takes longer is settled at the next start."""
-        self._stopping = True
+        self._stopping.set()
         if self._workers:
             await asyncio.wait(tuple(self._workers.values()), timeout=patience.total_seconds())
 
     async def _deliver(self, channel: str, *, ignore_group_wait: bool) -> None:
-        while not self._stopping:
-            delivery = await self._writer.run(
-                lambda tx: outbox.claim(tx, channel, self._clock(), ignore_group_wait=ignore_group_wait)
-            )
+        while not self._stopping.is_set():
+            delivery = await self._claim(channel, ignore_group_wait)
             if delivery is None:
                 return
-            attempted, goes_on = await self._attempt(delivery)
-            self._say(attempted)
-            if not goes_on:
-                return
-            await asyncio.sleep(self._gaps.get(channel, timedelta(0)).total_seconds())
+            crash.reach("claimed")
+            self._say(await self._attempt(delivery))
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), self._gaps.get(channel, timedelta(0)).total_seconds())
 
-    async def _attempt(self, delivery: Delivery) -> tuple[Attempted, bool]:
-        """Send once and settle. Returns what happened, and whether the channel takes more now."""
+    async def _claim(self, channel: str, ignore_group_wait: bool) -> Delivery | None:
+        ways, now = self._ways(), self._clock()
+        how = Gathering(
+            channel=ways.channels.get(channel) or Channel(name=channel),
+            zone=ways.zone,
+            lines=self._senders[channel].digest_lines,
+            collapse_above=ways.collapse_above,
+        )
+
+        def gather_and_claim(tx) -> Delivery | None:
+            gather(tx, how, now, ignore_wait=ignore_group_wait)
+            return outbox.claim(tx, channel, now, ignore_group_wait=ignore_group_wait)
+
+        return await self._writer.run(gather_and_claim)
+
+    async def _attempt(self, delivery: Delivery) -> Attempted:
+        """Send once and settle. Returns what happened."""
         try:
             sent = await self._senders[delivery.channel].send(delivery)
         except DeliveryError as error:
             return await self._failed(delivery, error)
         except Exception as error:  # a fault of ours or of a library must not stop the channel's queue
             return await self._failed(delivery, DeliveryError(f"internal error: {type(error).__name__}"))
-        now = self._clock()
-        await self._writer.run(lambda tx: _settle_delivered(tx, delivery, sent, now))
-        return _fact(delivery, "delivered"), True
+        crash.reach("accepted")
+        await self._writer.run(_settle_delivered, delivery, sent, self._clock())
+        crash.reach("settled")
+        return replace(_fact(delivery, "delivered"), says=sent.answer if delivery.doubt or delivery.replaces else None)
 
-    async def _failed(self, delivery: Delivery, error: DeliveryError) -> tuple[Attempted, bool]:
-        now, said = self._clock(), str(error)
-        if error.kind is DeliveryErrorKind.CHANNEL:
-            await self._writer.run(lambda tx: _suspend(tx, delivery, said, now))
-            return _fact(delivery, "suspended", said), True
-        if error.kind is DeliveryErrorKind.MESSAGE and not delivery.plain:
-            message = plainest(delivery.message)
-            await self._writer.run(
-                lambda tx: outbox.settle_plain(tx, delivery.id, message=message, error=said, now=now)
-            )
-            return _fact(delivery, "plain", said), True
-        if error.kind is DeliveryErrorKind.MESSAGE or expired(delivery.first_attempt_at or now, now):
-            await self._writer.run(lambda tx: outbox.settle_dead(tx, delivery.id, error=said))
-            return _fact(delivery, "dead", said), True
-        again = next_attempt(delivery.attempts, now=now, delivery_id=delivery.id, retry_after=error.retry_after)
-        await self._writer.run(lambda tx: _settle_retry(tx, delivery, said, again, error.retry_after, now))
-        return _fact(delivery, "retry", said), error.retry_after is None
+    async def _failed(self, delivery: Delivery, error: DeliveryError) -> Attempted:
+        settle = {DeliveryErrorKind.CHANNEL: _suspend, DeliveryErrorKind.MESSAGE: _refused}.get(error.kind, _again)
+        holds = error.ambiguous and delivery.channel in self._ways().asking
+        outcome = await self._writer.run(_hold if holds else settle, delivery, error, self._clock())
+        return _fact(delivery, outcome, str(error))
 
 
-def _due_channels(tx, now: datetime) -> tuple[str, ...]:
-    outbox.requeue_expired(tx, now)
+# ── what follows from an attempt, each in one transaction ────────────────────────────────────────
+
+
+def _due_channels(tx, now: datetime, asking: tuple[str, ...]) -> tuple[str, ...]:
+    outbox.requeue_expired(tx, now, asking=asking)
+    outbox.cancel_orphaned_edits(tx)
     return outbox.due_channels(tx, now)
 
 
 def _settle_delivered(tx, delivery: Delivery, sent: Sent, now: datetime) -> None:
     outbox.settle_delivered(tx, delivery.id, sent, now)
-    outbox.resume(tx, delivery.channel, delivery.recipient)
+    channels.resume(tx, delivery.channel, delivery.recipient)
+    crash.reach("settling")
 
 
-def _settle_retry(
-    tx, delivery: Delivery, said: str, again: datetime, retry_after: timedelta | None, now: datetime
-) -> None:
-    outbox.settle_retry(tx, delivery.id, error=said, next_attempt_at=again)
-    if retry_after is not None:
-        until = now + max(retry_after, timedelta(seconds=1))
-        outbox.pause(tx, delivery.channel, until=until, suspended=False, error=said)
+def _suspend(tx, delivery: Delivery, error: DeliveryError, now: datetime) -> str:
+    """The channel is broken: its rows stay as they are, and it is probed later."""
+    trouble = _more_trouble(tx, delivery, now)
+    outbox.settle_retry(tx, delivery.id, error=str(error), burn_attempt=False)
+    channels.pause(
+        tx,
+        delivery.channel,
+        recipient=delivery.recipient,
+        until=now + PROBE,
+        suspended=True,
+        error=str(error),
+        trouble=trouble,
+    )
+    return "suspended"
 
 
-def _suspend(tx, delivery: Delivery, said: str, now: datetime) -> None:
-    outbox.settle_retry(tx, delivery.id, error=said, next_attempt_at=now, burn_attempt=False)
-    outbox.pause(tx, delivery.channel, recipient=delivery.recipient, until=now + PROBE, suspended=True, error=said)
+def _refused(tx, delivery: Delivery, error: DeliveryError, now: datetime) -> str:
+    """This message will never be taken as it is: once more in its plainest form, then it is a dead letter."""
+    if delivery.plain:
+        outbox.settle_dead(tx, delivery.id, error=str(error))
+        return "dead"
+    outbox.settle_plain(tx, delivery.id, message=plainest(delivery.message), error=str(error), now=now)
+    return "plain"
+
+
+def _hold(tx, delivery: Delivery, error: DeliveryError, now: datetime) -> str:
+    """It may have arrived: a person says whether it goes again."""
+    outbox.settle_held(tx, delivery.id, error=str(error))
+    return "held"
+
+
+def _again(tx, delivery: Delivery, error: DeliveryError, now: datetime) -> str:
+    """It is tried again, in its place: the recipient pauses, so that nothing overtakes it. After some attempts it lets
+    the others pass, and after 72 h it is a dead letter."""
+    trouble = _more_trouble(tx, delivery, now)
+    wait = next_attempt(
+        trouble.failures, now=now, delivery_id=f"{delivery.channel} {delivery.recipient}", retry_after=error.retry_after
+    )
+    pause = {} if error.retry_after else {"recipient": delivery.recipient}
+    channels.pause(tx, delivery.channel, until=wait, error=str(error), trouble=trouble, **pause)
+    if expired(delivery.first_attempt_at or now, now):
+        outbox.settle_dead(tx, delivery.id, error=f"{EXPIRED}; last: {error}")
+        return "dead"
+    lets_pass = delivery.attempts >= IN_PLACE and error.retry_after is None
+    own = next_attempt(delivery.attempts, now=now, delivery_id=delivery.id) if lets_pass else None
+    outbox.settle_retry(tx, delivery.id, error=str(error), next_attempt_at=own, doubt=error.ambiguous)
+    expire(tx, delivery.channel, delivery.recipient, now)
+    return "retry"
+
+
+def _more_trouble(tx, delivery: Delivery, now: datetime) -> Trouble:
+    known = channels.trouble_of(tx, delivery.channel, delivery.recipient)
+    return replace(known, failures=known.failures + 1, failing_since=known.failing_since or now)
 
 
 def _fact(delivery: Delivery, outcome: str, error: str | None = None) -> Attempted:

@@ -11,6 +11,7 @@ from monitor.core.normalise import normalise_entry
 from monitor.core.parse import parse_feed
 from monitor.core.pipeline import promising, read, recognise, story_text
 from monitor.core.score import score_story
+from monitor.core.wire import read_headline
 from monitor.model import (
     Assignment,
     Entry,
@@ -29,6 +30,7 @@ from monitor.model import (
     record,
 )
 from monitor.reload import InForce
+from monitor.routing import Way, ways_of
 from monitor.store import candidates, stories
 from monitor.store.database import Database
 from monitor.store.relatives import list_relatives
@@ -50,6 +52,7 @@ class Explained:
     relatives: tuple[Relative, ...] = ()
     versions: Mapping[str, tuple[Version, ...]] = field(default_factory=dict)  # … and what they said before, by entry
     decided: tuple[tuple[str, str], ...] = ()  # for a story of the archive: watchlist, what was decided then
+    ways: tuple[tuple[str, tuple[Way, ...]], ...] = ()  # watchlist, the channels that its alert would take
 
 
 def explain_document(
@@ -72,12 +75,14 @@ def explain_document(
     for entry in entries:
         text = story_text(entry)
         story, assignment = _story(entry, in_force, database, now)
+        matches = _matches(text, in_force, feed, now)
         yield Explained(
             entry=entry,
             text=text,
             story=story,
             assignment=assignment,
-            matches=_matches(text, in_force, feed, now),
+            matches=matches,
+            ways=_ways(matches, in_force, now),
         )
 
 
@@ -101,7 +106,7 @@ def explain_story(story_id: str, in_force: InForce, database: Database, *, now: 
         guid="",
         url=row["url"],
         title=row["title"],
-        headline=row["title"],
+        headline=read_headline(row["title"], first.outlet if first else "").text,
         summary=lead,
         body=body,
         language=row["language"],
@@ -110,13 +115,17 @@ def explain_story(story_id: str, in_force: InForce, database: Database, *, now: 
     )
     text = story_text(entry, Standing(story=row["id"], first_seen_at=row["first_seen_at"]))
     origins = tuple(in_force.config.origins.get(p.feed) or Origin(feed=p.feed) for p in pickups)
-    matches = score_story(text, origins, in_force.compiled, complete=True)
+    matches = tuple(
+        _aged(match, in_force.watchlists, text.published_at or row["first_seen_at"], now)
+        for match in score_story(text, origins, in_force.compiled, complete=True)
+    )
     return Explained(
         entry=entry,
         text=text,
         story=row["id"],
         assignment=assignment,
-        matches=tuple(_aged(m, in_force.watchlists, text.published_at or row["first_seen_at"], now) for m in matches),
+        matches=matches,
+        ways=_ways(matches, in_force, now),
         pickups=pickups,
         relatives=relatives,
         versions=versions,
@@ -149,6 +158,15 @@ def _matches(text: StoryText, in_force: InForce, feed: Feed | None, now: datetim
     origins = (Origin(feed=feed.name, tags=feed.tags, tier=feed.tier),) if feed else ()
     matches = score_story(text, origins, in_force.compiled, complete=True)
     return tuple(_aged(match, in_force.watchlists, text.published_at or now, now) for match in matches)
+
+
+def _ways(matches: tuple[Match, ...], in_force: InForce, now: datetime) -> tuple[tuple[str, tuple[Way, ...]], ...]:
+    of = {watchlist.id: watchlist for watchlist in in_force.watchlists}
+    return tuple(
+        (match.watchlist, ways_of(match, in_force.config, shadow=of[match.watchlist].shadow, now=now))
+        for match in matches
+        if match.level is not None
+    )
 
 
 def _aged(match: Match, watchlists: tuple[Watchlist, ...], since: datetime, now: datetime) -> Match:

@@ -22,9 +22,10 @@ from hashlib import blake2b
 
 import sqlalchemy as sa
 
+from monitor import crash
 from monitor.core import pipeline
 from monitor.core.pace import ASKED_AT_MOST, next_check
-from monitor.core.pipeline import Arrival, Policy
+from monitor.core.pipeline import Arrival, History, Policy
 from monitor.errors import FeedError, FetchError, StoreError
 from monitor.model import (
     Assignment,
@@ -40,10 +41,11 @@ from monitor.model import (
     Validators,
     record,
 )
-from monitor.store import candidates, feeds, merging, outbox, stories
+from monitor.store import candidates, feeds, letters, merging, outbox, silences, stories
 from monitor.writer import Writer
 
 GATHER = timedelta(milliseconds=100)  # what arrives within it shares a transaction, and is judged oldest first
+SINGLES = timedelta(hours=1)  # over which single alerts of a watchlist are counted
 BATCH = 64  # feeds in one transaction at most: readers and senders need the database, too
 
 Fetch = Callable[[Feed, Validators], Awaitable[Fetched | NotModified]]
@@ -57,6 +59,7 @@ class Pacing:
     min_interval: timedelta
     max_interval: timedelta
     story_window: timedelta
+    catch_up_after: timedelta = timedelta(hours=6)  # not reached for so long: what comes then was missed
 
 
 @record
@@ -153,6 +156,7 @@ class Ingest:
         reading = Reading(feed=feed, state=state, checked_at=self._clock())
         try:
             answer = await self._fetch(feed, state.validators)
+            crash.reach("fetched")
             reading = replace(reading, answer=answer, checked_at=self._clock())
             if isinstance(answer, NotModified):
                 return reading
@@ -163,6 +167,7 @@ class Ingest:
             entries = await asyncio.to_thread(
                 pipeline.read, parsed, feed, now=reading.checked_at, default_language=self._policy().language
             )
+            crash.reach("parsed")
             return replace(reading, parsed=parsed, entries=entries, body_hash=body_hash)
         except FeedError as error:
             return replace(reading, error=error)
@@ -189,7 +194,9 @@ class Ingest:
         poisonous document harms only its own feed."""
         now, policy = self._clock(), self._policy()
         try:
-            return await self._writer.run(self._commit, batch, policy, now)
+            facts = await self._writer.run(self._commit, batch, policy, now)
+            crash.reach("saved")
+            return facts
         except StoreError as error:  # nothing of it is saved, so their servers will be asked again as before
             return tuple(_fact_failed(reading, str(error)) for reading in batch)
         except Exception as error:  # whatever a document provoked: find out which one it was
@@ -207,18 +214,28 @@ class Ingest:
         arrivals = self._arrivals(tx, found, now)
         joined = {one.assignment.story for one in arrivals if one.assignment.story != one.entry.id or one.is_edit}
         standings = stories.standings(tx, joined)
-        seeding = frozenset(reading.feed.name for reading in batch if reading.state.seeded_at is None)
-        judged = pipeline.judge(arrivals, standings, policy, now=now, seeding=seeding)
+        judged = pipeline.judge(arrivals, standings, policy, self._history(tx, batch, now), now=now)
         stories.save(tx, judged, now)
         outbox.enqueue(
             tx,
             [delivery for one in judged for delivery in one.deliveries],
             [waiting for one in judged for waiting in one.rewritten],
+            [delivery for one in judged for delivery in one.cancelled],
         )
         facts = _facts(batch, judged)
         for reading, fact in zip(batch, facts, strict=True):
             self._record(tx, reading, fact, reading.feed.name in found.overlapping, now)
+        crash.reach("saving")
         return facts
+
+    def _history(self, tx: sa.Connection, batch: Sequence[Reading], now: datetime) -> History:
+        longest = self._pacing().catch_up_after
+        return History(
+            seeding=frozenset(reading.feed.name for reading in batch if reading.state.seeded_at is None),
+            catching_up=frozenset(reading.feed.name for reading in batch if _missed_much(reading, longest, now)),
+            silences=silences.in_force(tx, now),
+            singles=letters.singles_since(tx, now - SINGLES),
+        )
 
     def _arrivals(self, tx: sa.Connection, found: stories.Fresh, now: datetime) -> tuple[Arrival, ...]:
         """Edits of known entries, then new entries with their stories, oldest first."""
@@ -293,6 +310,12 @@ class Ingest:
             return due_at, due_at
         asked = retry_after or max_age
         return due_at, now + min(asked, ASKED_AT_MOST) if asked else None
+
+
+def _missed_much(reading: Reading, longest: timedelta, now: datetime) -> bool:
+    """Whether a feed was not reached for so long that what it brings now is what was missed."""
+    last = reading.state.last_success_at
+    return last is not None and now - last > max(longest, 2 * reading.feed.interval)
 
 
 def _possible_gap(reading: Reading, overlaps: bool) -> bool:

@@ -7,7 +7,7 @@ keyword-only; collections are tuples; every time is an aware UTC `datetime`, eve
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from enum import StrEnum
 
 record = dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +60,13 @@ class Reason(StrEnum):
     # yes
     MATCHED = "matched"
     BECAME_URGENT = "became_urgent"
+    # yes, again: an update of a story that was told before
+    PICKED_UP = "picked_up"
+    TIER_ONE = "tier_one"
+    NEW_FIGURE = "new_figure"
+    CORRECTED = "corrected"
+    KILLED = "killed"
+    WITHDRAWN = "withdrawn"
     # no, said by the watchlist
     OUT_OF_SCOPE = "out_of_scope"
     VETOED = "vetoed"
@@ -68,8 +75,17 @@ class Reason(StrEnum):
     # no, said by the history and the clock
     TOO_OLD = "too_old"
     BACKLOG = "backlog"
+    ARCHIVED = "archived"
     ALREADY_ALERTED = "already_alerted"
+    SILENCED = "silenced"
     SHADOW = "shadow"
+
+
+class Feedback(StrEnum):
+    """What a person says of an alert."""
+
+    GOOD = "good"
+    NOISE = "noise"
 
 
 class FeedStatus(StrEnum):
@@ -93,6 +109,25 @@ class DeliveryStatus(StrEnum):
     DEAD = "dead"
     CANCELLED = "cancelled"
     MERGED = "merged"
+
+
+class HoldReason(StrEnum):
+    """Why a delivery does not go yet although nothing is wrong with it."""
+
+    QUIET_HOURS = "quiet_hours"
+    DIGEST = "digest"  # the channel collects until its times of day
+    RATE_CAP = "rate_cap"  # the watchlist had its single alerts of this hour
+    CATCH_UP = "catch_up"  # missed during an outage; all of it goes together
+    AMBIGUOUS = "ambiguous"  # it may have arrived, and the channel prefers asking to resending
+
+
+class DeliveryKind(StrEnum):
+    """What a delivery is for."""
+
+    ALERT = "alert"  # a message of its own; an update of a story goes into the thread of its first
+    EDIT = "edit"  # the first message, rewritten in place
+    DIGEST = "digest"  # several alerts in one message
+    NOTICE = "notice"  # what concerns the daemon itself, for the operator
 
 
 # ── feeds and what comes from them ───────────────────────────────────────────────────────────────
@@ -153,6 +188,7 @@ class FeedState:
     validators: Validators = Validators()
     body_hash: str | None = None
     seeded_at: datetime | None = None  # the first successful check; None: everything in it is backlog
+    last_success_at: datetime | None = None
     next_check_at: datetime
     not_before: datetime | None = None
     failures: int = 0
@@ -309,11 +345,37 @@ class Snapshot:
 
 
 @record
+class Told:
+    """An alert that was decided about a story earlier."""
+
+    alert: str
+    watchlist: str
+    level: Level
+    reason: Reason
+
+
+@record
 class Waiting:
     """A delivery that has not been tried yet, so its message may still tell of more copies."""
 
     delivery: str
     message: Message
+    alert: str = ""
+    channel: str = ""
+    recipient: str = ""
+    kind: DeliveryKind = DeliveryKind.ALERT
+
+
+@record
+class Placed:
+    """A message on a story that a recipient has, or may have: what corrections go after and edits rewrite."""
+
+    alert: str
+    channel: str
+    recipient: str
+    message: Message
+    editable: bool = True  # False: it stands in a digest
+    revision: int = 0  # of its newest edit
 
 
 @record
@@ -325,8 +387,9 @@ class Standing:
     pickups: tuple[Pickup, ...] = ()
     lead: str = ""  # the longest summary that a copy brought
     body: str = ""  # the longest body
-    alerted: tuple[tuple[str, Level, str], ...] = ()  # watchlist, level, alert id; oldest first
+    alerted: tuple[Told, ...] = ()  # oldest first
     waiting: tuple[Waiting, ...] = ()
+    placed: tuple[Placed, ...] = ()
 
 
 @record
@@ -423,6 +486,8 @@ class Watchlist:
     scope: Scope = Scope()
     field_factors: tuple[float, float, float] = (2.0, 1.5, 1.0)  # title, lead, body
     terms: tuple[Term, ...] = ()
+    query: str | None = None  # in the place of terms
+    groups: tuple[tuple[str, tuple[str, ...]], ...] = ()  # that the query may name; in terms they are inserted already
     vetoes: tuple[Veto, ...] = ()
     tests: tuple[SelfTest, ...] = ()
     backfill: timedelta | None = None  # a new or changed watchlist also alerts on archived stories this young
@@ -477,6 +542,33 @@ class Channel:
     recipients: tuple[str, ...] = ("",)  # one delivery each; "" where the channel has just one
     min_level: Level = Level.NORMAL
     operator: bool = False
+    quiet: tuple[time, time] | None = None  # from, to; local time of the operator's zone
+    quiet_passes: Level | None = Level.URGENT  # the least loud that passes; None: nothing does
+    digest: tuple[time, ...] = ()  # local times at which what was collected goes as one
+    holds_doubt: bool = False  # what may have arrived is not sent again by itself
+    edits: bool = False  # a sent message can be rewritten in place
+
+
+@record
+class Hold:
+    """Until when a delivery is kept back, and why."""
+
+    reason: HoldReason
+    until: datetime
+
+
+@record
+class Silence:
+    """Alerts that somebody does not want for a while: of a watchlist, of a story or of a feed."""
+
+    id: str
+    watchlist: str | None = None
+    story: str | None = None
+    feed: str | None = None
+    starts_at: datetime
+    ends_at: datetime
+    until_new_fact: bool = False  # what is new about a story passes, and ends the silence of a story
+    comment: str = ""
 
 
 @record
@@ -504,6 +596,7 @@ class Alert:
     title: str
     url: str
     created_at: datetime
+    silence: str | None = None  # that kept it back
 
 
 @record
@@ -513,6 +606,7 @@ class Decision:
     match: Match
     reason: Reason
     alert: Alert | None = None
+    again: bool = False  # an update of what was told before; what was decided the first time stays on record
 
 
 @record
@@ -523,6 +617,8 @@ class Message:
     """
 
     headline: str  # the one line that decides: "[urgent] Watchlist — headline (outlet, 3 copies)"
+    mark: str = ""  # "update", "correction", "kill", "withdrawn", "digest", "operator"; "" for a first alert
+    news: str = ""  # what an update brings, as a sentence
     title: str
     url: str
     watchlist: str
@@ -555,6 +651,12 @@ class Delivery:
     next_attempt_at: datetime
     first_attempt_at: datetime | None = None
     plain: bool = False  # the plainest form is being tried
+    kind: DeliveryKind = DeliveryKind.ALERT
+    hold: HoldReason | None = None
+    score: float = 0.0
+    doubt: bool = False  # an earlier attempt may have been accepted
+    replaces: str | None = None  # an edit: the server's id of the message that is rewritten
+    thread_root: str | None = None  # an update: the server's id of the story's first message on this channel
 
 
 @record
@@ -574,6 +676,7 @@ class Judged:
     decisions: tuple[Decision, ...] = ()
     deliveries: tuple[Delivery, ...] = ()
     rewritten: tuple[Waiting, ...] = ()  # messages that wait and now tell of one more copy
+    cancelled: frozenset[str] = frozenset()  # deliveries that wait and must not go: killed, or told more loudly
     lead_grew: bool = False  # this copy brought the longest summary so far
     body_grew: bool = False
     is_edit: bool = False
@@ -602,9 +705,10 @@ class Attempted:
     delivery: str
     alert: str
     channel: str
-    outcome: str  # "delivered", "retry", "plain" (once more, in its plainest form), "dead", "suspended", "stopped"
+    outcome: str  # delivered, retry, plain (once more, in its plainest form), dead, suspended, held, stopped
     attempts: int = 0
     error: str | None = None
+    says: str | None = None  # of an acceptance that was not simply one
 
 
 @record
@@ -614,6 +718,15 @@ class Reloaded:
     ok: bool
     watchlists: int = 0
     problems: tuple[str, ...] = ()
+
+
+@record
+class Backfilled:
+    """New or changed watchlists looked back into the archive, as they ask."""
+
+    watchlists: tuple[str, ...] = ()
+    stories: int = 0
+    alerts: int = 0
 
 
 @record

@@ -20,11 +20,16 @@ from rich.text import Text
 from monitor.core.render import points, rfc3339
 from monitor.core.spread import spread_of
 from monitor.explain import Explained
-from monitor.model import Hit, Match, Pickup, Relative, Rule, Verdict, Version, record
+from monitor.marked import marked_lines
+from monitor.model import Hit, Match, Pickup, Reason, Relative, Rule, Verdict, Version, record
+from monitor.routing import Way
+from monitor.silencing import Listed
 
+WAITING = ("held", "queued")  # states of deliveries that go later
 VERDICT_STYLE = {Verdict.ALERT: "bold green", Verdict.URGENT: "bold red", Verdict.SILENT: "dim"}
 STATE_STYLE = {
-    "delivered": "green", "dead": "bold red", "queued": "yellow", "sending": "yellow", "held": "cyan",
+    "delivered": "green", "merged": "green", "dead": "bold red",
+    "queued": "yellow", "sending": "yellow", "held": "cyan",
     "ok": "green", "new": "cyan", "failing": "red", "throttled": "yellow", "gone": "red", "quarantined": "red",
 }  # fmt: skip
 
@@ -180,6 +185,7 @@ def alert_json(row: Mapping[str, Any], deliveries: Sequence[Mapping[str, Any]]) 
         "title": row["title"],
         "url": row["url"],
         "created_at": rfc3339(row["created_at"]),
+        "silence": row["silence"],
         "deliveries": [
             {
                 "channel": delivery["channel"],
@@ -188,10 +194,57 @@ def alert_json(row: Mapping[str, Any], deliveries: Sequence[Mapping[str, Any]]) 
                 "attempts": delivery["attempts"],
                 "sent_at": rfc3339(delivery["sent_at"]),
                 "error": delivery["error"],
+                "kind": delivery["kind"],
+                "revision": delivery["revision"],
+                "hold": delivery["hold"],
+                "next_attempt_at": rfc3339(delivery["next_attempt_at"]) if delivery["state"] in WAITING else None,
+                "merged_into": delivery["merged_into"],
             }
             for delivery in deliveries
         ],
     }
+
+
+def silence_json(listed: Listed) -> dict:
+    """A silence and what it keeps back."""
+    silence = listed.silence
+    return {
+        "id": silence.id,
+        "watchlist": silence.watchlist,
+        "story": silence.story,
+        "feed": silence.feed,
+        "starts_at": rfc3339(silence.starts_at),
+        "ends_at": rfc3339(silence.ends_at),
+        "in_force": listed.in_force,
+        "until_new_fact": silence.until_new_fact,
+        "kept_back": listed.kept_back,
+        "comment": silence.comment,
+    }
+
+
+def silence_item(listed: Listed, zone: tzinfo) -> Item:
+    """A silence as one line of a list."""
+    silence = listed.silence
+    what = next(f"{kind} {name}" for kind in ("watchlist", "story", "feed") if (name := getattr(silence, kind)))
+    until = f"{'until' if listed.in_force else 'ended'} {local(silence.ends_at, zone)}"
+    fact = "until a new fact" if silence.until_new_fact else ""
+    kept = f"{listed.kept_back} alerts kept back"
+    return Item(id=silence.id, at=until, headline=f"{what}: {silence.comment}", facts=(fact, kept))
+
+
+def delivery_lines(deliveries: Sequence[Mapping[str, Any]], zone: tzinfo) -> list[str]:
+    """Where the messages of an alert stand; edits of them are not told one by one."""
+    return [_delivery_line(delivery, zone) for delivery in deliveries if delivery["kind"] != "edit"]
+
+
+def _delivery_line(delivery: Mapping[str, Any], zone: tzinfo) -> str:
+    to = f" {delivery['recipient']}" if delivery["recipient"] else ""
+    why = delivery["error"] or ""
+    if delivery["state"] == "held" and delivery["hold"] != "ambiguous":
+        why = f"{delivery['hold'].replace('_', ' ')}, until {local(delivery['next_attempt_at'], zone)}"
+    if delivery["state"] == "merged" and delivery["merged_into"]:
+        why = f"in a digest, {local(delivery['sent_at'], zone)}" if delivery["sent_at"] else "in a digest that waits"
+    return f"{delivery['channel']}{to}: {delivery['state']}" + (f" ({why})" if why else "")
 
 
 def feed_json(row: Mapping[str, Any]) -> dict:
@@ -234,10 +287,18 @@ def explained_json(explained: Explained) -> dict:
             "pickups": [_pickup_json(one, explained.versions.get(one.entry, ())) for one in explained.pickups],
         },
         "verdicts": [
-            {**match_json(match), "decided": dict(explained.decided).get(match.watchlist)}
+            {
+                **match_json(match),
+                "decided": dict(explained.decided).get(match.watchlist),
+                "routes": [_way_json(way) for way in dict(explained.ways).get(match.watchlist, ())],
+            }
             for match in explained.matches
         ],
     }
+
+
+def _way_json(way: Way) -> dict:
+    return {"channel": way.channel, "at": rfc3339(way.at), "hold": way.hold}
 
 
 def match_json(match: Match) -> dict:
@@ -282,23 +343,42 @@ def _pickup_json(pickup: Pickup, versions: Sequence[Version]) -> dict:
 
 def sentence(match: Match, urgent: float | None = None) -> str:
     """A verdict as a person would say it."""
-    score, threshold = points(match.score), points(match.threshold)
-    strongest = sorted((hit for hit in match.hits if hit.points > 0), key=lambda hit: -hit.points)[:3]
-    because = ", ".join(f"{hit.term} in the {hit.field}" for hit in strongest)
+    score, threshold = _score(match.score), points(match.threshold)
     if match.verdict is Verdict.URGENT:
-        return f"urgent: {score} ≥ {points(urgent or match.threshold)} because of {because}"
+        return f"urgent: {score} ≥ {points(urgent or match.threshold)} because {_because(match)}"
     if match.verdict is Verdict.ALERT:
-        more = f"; urgent with {points(urgent - match.score)} more" if urgent is not None else ""
-        return f"alerts: {score} ≥ {threshold} because of {because}{more}"
+        more = f"; would be urgent with {points(urgent - match.score)} more" if urgent is not None else ""
+        return f"alerts: {score} ≥ {threshold} because {_because(match)}{more}"
     if match.veto:
-        return f"silent: vetoed by {match.veto} (score {score} of {threshold})"
+        return f"silent: vetoed by {match.veto} (score {score}, threshold {threshold})"
+    if match.reason is Reason.BELOW_THRESHOLD and match.missing:
+        return f"silent: the query is not true, for want of {', '.join(match.missing)}"
     if match.missing:
-        return f"silent: required, but absent: {', '.join(match.missing)} (score {score} of {threshold})"
-    if str(match.reason) == "out_of_scope":
-        return "silent: out of scope"
-    if str(match.reason) == "too_old":
-        return f"silent: older than the watchlist wants (score {score} of {threshold})"
-    return f"silent: {score} of {threshold}, {points(match.threshold - match.score)} short"
+        return f"silent: {', '.join(match.missing)} is required and absent (score {score}, threshold {threshold})"
+    if match.reason is Reason.OUT_OF_SCOPE:
+        return f"silent: out of scope (score {score}, threshold {threshold})"
+    if match.reason is Reason.TOO_OLD:
+        return f"silent: older than the watchlist's max_age (score {score}, threshold {threshold})"
+    near = ", a near miss" if match.near_miss else ""
+    return f"silent: {score} < {threshold}{near}; would alert with {points(match.threshold - match.score)} more"
+
+
+def _score(score: float) -> str:
+    """A score with at least one decimal, so that it looks like one."""
+    return f"{score:.1f}" if round(score, 1) == round(score, 6) else points(score)
+
+
+def _because(match: Match) -> str:
+    """The strongest hits; of a query all words that make it true."""
+    query = sum(hit.points == 0 for hit in match.hits) == len(match.hits) - 1 and match.score == match.threshold == 1
+    if query and len(match.hits) > 1:
+        return "the query is true: " + ", ".join(f"{hit.term} in the {hit.field}" for hit in match.hits[:5])
+    strongest = sorted((hit for hit in match.hits if hit.points > 0), key=lambda hit: -hit.points)[:3]
+    said = [f"{hit.term} in the {hit.field} ({hit.points:+g})" for hit in strongest]
+    against = [f"{hit.term} ({hit.points:+g})" for hit in match.hits if hit.points < 0]
+    return " and ".join(filter(None, (", ".join(said), f"in spite of {', '.join(against)}" if against else ""))) or (
+        "nothing that it excludes was found"
+    )
 
 
 def print_explained(explained: Explained, urgents: Mapping[str, float | None], zone: tzinfo) -> None:
@@ -327,14 +407,33 @@ def print_explained(explained: Explained, urgents: Mapping[str, float | None], z
                 style=VERDICT_STYLE[match.verdict],
             )
         )
+        if out.is_terminal and match.hits:
+            for line in marked_lines(explained.text, match.hits, out, whole=len(telling) == 1):
+                out.print(line)
         for hit in match.hits:
-            out.print(_hit_line(hit, explained))
+            out.print(_legend(hit) if out.is_terminal else _hit_line(hit, explained))
+        if ways := dict(explained.ways).get(match.watchlist):
+            out.print(Text(f"          goes to {', '.join(_way(way, zone) for way in ways)}", style="dim"))
         if decided := dict(explained.decided).get(match.watchlist):
             out.print(Text(f"          decided when it came in: {decided.replace('_', ' ')}", style="dim"))
     quiet = [match.watchlist for match in explained.matches if match not in telling]
     if quiet:
         out.print(Text(f"\n  nothing found by: {', '.join(quiet)}", style="dim"))
     out.print()
+
+
+def _legend(hit: Hit) -> Text:
+    """Which term, by which variant, where: the words themselves are marked in the text above."""
+    by = f" by {clean(hit.variant)}" if hit.variant != hit.term else ""
+    return (
+        Text().append(f"{hit.points:>+8g}  ", style="bold").append(f"{clean(hit.term)}{by}, {hit.field}", style="dim")
+    )
+
+
+def _way(way: Way, zone: tzinfo) -> str:
+    if way.hold is None:
+        return f"{way.channel} at once"
+    return f"{way.channel} at {local(way.at, zone)} ({way.hold.replace('_', ' ')})"
 
 
 def _print_spread(out: Console, explained: Explained) -> None:

@@ -11,10 +11,12 @@ import sqlalchemy as sa
 
 from monitor import __version__
 from monitor.core.render import rfc3339
-from monitor.store import feeds, meta, outbox
+from monitor.store import channels as channel_store
+from monitor.store import feeds, letters, meta, silences
 from monitor.store.database import HEAD
 
 STALE_TICK = timedelta(minutes=2)  # a daemon notes its progress every 15 s
+CHANNEL_FAILS = timedelta(hours=1)  # so long before it is a problem and not a hiccup
 FAILING_FOR_LONG = 3  # checks in a row
 
 
@@ -26,8 +28,8 @@ def status_of(tx: sa.Connection, database: str, *, now: datetime, pid: int | Non
     """
     kept = meta.get_all(tx)
     rows = feeds.list_feeds(tx)
-    depth = outbox.depth(tx)
-    channels = outbox.list_channels(tx)
+    depth, doubts = letters.depth(tx), sum(letters.count_by_channel(tx, letters.IS_IN_DOUBT).values())
+    channels = channel_store.list_channels(tx)
     last_tick = kept.get("last_tick")
     reloaded = kept.get("last_reload", {})
     progressing = last_tick is not None and now - datetime.fromisoformat(last_tick["at"]) <= STALE_TICK
@@ -35,11 +37,21 @@ def status_of(tx: sa.Connection, database: str, *, now: datetime, pid: int | Non
     problems = [
         *([f"the daemon (pid {pid}) has made no progress since {last_tick['at']}"] if stuck else []),
         *(f"feed {row['name']} fails: {row['last_error']}" for row in rows if _fails(row)),
-        *(f"channel {_target(row)} is suspended: {row['last_error']}" for row in channels if row["suspended"]),
+        *(
+            f"channel {channel_store.shown(row)} is suspended: {row['last_error']}"
+            for row in channels
+            if row["suspended"]
+        ),
+        *(
+            f"channel {channel_store.shown(row)} takes nothing: {row['last_error']}"
+            for row in channels
+            if _failing(row, now)
+        ),
         *([f"{depth['dead']} dead letters; `wirewatch alerts` shows them"] if depth.get("dead") else []),
+        *([f"{doubts} messages may have arrived or not; `wirewatch alerts` shows them"] if doubts else []),
         *(f"last reload refused: {problem}" for problem in reloaded.get("problems", ())),
     ]
-    oldest = outbox.oldest_waiting_at(tx)
+    oldest = letters.oldest_waiting_at(tx)
     return {
         "ok": not problems,
         "problems": problems,
@@ -52,10 +64,13 @@ def status_of(tx: sa.Connection, database: str, *, now: datetime, pid: int | Non
         "feeds": dict(Counter(row["state"] for row in rows)),
         "last_checked_at": _newest(row["last_checked_at"] for row in rows),
         "deliveries": depth,
+        "silences": len(silences.in_force(tx, now)),
         "oldest_waiting_seconds": int((now - oldest).total_seconds()) if oldest else None,
         "channels": {
-            _target(row): {
+            channel_store.shown(row): {
                 "suspended": row["suspended"],
+                "failures": row["failures"],
+                "failing_since": rfc3339(row["failing_since"]),
                 "paused_until": rfc3339(row["paused_until"]),
                 "error": row["last_error"],
             }
@@ -65,14 +80,20 @@ def status_of(tx: sa.Connection, database: str, *, now: datetime, pid: int | Non
     }
 
 
+def _channel_problem(row: sa.RowMapping) -> str:
+    how = "is suspended" if row["suspended"] else "has taken nothing for more than an hour"
+    return f"channel {channel_store.shown(row)} {how}: {row['last_error']}"
+
+
+def _failing(row: sa.RowMapping, now: datetime) -> bool:
+    since = row["failing_since"]
+    return since is not None and now - since >= CHANNEL_FAILS
+
+
 def _fails(row: sa.RowMapping) -> bool:
     """Several times in a row, or from the first check on: a typing mistake is best told at once."""
     never_worked = row["failures"] > 0 and row["last_success_at"] is None
     return never_worked or row["failures"] >= FAILING_FOR_LONG
-
-
-def _target(row: sa.RowMapping) -> str:
-    return row["name"] if row["recipient"] in ("", outbox.EVERYBODY) else f"{row['name']} ({row['recipient']})"
 
 
 def _newest(moments: Iterable[datetime | None]) -> str | None:

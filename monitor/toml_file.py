@@ -21,6 +21,7 @@ from pydantic import BaseModel, ValidationError
 from monitor.errors import ConfigError, Problem
 
 MAX_BYTES = 1 << 20  # nobody writes a mebibyte of configuration by hand
+_MARK = b"\xef\xbb\xbf"  # UTF-8's byte order mark
 WHOLE_FILE = "file"  # the key of a problem that is the file's own
 
 Step = str | int
@@ -34,6 +35,7 @@ class TomlFile:
     path: str  # as given
     data: dict[str, Any]
     places: dict[tuple[Step, ...], Place] = field(default_factory=dict)
+    text: str = ""
 
     def position(self, *path: Step) -> Place:
         """Line and column of a key or list element (`"term", 0, "near", "words"`).
@@ -43,6 +45,20 @@ class TomlFile:
         while path and path not in self.places:
             path = path[:-1]
         return self.places.get(path, (1, 1))
+
+    def position_in_text(self, offset: int, *path: Step) -> Place:
+        """Line and column of a character of the text that a key holds; of the key where escapes hide the place."""
+        line, column = self.position(*path)
+        rest = self.text.split("\n", line - 1)[-1][column - 1 :]
+        opening = _TEXT_BEGINS.match(rest)
+        value = self.data
+        for step in path:
+            value = value[step]
+        if opening is None or not rest[opening.end() :].startswith(value):
+            return line, column
+        before = rest[: opening.end() + offset]
+        below = before.count("\n")
+        return line + below, len(before) - before.rfind("\n") if below else column + len(before)
 
     def problem(self, path: tuple[Step, ...], says: str, *, key: str | None = None) -> Problem:
         """A problem with what stands at `path`."""
@@ -55,16 +71,24 @@ def key_of(path: tuple[Step, ...]) -> str:
     return ".".join(str(step) for step in path if isinstance(step, str)) or WHOLE_FILE
 
 
+_TEXT_BEGINS = re.compile(r"""[^=\n]*=[ \t]*(?:'{3}\n?|"{3}\n?|'|")""")
+
+
 # ── reading ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def read_toml(path: Path) -> TomlFile:
-    """Reads a TOML file of at most `MAX_BYTES`.
+def read_toml(path: Path, *, max_bytes: int = MAX_BYTES, mark_allowed: bool = True) -> TomlFile:
+    """Reads a TOML file of at most so many bytes; a byte order mark at its beginning is passed over where allowed.
 
     Raises ConfigError with the place of the mistake: no such file, not a regular file, too large, not UTF-8, not TOML.
     """
-    text = _decode(path, _read_bytes(path))
+    content = _read_bytes(path, max_bytes)
+    if content.startswith(_MARK) and not mark_allowed:
+        raise _refused(path, "begins with a byte order mark; expected UTF-8 without one (save the file again so)")
+    text = _decode(path, content)
     try:
+        if _ENDLESS_KEY.search(text):
+            raise RecursionError
         data = tomllib.loads(text)
         places = _Locator(text).places()
     except tomllib.TOMLDecodeError as error:
@@ -74,14 +98,14 @@ def read_toml(path: Path) -> TomlFile:
         raise _refused(path, "is nested too deeply; expected a few levels of tables and lists") from None
     except ValueError as error:  # a number of more digits than Python reads
         raise _refused(path, f"holds a value that cannot be read: {error}") from error
-    return TomlFile(path=str(path), data=data, places=places)
+    return TomlFile(path=str(path), data=data, places=places, text=text.replace("\r\n", "\n"))
 
 
 def _refused(path: Path, says: str, *, line: int = 1, column: int = 1) -> ConfigError:
     return ConfigError([Problem(file=str(path), line=line, key=WHOLE_FILE, says=says, column=column)])
 
 
-def _read_bytes(path: Path) -> bytes:
+def _read_bytes(path: Path, max_bytes: int) -> bytes:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # O_NONBLOCK: a FIFO has no writer yet
     except OSError as error:
@@ -93,13 +117,13 @@ def _read_bytes(path: Path) -> bytes:
         if not stat.S_ISREG(mode):
             raise _refused(path, f"is {_kind_of_file(mode)}; expected a regular file")
         with os.fdopen(descriptor, "rb", closefd=False) as file:
-            content = file.read(MAX_BYTES + 1)
+            content = file.read(max_bytes + 1)
     except OSError as error:
         raise _refused(path, f"cannot be read: {error.strerror}") from error
     finally:
         os.close(descriptor)
-    if len(content) > MAX_BYTES:
-        raise _refused(path, f"is larger than {MAX_BYTES} bytes; expected a file written by hand")
+    if len(content) > max_bytes:
+        raise _refused(path, f"is larger than {max_bytes:,} bytes; expected a file written by hand")
     return content
 
 
@@ -112,7 +136,7 @@ def _kind_of_file(mode: int) -> str:
 def _decode(path: Path, content: bytes) -> str:
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise _refused(path, "is UTF-16; expected UTF-8 (save the file again with that encoding)")
-    content = content.removeprefix(b"\xef\xbb\xbf")
+    content = content.removeprefix(_MARK)
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -122,6 +146,8 @@ def _decode(path: Path, content: bytes) -> str:
         raise _refused(path, says, line=line, column=column) from error
 
 
+# A key of more dots than anybody needs. The parser takes time that grows with their square, minutes for 50,000.
+_ENDLESS_KEY = re.compile(r"""(?<![\w-])(?:(?:[A-Za-z0-9_-]++|"[^"\n]{0,99}+"|'[^'\n]{0,99}+')[ \t]*+\.[ \t]*+){100}""")
 _AT = re.compile(r"\s*\(at (?:line (\d+), column (\d+)|end of document)\)$")
 _SAYS = (  # how tomllib begins, and what we say instead
     ("Cannot overwrite a value", "this key stands twice; expected it once"),
@@ -152,6 +178,7 @@ def _syntax_error(message: str, text: str) -> tuple[int, int, str]:
 
 # ── places of keys ───────────────────────────────────────────────────────────────────────────────
 
+_DEEPEST = 50  # levels; five are needed
 _BLANK = re.compile(r"(?:[ \t\n\r]|#[^\n]*)*")
 _SPACE = re.compile(r"[ \t]*")
 _STRING = re.compile(
@@ -197,6 +224,8 @@ class _Locator:
         return low + 1, at - self._lines[low] + 1
 
     def _note(self, path: tuple[Step, ...], at: int) -> None:
+        if len(path) > _DEEPEST:  # dotted keys nest without end, and the parser does not mind
+            raise RecursionError
         self._places.setdefault(path, self._place(at))
 
     def _header(self) -> tuple[Step, ...]:
@@ -343,7 +372,7 @@ def _sentence(error: Any, path: tuple[Step, ...], model: type[BaseModel] | None,
     if kind == "extra_forbidden":
         return _unknown_key(str(path[-1]), model_at(model, path[:-1]) if model else None)
     if kind == "missing":
-        return f"is missing; expected {_expected_at(model, path)}"
+        return f"is missing; expected {expected_at(model, path)}"
     if kind in ("list_type", "tuple_type") and isinstance(value, dict):
         return f"must be a list of tables, is a table; write [[{path[-1]}]], with two brackets on either side"
     if kind in _EXPECTED:
@@ -453,7 +482,7 @@ def _options(annotation: Any) -> list[Any]:
     return [annotation]
 
 
-def _expected_at(model: type[BaseModel] | None, path: tuple[Step, ...]) -> str:
+def expected_at(model: type[BaseModel] | None, path: tuple[Step, ...]) -> str:
     """What a missing key should hold: the first clause of its description, else its name."""
     owner = model_at(model, path[:-1]) if model else None
     field = None

@@ -1,7 +1,7 @@
 """watchlists/*.toml → `tuple[Watchlist]`; every mistake of every file reported with its line, none half-applied.
 
-Declares each key of a watchlist once (default, limits, sentence), checks what crosses keys and files, inserts groups,
-and runs the inline tests. Does not watch the folder, swap sets or score anything but those tests.
+Checks what crosses keys and files (the keys themselves stand in watchlist_file.py), inserts groups, and runs the inline
+tests. Does not watch the folder, swap sets or score anything but those tests.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ import math
 import os
 import unicodedata
 from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import ValidationError
 
+from monitor.core.query import QueryError, read_query
 from monitor.core.score import compile_watchlists, score_story
 from monitor.core.variants import read_variant
 from monitor.errors import ConfigError, Problem, WatchlistError
@@ -26,172 +26,19 @@ from monitor.toml_file import (
     Step,
     TomlFile,
     did_you_mean,
+    expected_at,
     keys_of,
     nearest,
     problems_of,
     read_toml,
 )
-from monitor.units import PositiveDuration
+from monitor.watchlist_file import NearTable, ScopeTable, TermTable, TestTable, VetoTable, WatchlistFile
 
 SUFFIX = ".toml"
-_LARGEST = 1e9  # a limit for numbers whose sum must stay exact
+MAX_BYTES = 999_999  # a megabyte of watchlist was not written by hand
+QUERY_THRESHOLD = 1.0  # a query scores 1 where it is true (watchlist language, fine print)
 _GLOB = frozenset("*?[")
 _FIELDS = ("title", "lead", "body")
-
-# ── the keys ─────────────────────────────────────────────────────────────────────────────────────
-
-
-class Table(BaseModel):
-    """A table of the file: strict, no unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-def _language(tag: str) -> str:
-    primary = tag.replace("_", "-").split("-")[0]
-    if not (primary.isascii() and primary.isalpha() and len(primary) in (2, 3)):
-        raise ValueError(f'is "{tag}"; expected a language code such as "en" or "de"')
-    return tag
-
-
-def _not_blank(text: str) -> str:
-    if not text.strip():
-        raise ValueError("must not be empty")
-    return text
-
-
-def _growing(counts: list[int]) -> list[int]:
-    if any(later <= earlier for earlier, later in pairwise(counts)):
-        raise ValueError(f"is {counts}; expected numbers that grow, such as [5, 20]")
-    return counts
-
-
-Text = Annotated[str, AfterValidator(_not_blank)]
-Language = Annotated[str, AfterValidator(_language)]
-Fields = Annotated[list[Literal["title", "lead", "body"]], Field(min_length=1)]
-Number = Annotated[float, Field(ge=-_LARGEST, le=_LARGEST, allow_inf_nan=False)]
-Factor = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
-Variants = Annotated[list[str], Field(min_length=1)]
-
-
-class NearTable(Table):
-    """Nearness to another term; at least one of words and sentence."""
-
-    term: Text = Field(description="Name of the term that must be near.")
-    words: int | None = Field(
-        None, ge=1, le=100_000, description="At most so far: side by side is 1, one word between them 2."
-    )
-    sentence: bool = Field(False, description="In the same sentence.")
-    ordered: bool = Field(False, description="This one stands before the one named.")
-
-    @model_validator(mode="after")
-    def _some_limit(self) -> NearTable:
-        if self.words is None and not self.sentence:
-            raise ValueError("says neither words nor sentence; expected words = 30, say, or sentence = true")
-        return self
-
-
-class EvidenceTable(Table):
-    """What terms and vetoes share."""
-
-    any: Variants = Field(description='A list of variants such as ["arms export*", "munitions"]; any of them counts.')
-    fields: Fields | None = Field(None, description="Only here: title, lead, body; all by default.")
-    case: Literal["exact"] | None = Field(None, description='"exact": only as written; by default case is ignored.')
-    near: NearTable | None = Field(None, description="Counts only near another term.")
-
-
-class TermTable(EvidenceTable):
-    """One line of evidence."""
-
-    name: Text | None = Field(None, description="What others call it by; the first variant by default.")
-    weight: Number = Field(1.0, description="Points, times the field's factor; negative ones speak against.")
-    required: bool = Field(False, description="Without it the story is silent, whatever the score.")
-    fuzzy: float | None = Field(
-        None,
-        ge=0,
-        le=100,
-        allow_inf_nan=False,
-        description="Least similarity at which a name of 6 letters and more counts, too.",
-    )
-    at_least: int = Field(1, ge=1, le=100_000, description="Mentions that it takes.")
-
-
-class VetoTable(EvidenceTable):
-    """Words that silence a story."""
-
-
-class ScopeTable(Table):
-    """Hard gates, tried first."""
-
-    languages: list[Language] = Field([], description="Languages of stories, such as en; en takes en-GB, too.")
-    feeds: list[Text] = Field([], description="Names or globs of feeds, or #tag; all by default.")
-    not_feeds: list[Text] = Field([], description="Names or globs of feeds, or #tag, that do not count.")
-    max_tier: int | None = Field(None, ge=1, description="Only feeds of this tier or a better (smaller) one.")
-
-
-class FactorsTable(Table):
-    """What a hit is worth where."""
-
-    title: Factor = Field(2.0, description="In the headline.")
-    lead: Factor = Field(1.5, description="In the summary, or the first paragraph where there is none.")
-    body: Factor = Field(1.0, description="In the rest of the text.")
-
-
-class UpdatesTable(Table):
-    """When a story that alerted is told of again."""
-
-    pickups: Annotated[list[Annotated[int, Field(ge=2)]], AfterValidator(_growing)] = Field(
-        [], description="Numbers of copies at which an update is sent."
-    )
-
-
-class TestTable(Table):
-    """A story that this watchlist must judge so; tried at every load."""
-
-    __test__ = False
-    title: str = Field("", description="Headline.")
-    lead: str = Field("", description="Summary.")
-    summary: str = Field("", description="The same as lead.")
-    body: str = Field("", description="Text; an empty line or a new line ends a paragraph.")
-    language: Language | None = Field(None, description="Language; the scope does not ask where it is unknown.")
-    expect: Literal["alert", "urgent", "silent"] = Field(description='"alert", "urgent" or "silent".')
-
-    @model_validator(mode="after")
-    def _some_text(self) -> TestTable:
-        if not (self.title + self.lead + self.summary + self.body).strip():
-            raise ValueError("has no text; expected a title, a lead or a body")
-        if self.lead and self.summary:
-            raise ValueError("has both lead and summary, which are the same; expected one")
-        return self
-
-
-class WatchlistFile(Table):
-    """A watchlist: weighted evidence for one topic. Its id is the file's name without .toml."""
-
-    title: Text | None = Field(None, description="What people read; the id by default.")
-    threshold: Number = Field(gt=0, description="A number, the score at which a story alerts.")
-    urgent: Number | None = Field(None, description="Score at which it alerts as urgent.")
-    max_age: PositiveDuration | None = Field(None, description='Older stories never alert: "48h".')
-    shadow: bool = Field(False, description="Decide and record, but send nothing.")
-    backfill: PositiveDuration | None = Field(
-        None, description='New or changed, it also alerts on stories of the archive that are this young: "24h".'
-    )
-    tags: list[Text] = Field([], description="Your own words for it, shown with alerts.")
-    scope: ScopeTable = Field(default_factory=ScopeTable, description="Hard gates, tried first.")
-    fields: FactorsTable = Field(default_factory=FactorsTable, description="What a hit is worth where.")
-    updates: UpdatesTable = Field(
-        default_factory=UpdatesTable, description="When a story that alerted is told of again."
-    )
-    groups: dict[str, Variants] = Field({}, description="Lists of variants, inserted by @name.")
-    term: list[TermTable] = Field(description="One or more [[term]] tables.", min_length=1)
-    veto: list[VetoTable] = Field([], description="Words that silence a story.")
-    test: list[TestTable] = Field([], description="Stories that it must judge as they say.")
-
-
-def watchlist_json_schema() -> dict[str, Any]:
-    """JSON Schema (2020-12) of a watchlist file, for editors."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **WatchlistFile.model_json_schema(by_alias=True)}
-
 
 # ── loading ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -246,7 +93,7 @@ def _watchlist_files(folder: Path) -> list[Path]:
 def _load(
     path: Path, known_feeds: frozenset[str] | None, known_tags: frozenset[str] | None
 ) -> tuple[TomlFile, Watchlist]:
-    file = read_toml(path)
+    file = read_toml(path, max_bytes=MAX_BYTES, mark_allowed=False)
     problems = _bad_id(path, file)
     table, found, partial = _validated(file)
     problems += found
@@ -265,9 +112,14 @@ def _id_of(path: Path) -> str:
     return unicodedata.normalize("NFC", path.name[: -len(SUFFIX)] if path.name.lower().endswith(SUFFIX) else path.stem)
 
 
+def is_id(name: str) -> bool:
+    """Whether a watchlist may be called so: letters, digits, - _ and ., beginning with a letter or digit."""
+    return bool(name) and name[0].isalnum() and all(char.isalnum() or char in "-_." for char in name)
+
+
 def _bad_id(path: Path, file: TomlFile) -> list[Problem]:
     name = _id_of(path)
-    if name and name[0].isalnum() and all(char.isalnum() or char in "-_." for char in name):
+    if is_id(name):
         return []
     return [file.problem((), f"the file's name is the watchlist's id; expected letters, digits, - _ and . in {name!r}")]
 
@@ -375,6 +227,7 @@ class _Reader:
     def watchlist(self, name: str) -> Watchlist:
         """The record; what it is worth depends on `problems`, which this fills."""
         table = self.table
+        self._check_kind()
         self._check_groups()
         terms = tuple(self._term(number, term) for number, term in enumerate(table.term))
         self._check_names(terms)
@@ -383,13 +236,13 @@ class _Reader:
         self._check_near([("veto", n, v.near) for n, v in enumerate(vetoes)], terms)
         self._check_idle(terms, vetoes)
         factors = (table.fields.title, table.fields.lead, table.fields.body)
-        if not self.partial:
+        if not self.partial and table.query is None and table.threshold is not None and table.term:
             self._check_threshold(terms, factors)
         self._check_scope()
         return Watchlist(
             id=name,
             title=(table.title or name).strip(),
-            threshold=table.threshold,
+            threshold=QUERY_THRESHOLD if table.threshold is None else table.threshold,
             urgent=table.urgent,
             max_age=table.max_age,
             shadow=table.shadow,
@@ -397,6 +250,8 @@ class _Reader:
             scope=_scope(table.scope),
             field_factors=factors,
             terms=terms,
+            query=table.query,
+            groups=self._groups() if table.query is not None else (),
             vetoes=vetoes,
             tests=tuple(self._test(number, test) for number, test in enumerate(table.test)),
             backfill=table.backfill,
@@ -405,6 +260,37 @@ class _Reader:
 
     def _problem(self, says: str, *path: Step) -> None:
         self.problems.append(self.file.problem(path, says))
+
+    # terms or a query
+
+    def _check_kind(self) -> None:
+        """Either terms and a threshold, or a query."""
+        table, present = self.table, self.file.data
+        if table.query is None:
+            for key in ("threshold", "term"):
+                if key not in present and "query" not in present:
+                    self._problem(f"is missing; expected {expected_at(WatchlistFile, (key,))}", key)
+            return
+        if table.term:
+            self._problem("stands beside a query; expected one or the other", "term")
+        elif table.threshold is not None and table.threshold != QUERY_THRESHOLD:
+            says = f"is {table.threshold:g} beside a query, which scores 1 where it is true; expected none"
+            self._problem(says, "threshold")
+        for key in ("urgent", "fields"):
+            if key in present:
+                self._problem("has no meaning beside a query, which scores 1 wherever it is true", key)
+        self._check_query(table.query)
+
+    def _check_query(self, query: str) -> None:
+        try:
+            read_query(query, self._groups())
+        except QueryError as error:
+            self.problems.append(query_problem(self.file, query, error))
+
+    def _groups(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """The groups that are sound, others inserted; what is wrong with the rest is told by itself."""
+        sound = {name: self._inserted([f"@{name}"]) for name in self.table.groups}
+        return tuple((name, variants) for name, variants in sound.items() if variants)
 
     # variants and groups
 
@@ -562,6 +448,29 @@ def _group_named(variant: str) -> str | None:
     """The group that a variant inserts; None where it is a phrase."""
     stripped = variant.strip()
     return stripped[1:].strip() if stripped.startswith("@") else None
+
+
+def query_problem(file: TomlFile, query: str, error: QueryError) -> Problem:
+    """What is wrong with a query, with the line of the query that it stands in and a caret under the place."""
+    first = query.rfind("\n", 0, error.begin) + 1
+    text = query[first:].split("\n", 1)[0]
+    line, column = file.position_in_text(error.begin, "query")
+    width = max(1, min(error.end, first + len(text)) - error.begin)
+    caret = " " * _columns(text[: error.begin - first]) + "^" * _columns(text[error.begin - first :][:width] or " ")
+    says = f"{error.says}\n    {text.replace(chr(9), ' ')}\n    {caret}"
+    return Problem(file=file.path, line=line, key="query", says=says, column=column)
+
+
+def _columns(text: str) -> int:
+    """How wide a text is on a terminal."""
+    return sum(
+        0
+        if unicodedata.combining(char) or unicodedata.category(char) == "Cf"
+        else 2
+        if unicodedata.east_asian_width(char) in "WF"
+        else 1
+        for char in text
+    )
 
 
 def _near(table: NearTable | None) -> Near | None:

@@ -14,9 +14,14 @@ from monitor.model import (
     Match,
     Message,
     ParsedEntry,
+    Pickup,
+    Placed,
     Reason,
+    Rule,
     Term,
+    Told,
     Verdict,
+    Waiting,
     Watchlist,
 )
 
@@ -77,6 +82,31 @@ def alert(id: str = "a1", **more) -> Alert:
         "reason": Reason.MATCHED, "title": "Parliament passes the harbour bill", "url": "https://gazette.example/1", "created_at": NOW,
     }  # fmt: skip
     return Alert(**{**values, **more})
+
+
+def pickup(title: str = "Parliament passes the harbour bill", *, feed: str = "gazette", **more) -> Pickup:
+    """One outlet's copy."""
+    values = {
+        "entry": f"{feed}:{title}", "feed": feed, "outlet": feed.title(), "url": f"https://{feed}.example/1", "title": title,
+        "published_at": NOW, "seen_at": NOW, "similarity": 100.0, "rule": Rule.SIMILAR,
+    }  # fmt: skip
+    return Pickup(**{**values, **more})
+
+
+def told_as(alert: str = "a1", **more) -> Told:
+    """An earlier alert."""
+    return Told(**{"alert": alert, "watchlist": "harbour", "level": Level.NORMAL, "reason": Reason.MATCHED, **more})
+
+
+def placed(**more) -> Placed:
+    """A first message that a recipient has."""
+    return Placed(**{"alert": "a1", "channel": "desk", "recipient": "", "message": message(), **more})
+
+
+def waiting(delivery: str = "d1", **more) -> Waiting:
+    """A message that nobody has tried yet."""
+    values = {"delivery": delivery, "message": message(), "alert": "a1", "channel": "desk", "recipient": ""}
+    return Waiting(**{**values, **more})
 
 
 def message(**more) -> Message:

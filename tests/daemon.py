@@ -16,10 +16,14 @@ PATIENCE = 30.0  # seconds; only a broken program needs them
 
 
 class Daemon:
-    """`wirewatch run` with a configuration; a context manager that leaves nothing running."""
+    """`wirewatch run` with a configuration; a context manager that leaves nothing running.
 
-    def __init__(self, config: Path):
+    `environ` is added to ours: `WIREWATCH_SPEED="60"` and the other test switches.
+    """
+
+    def __init__(self, config: Path, **environ: str):
         self.config = config
+        self.environ = {**os.environ, "WIREWATCH_TEST_HOOKS": "1", **environ} if environ else None
         self.process: subprocess.Popen[bytes] | None = None
         self.log = config.with_suffix(".log")
 
@@ -32,10 +36,13 @@ class Daemon:
 
     def start(self) -> Daemon:
         """Start it; what it says goes to a file beside the configuration."""
-        command = [sys.executable, "-m", "monitor", "run", "--config", str(self.config)]
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
+            self.process = subprocess.Popen(self.command(), cwd=ROOT, stdout=log, stderr=log, env=self.environ)
         return self
+
+    def command(self) -> list[str]:
+        """What is started."""
+        return [sys.executable, "-m", "monitor", "run", "--config", str(self.config)]
 
     def kill(self) -> None:
         """kill -9."""

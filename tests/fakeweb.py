@@ -170,6 +170,10 @@ class FakeWeb:
         for thread in self._threads:
             thread.join(timeout=5)
 
+    def forget(self, path: str) -> None:
+        """What this path answered; what it answers next is said anew."""
+        self._pages.pop(path, None)
+
     def page(self, path: str) -> Page:
         """The page at this path; other paths answer 404."""
         return self._pages.setdefault(path, Page())

@@ -81,14 +81,16 @@ class Synapse:
 
 
 @contextmanager
-def running_synapse(folder: Path) -> Iterator[Synapse]:
-    """A homeserver with its files in `folder`. Raises RuntimeError with its log where it does not start."""
+def running_synapse(folder: Path, *, limits: bool = True) -> Iterator[Synapse]:
+    """A homeserver with its files in `folder`; without `limits` it lets everybody send and join as fast as they like.
+    Raises RuntimeError with its log where it does not start."""
     python = synapse_python()
     if python is None:
         raise RuntimeError("Synapse is not installed")
     port = _free_port()
     config = folder / "homeserver.yaml"
-    config.write_text(json.dumps(_config(folder, port)))  # JSON is YAML
+    freedom = {} if limits else {"rc_message": _ALL, "rc_room_creation": _ALL, "rc_joins": {"local": _ALL, "remote": _ALL}}
+    config.write_text(json.dumps(_config(folder, port) | freedom))  # JSON is YAML
     command = [str(python), "-m", "synapse.app.homeserver", "-c", str(config)]
     subprocess.run([*command, "--generate-keys"], cwd=folder, check=True, capture_output=True)
     with (folder / "out.log").open("wb") as log:

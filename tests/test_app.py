@@ -11,8 +11,9 @@ import pytest
 
 from monitor import logs, reload
 from monitor.app import App
-from monitor.errors import InstanceRunning
-from monitor.store import feeds, meta, outbox, stories
+from monitor.clock import clock_from
+from monitor.errors import InstanceRunning, StoreError
+from monitor.store import feeds, letters, meta, outbox, stories
 from tests.desk import BILL, HARBOUR, Desk, rss
 from tests.fakes import FakeHttp
 
@@ -75,7 +76,7 @@ def read(app, function, *args, **more):
 
 
 def alerts(app):
-    return read(app, outbox.list_alerts, since=datetime(2000, 1, 1, tzinfo=UTC))
+    return read(app, letters.list_alerts, since=datetime(2000, 1, 1, tzinfo=UTC))
 
 
 async def settled(happened):
@@ -253,11 +254,11 @@ def test_what_waits_for_a_removed_channel_is_cancelled_visibly(desk):
         async def remove():
             async with app_of(desk) as app:
                 await app.poll()
-                waiting = read(app, outbox.depth)
+                waiting = read(app, letters.depth)
                 desk.channels = {"other": "console://"}
                 desk.write()
                 assert (await app.reload_all()).ok
-                return waiting, [row for rows in read(app, outbox.list_deliveries, [alerts(app)[0]["id"]]).values() for row in rows]
+                return waiting, [row for rows in read(app, letters.list_deliveries, [alerts(app)[0]["id"]]).values() for row in rows]
 
         waiting, (row,) = asyncio.run(remove())
     assert waiting == {"queued": 1}
@@ -366,3 +367,64 @@ def test_a_sweep_leaves_what_is_young(desk, clock):
             return read(app, stories.list_stories, since=datetime(2000, 1, 1, tzinfo=UTC))
 
     assert len(asyncio.run(live())) == 1
+
+
+def test_D1_trouble_with_the_database_is_told_to_the_operator_directly_and_once(desk, monkeypatch):
+    with FakeHttp() as sink:
+        desk.channels = {"desk": "console://"}
+        desk.write(f'[channel.ops]\nurl = "{sink.url}"\noperator = true\n')
+
+        async def run():
+            async with App(reload.read_all(desk.config)) as app:
+
+                async def full(*_):
+                    raise StoreError("database or disk is full")
+
+                monkeypatch.setattr(app.writer, "run", full)
+                for _ in range(2):
+                    with pytest.raises(StoreError):
+                        await app._heartbeat()
+                monkeypatch.undo()
+
+        asyncio.run(run())
+        (told,) = sink.requests
+        assert "the database cannot be written: database or disk is full" in told.body.decode()
+
+
+def test_C3_until_the_clock_is_set_nothing_is_polled(desk, clock, log):
+    async def run():
+        set_to, clock.now = clock.now, datetime(1970, 1, 1, tzinfo=UTC)
+        async with App(reload.read_all(desk.config), clock=clock, speed=1000) as app:
+            waits = asyncio.create_task(app._await_clock())
+            while not log.named("clock_unset"):
+                await asyncio.sleep(0)
+            assert not waits.done()
+            clock.now = set_to
+            await waits
+
+    asyncio.run(run())
+
+
+def test_C1_C4_jumps_of_the_clock_are_found_told_and_what_is_due_goes_with_them(desk, log):
+    goes, jumped = clock_from(speed=1000), timedelta(0)
+
+    async def run():
+        nonlocal jumped
+        async with App(reload.read_all(desk.config), clock=lambda: goes() + jumped, speed=1000) as app:
+            await app.poll()
+            watches = asyncio.create_task(app._watch_clock(app._scheduler()))
+            await asyncio.sleep(0)
+            for span in (timedelta(hours=-6), timedelta(hours=8)):
+                before = read(app, feeds.list_feeds)[0]["next_check_at"]
+                jumped += span
+                while (after := read(app, feeds.list_feeds)[0]["next_check_at"]) == before:
+                    await asyncio.sleep(0.001)
+                if span < timedelta(0):
+                    assert timedelta(hours=-6.2) < after - before < timedelta(hours=-5.8)
+                else:
+                    assert after - app.clock() <= timedelta(minutes=5)
+            watches.cancel()
+
+    asyncio.run(run())
+    back, ahead = (fact["seconds"] for fact in log.named("clock_jumped"))
+    assert (round(back / 3600), round(ahead / 3600)) == (-6, 8)

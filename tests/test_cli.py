@@ -357,7 +357,7 @@ def test_any_document_is_explained(desk, name, body, count, way):
     source = {"file": str(desk.folder / name), "standard input": "-", "address": desk.web.url(f"/{name}")}[way]
     assert_explained(desk.lines("explain", "--json", source, stdin=body if source == "-" else None), count)
     for_people = desk.does("explain", source, stdin=body if source == "-" else None)
-    assert for_people.exit_code == 0 and "alerts: 4 ≥ 2 because of harbour in the title" in for_people.stdout
+    assert for_people.exit_code == 0 and "alerts: 4.0 ≥ 2 because harbour in the title (+4)" in for_people.stdout
     assert not (desk.folder / "wirewatch.db").exists(), "explaining writes nothing"
 
 
@@ -544,6 +544,7 @@ def test_every_command_takes_config_behind_its_name(path):
 
 CONTRACT = [
     "demo", "run", "poll", "check", "explain", "stories", "alerts", "alerts retry", "feeds", "feeds export", "test-channel", "status", "schema",
+    "backtest", "watchlists", "watchlists list", "watchlists new", "watchlists variants", "watchlists feedback",
 ]  # fmt: skip
 
 

@@ -147,8 +147,8 @@ def test_opml_feeds_join_the_others_once_with_their_folders_as_tags(write, tmp_p
 
 
 def test_keys_without_effect_yet_are_told(write):
-    config = load_config(write('[channel.desk]\nurl = "console://"\nquiet_hours = "22:00-06:00"'), {})
-    assert [(problem.line, problem.key) for problem in config.warnings] == [(3, "channel.desk.quiet_hours")]
+    config = load_config(write('[polling]\narticles = "always"'), {})
+    assert [(problem.line, problem.key) for problem in config.warnings] == [(2, "polling.articles")]
     assert load_config(write(FULL.replace('url = { credential = "mail" }', 'url = "console://"')), ENVIRONMENT).warnings == ()
 
 

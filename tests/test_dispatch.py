@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
+import sqlalchemy as sa
 
-from monitor.dispatch import PROBE, Dispatcher
+from monitor.dispatch import IN_PLACE, PROBE, Dispatcher, Ways
 from monitor.errors import DeliveryError, DeliveryErrorKind
-from monitor.model import Sent
-from monitor.store import outbox
+from monitor.model import Channel, DeliveryKind, DeliveryStatus, HoldReason, Level, Sent
+from monitor.store import channels, letters, outbox
+from monitor.store.schema import deliveries
 from monitor.writer import Writer
-from tests.builders import NOW, alert, delivery
+from tests.builders import NOW, alert, delivery, message
 
 
 class Recorder:
     """A sender that accepts everything, or answers the given errors first."""
+
+    digest_lines = 50
 
     def __init__(self, *errors):
         self.errors, self.sent, self.states = list(errors), [], []
@@ -25,7 +31,7 @@ class Recorder:
     async def send(self, one):
         if self.database is not None:
             with self.database.read() as tx:
-                self.states.append(outbox.depth(tx))
+                self.states.append(letters.depth(tx))
         if self.errors:
             raise self.errors.pop(0)
         self.sent.append(one)
@@ -38,6 +44,7 @@ class Rig:
     def __init__(self, database):
         self.database, self.writer, self.now = database, Writer(database), NOW
         self.facts, self.senders = [], {}
+        self.ways = Ways(channels={}, zone=ZoneInfo("Europe/London"))
 
     def enqueue(self, *deliveries):
         with self.database.write() as tx:
@@ -45,7 +52,9 @@ class Rig:
 
     def drain(self):
         async def run():
-            dispatcher = Dispatcher(self.writer, self.senders, {}, clock=lambda: self.now, say=self.facts.append)
+            dispatcher = Dispatcher(
+                self.writer, self.senders, {}, ways=lambda: self.ways, clock=lambda: self.now, say=self.facts.append
+            )
             await dispatcher.drain()
 
         asyncio.run(run())
@@ -53,7 +62,12 @@ class Rig:
 
     def rows(self):
         with self.database.read() as tx:
-            return {row["id"]: row for row in outbox.list_deliveries(tx, ["a1"]).get("a1", ())}
+            return {row["id"]: row for row in letters.list_deliveries(tx, ["a1"]).get("a1", ())}
+
+
+    def everything(self):
+        with self.database.read() as tx:
+            return tuple(tx.execute(sa.select(deliveries).order_by(deliveries.c.seq)).mappings())
 
 
 @pytest.fixture
@@ -117,7 +131,7 @@ def test_429_pauses_the_whole_channel_for_as_long_as_asked(rig):
     assert sender.sent == []
     rig.now += timedelta(seconds=1)
     rig.drain()
-    assert [one.id for one in sender.sent] == ["d2", "d1"] or [one.id for one in sender.sent] == ["d1", "d2"]
+    assert [one.id for one in sender.sent] == ["d1", "d2"]
 
 
 def test_no_channel_waits_for_another(rig):
@@ -133,12 +147,12 @@ def test_a_broken_channel_is_suspended_without_burning_an_attempt_and_probed_aft
     assert rig.drain() == ["suspended"]
     assert rig.rows()["d1"]["attempts"] == 0
     with rig.database.read() as tx:
-        assert [row["suspended"] for row in outbox.list_channels(tx)] == [True]
+        assert [row["suspended"] for row in channels.list_channels(tx)] == [True]
     rig.now += PROBE
     rig.drain()
     assert len(sender.sent) == 2
     with rig.database.read() as tx:
-        assert outbox.list_channels(tx) == ()
+        assert channels.list_channels(tx) == ()
 
 
 def test_a_refused_message_goes_once_more_in_its_plainest_form(rig):
@@ -169,9 +183,11 @@ def test_after_72_hours_it_is_a_dead_letter(rig):
 def test_a_fault_of_our_own_is_retried_and_does_not_stop_the_queue(rig):
     rig.senders["desk"] = sender = Recorder(ValueError("secret https://hooks.example/T0K3N"))
     rig.enqueue(delivery("d1"), delivery("d2"))
-    assert rig.drain() == ["retry", "delivered"]
+    assert rig.drain() == ["retry"]
     assert "T0K3N" not in rig.rows()["d1"]["error"]
-    assert [one.id for one in sender.sent] == ["d2"]
+    rig.now += timedelta(seconds=5)
+    rig.drain()
+    assert [one.id for one in sender.sent] == ["d1", "d2"]
 
 
 def test_what_was_in_hand_when_the_process_died_is_sent_after_the_restart(rig):
@@ -184,3 +200,269 @@ def test_what_was_in_hand_when_the_process_died_is_sent_after_the_restart(rig):
         outbox.recover(tx, NOW)
     rig.drain()
     assert [one.id for one in sender.sent] == ["d1"]
+
+
+# ── order, back-off, doubt ───────────────────────────────────────────────────────────────────────
+
+
+def later(rig, **span):
+    rig.now += timedelta(**span)
+    rig.drain()
+
+
+def rows_of(rig, **wanted):
+    return [row for row in rig.everything() if all(row[key] == value for key, value in wanted.items())]
+
+
+def test_L3_what_failed_keeps_its_place_and_its_recipient_pauses(rig):
+    rig.senders["desk"] = sender = Recorder(*[error(DeliveryErrorKind.RETRY)] * 3)
+    rig.enqueue(delivery("d1"), delivery("d2"))
+    for _ in range(4):
+        later(rig, minutes=1)
+    assert [one.id for one in sender.sent] == ["d1", "d2"]
+
+
+def test_a_message_that_may_itself_be_what_is_wrong_lets_the_others_pass(rig):
+    class Poisoned(Recorder):
+        async def send(self, one):
+            if one.id == "d1":
+                raise error(DeliveryErrorKind.RETRY)
+            return await super().send(one)
+
+    rig.senders["desk"] = sender = Poisoned()
+    rig.enqueue(delivery("d1"), delivery("d2"))
+    for _ in range(IN_PLACE + 1):
+        later(rig, minutes=2)
+    assert [one.id for one in sender.sent] == ["d2"]
+
+
+def test_a_recipient_that_fails_is_asked_ever_less_often_however_much_waits_for_it(rig):
+    rig.senders["desk"] = sender = Recorder()
+    sender.errors = [error(DeliveryErrorKind.RETRY)] * 500
+    rig.enqueue(*(delivery(f"d{n}") for n in range(10)))
+    for _ in range(24 * 12):
+        later(rig, minutes=5)
+    assert 20 <= 500 - len(sender.errors) <= 100
+
+
+def test_L8_what_may_have_arrived_goes_again_as_doubtful_under_the_same_id(rig):
+    rig.senders["desk"] = sender = Recorder(error(DeliveryErrorKind.AMBIGUOUS))
+    rig.enqueue(delivery("d1"))
+    rig.drain()
+    later(rig, minutes=1)
+    assert [(one.id, one.doubt) for one in sender.sent] == [("d1", True)]
+
+
+def test_a_channel_that_asks_holds_what_may_have_arrived_until_somebody_says_so(rig):
+    rig.ways = replace(rig.ways, channels={"desk": Channel(name="desk", holds_doubt=True)})
+    rig.senders["desk"] = sender = Recorder(error(DeliveryErrorKind.AMBIGUOUS))
+    rig.enqueue(delivery("d1"))
+    assert rig.drain() == ["held"]
+    later(rig, hours=80)
+    assert (sender.sent, rig.rows()["d1"]["hold"]) == ([], HoldReason.AMBIGUOUS)
+    with rig.database.write() as tx:
+        assert outbox.retry(tx, ["a1"], rig.now) == 1
+    rig.drain()
+    assert [(one.id, one.doubt) for one in sender.sent] == [("d1", True)]
+
+
+def test_a_dead_instances_message_is_held_where_the_channel_asks(rig):
+    rig.enqueue(delivery("d1"), delivery("d2", channel="phone"))
+    with rig.database.write() as tx:
+        outbox.claim(tx, "desk", NOW)
+        outbox.claim(tx, "phone", NOW)
+        outbox.recover(tx, NOW, asking=["desk"])
+    assert {row["id"]: (row["state"], row["doubt"]) for row in rig.everything()} == {"d1": ("held", True), "d2": ("queued", True)}
+
+
+# ── edits and threads ────────────────────────────────────────────────────────────────────────────
+
+
+def test_an_edit_goes_after_its_message_with_the_servers_id_of_it(rig):
+    rig.senders["desk"] = sender = Recorder(error(DeliveryErrorKind.RETRY))
+    rig.enqueue(delivery("d1"), delivery("d1-1", kind=DeliveryKind.EDIT, revision=1))
+    rig.drain()
+    assert sender.sent == []
+    later(rig, minutes=1)
+    assert [(one.id, one.replaces) for one in sender.sent] == [("d1", None), ("d1-1", "remote-d1")]
+
+
+def test_an_edit_lets_new_alerts_go_first(rig):
+    rig.senders["desk"] = sender = Recorder()
+    rig.enqueue(delivery("d1"))
+    rig.drain()
+    rig.enqueue(delivery("d1-1", kind=DeliveryKind.EDIT, revision=1), delivery("d2", next_attempt_at=NOW + timedelta(seconds=1)))
+    later(rig, seconds=5)
+    assert [one.id for one in sender.sent] == ["d1", "d2", "d1-1"]
+
+
+def test_an_edit_of_what_was_never_sent_is_cancelled(rig):
+    rig.senders["desk"] = Recorder()
+    rig.enqueue(delivery("d1", state=DeliveryStatus.DEAD), delivery("d1-1", kind=DeliveryKind.EDIT, revision=1))
+    rig.drain()
+    with rig.database.write() as tx:
+        outbox.cancel_orphaned_edits(tx)
+    assert rig.rows()["d1-1"]["state"] == "cancelled"
+
+
+def test_an_update_knows_the_first_message_of_its_thread(rig):
+    rig.senders["desk"] = sender = Recorder()
+    rig.enqueue(delivery("d1"), delivery("d2", alert="a2"), delivery("d3", alert="a3", message=message(thread="a9")))
+    rig.drain()
+    assert [(one.id, one.thread_root) for one in sender.sent] == [("d1", None), ("d2", "remote-d1"), ("d3", None)]
+
+
+# ── digests ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def crowd(count, **more):
+    return [delivery(f"d{n:05}", alert=f"a{n:05}", message=message(headline=f"Harbour — news {n}"), score=n % 7, **more) for n in range(count)]
+
+
+def told(sender):
+    """Every alert that was told of, one by one or in a digest."""
+    singles = [one.message.headline for one in sender.sent if one.kind is not DeliveryKind.DIGEST]
+    return singles + [line.split(" · ")[1].rsplit(" ", 1)[0] for one in sender.sent if one.kind is DeliveryKind.DIGEST for line in one.message.why]
+
+
+def test_L16_more_than_twenty_go_as_one_digest_that_lists_them_all_by_score(rig):
+    rig.senders["desk"] = sender = Recorder()
+    rig.enqueue(*crowd(21))
+    rig.drain()
+    (digest,) = sender.sent
+    assert sorted(told(sender)) == sorted(f"Harbour — news {n}" for n in range(21))
+    assert [float(line.split(" · ")[0]) for line in digest.message.why] == sorted((n % 7 for n in range(21)), reverse=True)
+    assert {(row["state"], row["merged_into"]) for row in rows_of(rig, kind="alert")} == {("merged", digest.id)}
+    assert all(row["sent_at"] for row in rig.everything())
+
+
+def test_twenty_go_one_by_one(rig):
+    rig.senders["desk"] = sender = Recorder()
+    rig.enqueue(*crowd(20))
+    rig.drain()
+    assert len(sender.sent) == 20
+
+
+def test_L22_thousands_of_alerts_become_digests_and_none_is_dropped(rig):
+    rig.senders["desk"] = sender = Recorder()
+    rig.enqueue(*crowd(2_000))
+    rig.drain()
+    assert sorted(told(sender)) == sorted(f"Harbour — news {n}" for n in range(2_000))
+    assert (len(sender.sent), max(len(one.message.why) for one in sender.sent)) == (40, 50)
+    assert "1950 more follow" in sender.sent[0].message.lead and "follow" not in sender.sent[-1].message.lead
+
+
+def test_an_outage_of_72_hours_ends_as_one_digest_and_leaves_other_channels_alone(rig):
+    rig.senders |= {"desk": (sender := Recorder()), "phone": (phone := Recorder())}
+    sender.errors, sender.digest_lines = [error(DeliveryErrorKind.RETRY)] * 10_000, 100
+    for hour in range(71):
+        rig.enqueue(
+            delivery(f"d{hour:03}", alert=f"a{hour}", message=message(headline=f"Harbour — news {hour}"), created_at=rig.now, next_attempt_at=rig.now),
+            delivery(f"p{hour:03}", alert=f"a{hour}", channel="phone", created_at=rig.now, next_attempt_at=rig.now),
+        )
+        later(rig, hours=1)
+    assert len(phone.sent) == 71
+    sender.errors = []
+    later(rig, hours=1)
+    assert [one.kind for one in sender.sent] == [DeliveryKind.DIGEST]
+    assert sorted(told(sender)) == sorted(f"Harbour — news {hour}" for hour in range(71))
+
+
+def test_what_no_server_took_for_72_hours_ends_visibly_and_the_rest_still_goes(rig):
+    rig.senders["desk"] = sender = Recorder()
+    sender.errors = [error(DeliveryErrorKind.RETRY)] * 10_000
+    rig.enqueue(*crowd(25, created_at=NOW))
+    for _ in range(71):
+        later(rig, hours=1)
+    rig.enqueue(delivery("late", created_at=rig.now, next_attempt_at=rig.now, message=message(headline="Harbour — late")))
+    for _ in range(3):
+        later(rig, hours=1)
+    sender.errors = []
+    later(rig, hours=1)
+    assert told(sender) == ["Harbour — late"]
+    assert {row["state"] for row in rows_of(rig, kind="alert") if row["id"] != "late"} == {"dead"}
+
+
+def test_a_digest_that_may_have_arrived_is_left_as_it_is(rig):
+    rig.senders["desk"] = sender = Recorder(error(DeliveryErrorKind.AMBIGUOUS))
+    rig.enqueue(*crowd(21))
+    rig.drain()
+    rig.enqueue(delivery("late", message=message(headline="Harbour — late")))
+    later(rig, minutes=1)
+    assert sorted((one.kind, len(one.message.why)) for one in sender.sent) == [(DeliveryKind.ALERT, 0), (DeliveryKind.DIGEST, 21)]
+
+
+def test_a_digest_that_is_refused_goes_once_more_plainly_and_then_its_alerts_are_dead_letters(rig):
+    refusal = error(DeliveryErrorKind.MESSAGE)
+    rig.senders["desk"] = Recorder(refusal, refusal)
+    rig.enqueue(*crowd(21))
+    assert rig.drain() == ["plain", "dead"]
+    assert {(row["state"], row["error"]) for row in rig.everything()} == {("dead", "said no")}
+    with rig.database.write() as tx:
+        assert letters.depth(tx) == {"dead": 21}
+        assert outbox.retry(tx, ["a00003"], rig.now) == 1
+    assert [row["id"] for row in rows_of(rig, state="queued")] == ["d00003"]
+
+
+def quiet_ways(**more):
+    return Ways(channels={"desk": Channel(name="desk", quiet=(time(22), time(7)), **more)}, zone=ZoneInfo("Europe/London"))
+
+
+def test_C7_what_quiet_hours_held_comes_as_one_digest_when_they_end(rig):
+    rig.senders["desk"] = sender = Recorder()
+    morning = datetime(2026, 8, 19, 6, 0, tzinfo=UTC)  # 07:00 in London
+    held = {"state": DeliveryStatus.HELD, "hold": HoldReason.QUIET_HOURS, "next_attempt_at": morning}
+    rig.enqueue(*crowd(3, **held))
+    rig.now = morning - timedelta(minutes=1)
+    rig.drain()
+    assert sender.sent == []
+    later(rig, minutes=1)
+    assert [(one.kind, len(one.message.why)) for one in sender.sent] == [(DeliveryKind.DIGEST, 3)]
+    assert sender.sent[0].message.lead == "Held back during quiet hours."
+
+
+def test_one_that_was_held_alone_comes_as_itself(rig):
+    rig.senders["desk"] = sender = Recorder()
+    rig.enqueue(*crowd(1, state=DeliveryStatus.HELD, hold=HoldReason.QUIET_HOURS))
+    rig.drain()
+    assert [(one.kind, one.id) for one in sender.sent] == [(DeliveryKind.ALERT, "d00000")]
+
+
+def test_what_is_due_when_quiet_hours_have_begun_waits_for_their_end_but_for_what_passes(rig):
+    rig.ways, rig.senders["desk"] = quiet_ways(), (sender := Recorder())
+    rig.now = datetime(2026, 8, 18, 23, 0, tzinfo=UTC)
+    loud, kill = message(level=Level.URGENT), message(mark="kill")
+    rig.enqueue(delivery("d1"), delivery("d2", message=loud), delivery("d3", message=kill), delivery("d4", doubt=True))
+    rig.drain()
+    assert {one.id for one in sender.sent} == {"d2", "d3", "d4"}
+    assert (rig.rows()["d1"]["hold"], rig.rows()["d1"]["next_attempt_at"]) == (HoldReason.QUIET_HOURS, datetime(2026, 8, 19, 6, 0, tzinfo=UTC))
+
+
+def test_a_cap_makes_one_digest_a_watchlist(rig):
+    rig.senders["desk"] = sender = Recorder()
+    held = {"state": DeliveryStatus.HELD, "hold": HoldReason.RATE_CAP}
+    rig.enqueue(*(delivery(f"{name}{n}", message=message(watchlist=name), **held) for name in ("docks", "floods") for n in range(3)))
+    rig.drain()
+    assert sorted(one.message.watchlist for one in sender.sent) == ["docks", "floods"]
+
+
+def test_what_was_missed_during_an_outage_comes_together_also_what_is_not_due_yet(rig):
+    rig.senders["desk"] = sender = Recorder()
+    held = {"state": DeliveryStatus.HELD, "hold": HoldReason.CATCH_UP}
+    rig.enqueue(delivery("d1", **held), delivery("d2", next_attempt_at=NOW + timedelta(minutes=3), **held))
+    rig.drain()
+    assert [len(one.message.why) for one in sender.sent] == [2]
+
+
+def test_each_recipient_has_a_digest_of_its_own(rig):
+    rig.senders["desk"] = sender = Recorder()
+    rig.enqueue(*(delivery(f"{to}{n}", recipient=to) for to in ("a@x.org", "b@x.org") for n in range(21)))
+    rig.drain()
+    assert sorted((one.recipient, len(one.message.why)) for one in sender.sent) == [("a@x.org", 21), ("b@x.org", 21)]
+
+
+def test_what_may_have_arrived_is_not_put_into_a_digest(rig):
+    rig.senders["desk"] = sender = Recorder()
+    rig.enqueue(delivery("doubtful", doubt=True), *crowd(21))
+    rig.drain()
+    assert [(one.kind, one.id) for one in sender.sent if one.kind is not DeliveryKind.DIGEST] == [(DeliveryKind.ALERT, "doubtful")]

@@ -14,7 +14,7 @@ from monitor.core.score import compile_watchlists
 from monitor.errors import FetchError
 from monitor.ingest import Ingest, Pacing
 from monitor.model import Channel, Feed, Fetched, NotModified, Validators
-from monitor.store import feeds, outbox, stories
+from monitor.store import feeds, letters, outbox, stories
 from monitor.writer import Writer
 from tests.builders import NOW, ago, watchlist
 
@@ -73,7 +73,7 @@ class Rig:
             return function(tx, *args, **more)
 
     def alerts(self):
-        return self.read(outbox.list_alerts, since=ago(days=30))
+        return self.read(letters.list_alerts, since=ago(days=30))
 
     def row(self, name="gazette"):
         return next(row for row in self.read(feeds.list_feeds) if row["name"] == name)
@@ -91,7 +91,7 @@ def test_entries_stories_alerts_and_validators_are_saved_together(rig):
     fact = rig.check()["gazette"]
     assert (fact.outcome, fact.entries, fact.new, fact.alerts) == ("fresh", 2, 2, 1)
     assert rig.row()["etag"] == f'"{len(rig.web["gazette"])}"'
-    assert rig.read(outbox.depth) == {"queued": 1}
+    assert rig.read(letters.depth) == {"queued": 1}
 
 
 def test_the_same_story_in_two_outlets_alerts_once(rig):

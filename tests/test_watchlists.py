@@ -12,7 +12,7 @@ from monitor.core.score import compile_watchlists, score_story
 from monitor.errors import Problem, WatchlistError
 from monitor.model import Near, Reason, Scope, StoryText, Verdict
 from monitor.toml_file import keys_of
-from monitor.watchlists import (
+from monitor.watchlist_file import (
     EvidenceTable,
     FactorsTable,
     NearTable,
@@ -22,10 +22,9 @@ from monitor.watchlists import (
     UpdatesTable,
     VetoTable,
     WatchlistFile,
-    load_watchlist,
-    load_watchlists,
     watchlist_json_schema,
 )
+from monitor.watchlists import load_watchlist, load_watchlists
 
 ROOT = Path(__file__).parents[1]
 BAD = sorted((Path(__file__).parent / "data" / "watchlists").glob("*.toml"))
@@ -183,6 +182,25 @@ def test_feeds_and_tags_are_checked_only_where_they_are_known(tmp_path):
     ]
 
 
+def test_a_query_takes_the_place_of_terms_and_threshold(tmp_path):
+    content = 'query = "Iran AND @arms"\ntags = []\n[groups]\narms = ["@rockets", "ICBM"]\nrockets = ["Hwasong*"]\n'
+    (found,) = load_watchlists(
+        write(tmp_path, a=content + '[[test]]\ntitle = "Iran buys Hwasong-17"\nexpect = "alert"')
+    )
+    assert (found.terms, found.threshold, found.query) == ((), 1, "Iran AND @arms")
+    assert found.groups == (("arms", ("Hwasong*", "ICBM")), ("rockets", ("Hwasong*",)))
+
+
+def test_a_caret_stands_under_the_mistake_in_a_query(tmp_path):
+    write(tmp_path, a="query = '北朝鮮 AND Iran  Syria'\n")
+    with pytest.raises(WatchlistError) as refused:
+        load_watchlists(tmp_path)
+    (problem,) = refused.value.problems
+    _, query, caret = problem.says.split("\n")
+    assert (query, caret) == ("    北朝鮮 AND Iran  Syria", "    " + " " * 17 + "^" * 5)
+    assert (problem.line, problem.column) == (1, 24)
+
+
 def test_a_weight_of_zero_is_fine_for_a_term_that_others_need(tmp_path):
     extra = '[[term]]\nname = "gate"\nany = ["Gulf"]\nweight = 0\nrequired = true\n'
     extra += '[[term]]\nname = "place"\nany = ["Hormuz"]\nweight = 0\n'
@@ -237,10 +255,18 @@ TABLES = (
 
 def test_the_schema_describes_every_key():
     schema = watchlist_json_schema()
-    assert json.loads(json.dumps(schema)) == schema and schema["required"] == ["threshold", "term"]
+    assert (
+        json.loads(json.dumps(schema)) == schema
+        and schema["else"] == {"required": ["threshold", "term"]}
+    )
     for table in (schema, *schema["$defs"].values()):
         assert table["additionalProperties"] is False
         assert all(key.get("description") or "$ref" in key for key in table["properties"].values())
+
+
+def test_the_schema_beside_the_samples_is_the_one_that_we_print():
+    shipped = (ROOT / "watchlists" / "watchlist.schema.json").read_text(encoding="utf-8")
+    assert json.loads(shipped) == watchlist_json_schema()
 
 
 def test_every_key_is_in_the_documentation():

@@ -5,9 +5,11 @@ Pure: says what should happen; the outbox and the senders make it happen.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 
+from monitor.core.hold import LOUDNESS
 from monitor.core.names import name_of
 from monitor.model import (
     Alert,
@@ -18,13 +20,14 @@ from monitor.model import (
     Match,
     Reason,
     Route,
+    Silence,
     Standing,
     Verdict,
     Watchlist,
     record,
 )
 
-LOUDNESS = {Level.NORMAL: 0, Level.URGENT: 1}
+UNSENT = frozenset({Reason.SHADOW, Reason.SILENCED})  # decided and recorded, sent to nobody
 
 
 @record
@@ -37,16 +40,23 @@ class Recipient:
 
 
 def decide(
-    match: Match, watchlist: Watchlist, entry: Entry, standing: Standing, *, now: datetime, seeding: bool
+    match: Match,
+    watchlist: Watchlist,
+    entry: Entry,
+    standing: Standing,
+    *,
+    now: datetime,
+    seeding: bool,
+    silences: tuple[Silence, ...] = (),
 ) -> Decision:
     """What follows from a match.
 
     `standing` is the story's history before this copy. `seeding` says that the entry is backlog of a feed's first
-    check: remembered, never alerted.
+    check: remembered, never alerted. `silences` are those in force.
     """
     if match.verdict is Verdict.SILENT:
         return Decision(match=match, reason=match.reason)
-    earlier = [level for name, level, _ in standing.alerted if name == watchlist.id]
+    earlier = [told.level for told in standing.alerted if told.watchlist == watchlist.id]
     if any(LOUDNESS[level] >= LOUDNESS[match.level] for level in earlier):
         return Decision(match=match, reason=Reason.ALREADY_ALERTED)
     if watchlist.max_age is not None and now - (entry.published_at or standing.first_seen_at) > watchlist.max_age:
@@ -54,13 +64,43 @@ def decide(
     if seeding:
         return Decision(match=match, reason=Reason.BACKLOG)
     reason = Reason.SHADOW if watchlist.shadow else Reason.BECAME_URGENT if earlier else Reason.MATCHED
-    return Decision(match=match, reason=reason, alert=_alert(match, watchlist, entry, standing, reason, now))
+    alert = alert_of(match, watchlist, entry, standing, reason, match.level, now)
+    return hushed(Decision(match=match, reason=reason, alert=alert), entry, silences)
+
+
+def hushed(decision: Decision, entry: Entry, silences: tuple[Silence, ...]) -> Decision:
+    """The same decision, or (where a silence in force wants it kept back) one that is recorded and sent to nobody."""
+    alert = decision.alert
+    fitting = [silence for silence in silences if _silences(silence, alert, entry)]
+    if not fitting or decision.reason is Reason.SHADOW:
+        return decision
+    kept_back = replace(alert, reason=Reason.SILENCED, silence=fitting[0].id)
+    return replace(decision, reason=Reason.SILENCED, alert=kept_back)
+
+
+def alert_of(
+    match: Match, watchlist: Watchlist, entry: Entry, standing: Standing, reason: Reason, occasion: str, now: datetime
+) -> Alert:
+    """The alert of a decision. `occasion` tells apart the alerts of one watchlist on one story: the same occasion has
+    the same id, and so happens once."""
+    return Alert(
+        id=name_of("alert", watchlist.id, standing.story, occasion),
+        watchlist=watchlist.id,
+        watchlist_title=watchlist.title,
+        story=standing.story,
+        level=match.level or Level.NORMAL,
+        score=match.score,
+        reason=reason,
+        title=entry.title,
+        url=entry.url,
+        created_at=now,
+    )
 
 
 def recipients_of(alert: Alert, routes: tuple[Route, ...], channels: tuple[Channel, ...]) -> tuple[Recipient, ...]:
     """Where an alert goes: the channels of the first route that fits (and of the following, where it says
     `continue`), each once. Without any route, every channel that is not the operator's."""
-    if alert.reason is Reason.SHADOW:
+    if alert.reason in UNSENT:
         return ()
     waits: dict[str, timedelta] = {}
     for route in routes or (_every_channel(channels),):
@@ -77,20 +117,14 @@ def recipients_of(alert: Alert, routes: tuple[Route, ...], channels: tuple[Chann
     )
 
 
-def _alert(
-    match: Match, watchlist: Watchlist, entry: Entry, standing: Standing, reason: Reason, now: datetime
-) -> Alert:
-    return Alert(
-        id=name_of("alert", watchlist.id, standing.story, match.level),
-        watchlist=watchlist.id,
-        watchlist_title=watchlist.title,
-        story=standing.story,
-        level=match.level,
-        score=match.score,
-        reason=reason,
-        title=entry.title,
-        url=entry.url,
-        created_at=now,
+def _silences(silence: Silence, alert: Alert, entry: Entry) -> bool:
+    new_fact = alert.reason in (Reason.BECAME_URGENT, Reason.NEW_FIGURE)
+    if silence.until_new_fact and new_fact:
+        return False
+    return (
+        silence.watchlist in (None, alert.watchlist)
+        and silence.story in (None, alert.story)
+        and silence.feed in (None, entry.feed)
     )
 
 

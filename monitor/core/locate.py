@@ -14,9 +14,11 @@ from itertools import accumulate
 from ahocorasick_rs import AhoCorasick, MatchKind
 from rapidfuzz import fuzz
 
+from monitor.core.searched import searched
 from monitor.core.spelling import Names, Wanted
 from monitor.core.variants import Variant, read_variant, text_forms
 from monitor.core.words import (
+    Words,
     begins_like_a_name,
     fold_keeping_case,
     forms_keeping_case,
@@ -40,7 +42,12 @@ class StoryWords:
     __slots__ = ("_fields", "bases", "folded", "paragraphs", "sentences", "texts")
 
     def __init__(self, story: StoryText):
-        self._fields = tuple(read_words(text) for text in field_texts(story))
+        title, lead, body = field_texts(story)
+        self._fields = (
+            read_words(title, searched(title, headline=True)),
+            read_words(lead, searched(lead)),
+            read_words(body, searched(body)),
+        )
         self.texts = tuple(words.text for words in self._fields)
         title, lead, body = self._fields
         self.bases = (0, len(title.folded), len(title.folded) + len(lead.folded))
@@ -95,10 +102,7 @@ class StoryWords:
     def likely_names(self) -> list[int]:
         """The words that begin with a capital, or with a letter of a script that has none."""
         return [
-            base + index
-            for base, words in zip(self.bases, self._fields, strict=True)
-            for index, (start, end) in enumerate(zip(words.starts, words.ends, strict=True))
-            if begins_like_a_name(words.text[start:end])
+            base + index for base, words in zip(self.bases, self._fields, strict=True) for index in _likely_names(words)
         ]
 
     def bounds(self, index: int, *, sentence: bool) -> tuple[int, int]:
@@ -134,6 +138,14 @@ class StoryWords:
         if at < 0 and len(lead) > _SHORTEST_CUT_LEAD:
             at = inside.find(whole)  # cut within its last word
         return None if at < 0 else (self.bases[2] + inside.count(" ", 0, at), len(lead))
+
+
+def _likely_names(words: Words) -> list[int]:
+    text = words.text
+    if text.isascii():
+        return [index for index, start in enumerate(words.starts) if text[start].isupper()]
+    pairs = zip(words.starts, words.ends, strict=True)
+    return [index for index, (start, end) in enumerate(pairs) if begins_like_a_name(text[start:end])]
 
 
 _SHORTEST_CUT_LEAD = 4  # words; a shorter lead must stand in the body whole

@@ -15,8 +15,8 @@ from monitor.core.urls import canonical_url, url_identity
 from monitor.core.wire import credit_of, read_headline
 from monitor.model import Entry, Feed, ParsedEntry, ParsedFeed
 
-TITLE_LENGTH = 500  # stored; what is sent is shorter (core/render.py)
-TEXT_LENGTH = 100_000  # kept for comparing and scoring
+TITLE_LENGTH = 2_000  # stored; what is sent is shorter (core/render.py)
+TEXT_LENGTH = 1_000_000  # kept for comparing and scoring: a novel; watchlists search all of it
 URL_LENGTH = 2048
 AUTHOR_LENGTH = 200
 FUTURE_TOLERANCE = timedelta(hours=1)  # clocks of publishers are wrong, time zones missing

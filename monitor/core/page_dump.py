@@ -15,6 +15,7 @@ from monitor.core.page_words import is_end, is_furniture, is_related_heading
 from monitor.core.plain import plain_text
 from monitor.model import ParsedEntry
 
+NOTE = 12  # paragraphs; with all that surrounds an article, pages have more
 TITLE_WITHIN = 20  # paragraphs in which a headline must come
 HEADER_WITHIN = 8  # paragraphs of bylines, dates and captions between headline and article
 LONGEST_TITLE = 250  # characters
@@ -72,7 +73,7 @@ def read_dump(text: str, *, url: str | None = None, title: str = "") -> ParsedEn
     paragraphs, or paragraphs only, is read as such.
     """
     blocks = paragraphs(text)
-    start = _index_of(title, blocks) if title else _title_at(blocks)
+    start = _index_of(title, blocks) if title else _title_of_a_note(blocks) if _is_a_note(blocks) else _title_at(blocks)
     above, rest = ([], blocks) if start is None else (blocks[:start], blocks[start + 1 :])
     title = title or ("" if start is None else blocks[start].lstrip("# "))
     header = _header_of(rest)
@@ -152,6 +153,19 @@ def _unwrapped(lines: list[str], longest: int) -> list[str]:
 
 def _index_of(title: str, blocks: list[str]) -> int | None:
     return next((number for number, block in enumerate(blocks[:TITLE_WITHIN]) if _same(block, title)), None)
+
+
+def _is_a_note(blocks: list[str]) -> bool:
+    """Whether a text is no page with things around the article, but a few lines that somebody wrote or chose."""
+    return len(blocks) <= NOTE and not any(is_end(b) or is_furniture(b) or is_related_heading(b) for b in blocks)
+
+
+def _title_of_a_note(blocks: list[str]) -> int | None:
+    """The first line, however short, unless it is text already or a date or byline stands above the headline."""
+    if not blocks or _is_prose(blocks[0]):
+        return None
+    stamped = find_date(blocks[0]) is not None or _BY.match(blocks[0]) is not None
+    return _title_at(blocks) if stamped and _is_header(blocks[0]) else 0
 
 
 def _title_at(blocks: list[str]) -> int | None:

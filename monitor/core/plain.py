@@ -31,7 +31,7 @@ _ELEMENTS = "|".join(sorted(_INLINE | _BLOCK))
 _BREAK = "\x01"  # stands for a block's edge until white space is collapsed; never in cleaned text
 
 _SILENT = re.compile(  # what is not for reading, content and all; an unclosed one swallows the rest, as in browsers
-    r"<!--.*?(?:-->|\Z)|<(script|style|template|svg|math)(?=[\s/>]).*?(?:</\1\s*>|\Z)|<!\[CDATA\[|\]\]>|<[?!][a-z][^<>]*+>",
+    r"<!--.*?(?:-->|\Z)|<(script|style|template|svg|math)(?=[\s/>]).*?(?:</\1\s*>|\Z)|<figcaption(?=[\s/>]).{0,2000}?</figcaption\s*>|<!\[CDATA\[|\]\]>|<[?!][a-z][^<>]*+>",
     re.IGNORECASE | re.DOTALL,
 )
 _TAG = re.compile(

@@ -7,10 +7,12 @@ core/plain.py and is cut to length here.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import replace
 from datetime import datetime, tzinfo
 
-from monitor.model import Alert, Entry, Hit, Level, Match, Message, Pickup
+from monitor.core.hold import LOUDNESS
+from monitor.model import Alert, Entry, Hit, HoldReason, Level, Match, Message, Pickup, record
 
 TITLE_LENGTH = 200
 LEAD_LENGTH = 280  # two lines on a phone
@@ -18,6 +20,23 @@ OUTLET_LENGTH = 60
 QUOTE_LENGTH = 120
 PLAINEST_LENGTH = 300
 TOP_HITS = 3
+TOP_TOPICS = 5
+WHY_TOGETHER = {
+    HoldReason.QUIET_HOURS: "Held back during quiet hours.",
+    HoldReason.DIGEST: "Collected since the last digest.",
+    HoldReason.RATE_CAP: "This watchlist had more alerts within the hour than go one by one; the rest comes together.",
+    HoldReason.CATCH_UP: "Missed during an outage.",
+    None: "So many alerts were waiting for this channel that they come together.",
+}
+RETRACTIONS = ("correction", "kill", "withdrawn")
+
+
+@record
+class Line:
+    """One alert in a digest."""
+
+    message: Message
+    score: float
 
 
 def message_for(
@@ -29,8 +48,10 @@ def message_for(
     thread: str,
     zone: tzinfo,
     base_url: str = "",
+    mark: str = "",
+    news: str = "",
 ) -> Message:
-    """The message of a new alert.
+    """The message of a new alert, or (with a `mark` and what is new) of an update of an earlier one.
 
     `pickups` are all copies of the story so far, this one included; `thread` is the id of the first alert on the
     story for this watchlist; `zone` is where the readers are; `base_url` that of the status page, or "".
@@ -38,6 +59,8 @@ def message_for(
     title = shorten(entry.headline or entry.title or entry.url, TITLE_LENGTH)
     message = Message(
         headline="",
+        mark=mark,
+        news=shorten(news, LEAD_LENGTH),
         title=title,
         url=entry.url,
         watchlist=alert.watchlist,
@@ -66,8 +89,38 @@ def with_spread(message: Message, pickups: tuple[Pickup, ...]) -> Message:
     )
 
 
+def corrected(message: Message, pickups: tuple[Pickup, ...], *, title: str, mark: str, news: str) -> Message:
+    """The same message as it reads after a correction, a kill or a new figure."""
+    changed = replace(message, title=shorten(title, TITLE_LENGTH), mark=mark, news=shorten(news, LEAD_LENGTH))
+    return with_spread(changed, pickups)
+
+
+def digest_of(lines: tuple[Line, ...], together: HoldReason | None, *, more: int = 0) -> Message:
+    """Several alerts in one message, the loudest and best scored first.
+
+    `together` is why they come so; `more` is how many others follow in messages of their own.
+    """
+    ranked = sorted(lines, key=lambda line: (-LOUDNESS[line.message.level], -line.score))
+    loudest, topics = ranked[0].message, Counter(line.message.watchlist_title for line in ranked)
+    said = "; ".join(f"{title} ({count})" for title, count in topics.most_common(TOP_TOPICS))
+    said += "; …" if len(topics) > TOP_TOPICS else ""
+    return Message(
+        headline=shorten(f"{_bracketed('', loudest.level)}{len(ranked)} alerts: {said}", TITLE_LENGTH),
+        mark="digest",
+        title=f"{len(ranked)} alerts",
+        url="",
+        watchlist=loudest.watchlist if len(topics) == 1 else "",
+        watchlist_title=loudest.watchlist_title if len(topics) == 1 else "",
+        level=loudest.level,
+        lead=WHY_TOGETHER[together] + (f" {more} more follow." if more else ""),
+        why=tuple(map(_digest_line, ranked)),
+    )
+
+
 def plainest(message: Message) -> Message:
-    """Title and link alone, for a server that refused the full form."""
+    """Title and link alone, for a server that refused the full form; a digest keeps its lines, which are all it has."""
+    if message.mark == "digest":
+        return message
     title = shorten(message.title, max(40, PLAINEST_LENGTH - len(message.url) - 1))
     url = message.url if len(message.url) < PLAINEST_LENGTH - 40 else ""
     return replace(message, headline=title, title=title, url=url, lead="", why=(), spread="", published="", credit=None)
@@ -94,8 +147,19 @@ def rfc3339(moment: datetime | None) -> str | None:
     return moment.isoformat(timespec="microseconds" if moment.microsecond else "seconds").replace("+00:00", "Z")
 
 
+def _digest_line(line: Line) -> str:
+    story = f"{points(line.score)} · {line.message.headline}"
+    return f"{story} {line.message.url}" if line.message.url else story
+
+
+def _bracketed(mark: str, level: Level) -> str:
+    """What stands first: that a story is taken back or corrected, else how loud it is, else that it goes on."""
+    shown = level if level is Level.URGENT and mark not in RETRACTIONS else mark
+    return f"[{shown}] " if shown else ""
+
+
 def _headline(message: Message, outlets: int) -> str:
-    mark = "[urgent] " if message.level is Level.URGENT else ""
+    mark = _bracketed(message.mark, message.level)
     copies = f", {outlets} outlets" if outlets > 1 else ""
     where = f" ({message.outlet}{copies})" if message.outlet else ""
     room = TITLE_LENGTH - len(mark) - len(message.watchlist_title) - len(where) - 3

@@ -9,16 +9,17 @@ itself (`locate` does, once for all watchlists).
 
 from __future__ import annotations
 
-import re
-from bisect import bisect_left
 from collections.abc import Iterable
-from dataclasses import dataclass
-from fnmatch import translate
-from functools import cached_property, lru_cache, partial
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from math import inf
 
+from monitor.core.ask import Asking
 from monitor.core.locate import FIELDS, Evidence, Locator, Place, StoryWords, evidence, merged
-from monitor.model import Hit, Match, Near, Origin, Reason, Scope, StoryText, Term, Verdict, Veto, Watchlist
+from monitor.core.near import near_places
+from monitor.core.query import Node, Words, asked, read_query, true_of_nothing, words_of
+from monitor.core.scope import Gate, gate_of
+from monitor.model import Hit, Match, Near, Origin, Reason, StoryText, Term, Verdict, Veto, Watchlist
 
 _QUOTED_WORDS = 8  # words shown on either side of a hit
 _PLACES = 6  # decimal places that scores are rounded to before they are compared (watchlist language)
@@ -32,7 +33,6 @@ class _TermPlan:
     term: Term
     searched: tuple[bool, bool, bool]
     points: tuple[float, float, float]  # in title, lead and body
-    rank: tuple[float, float, float]  # the fields' factors, negated: the least is the best place
     near: int | None  # slot of the term it must be near to
 
 
@@ -55,21 +55,25 @@ class _Plan:
     everywhere: bool  # every term searches every field
     threshold: float  # rounded, as scores are
     urgent: float  # the same; infinite where there is none
-    gate: _Gate
+    gate: Gate
+    first_veto: int  # slot
     most: tuple[float, ...]  # the most that each slot can add; 0 for vetoes
+    rank: tuple[float, float, float]  # the fields' factors, negated: the least is the best place
+    query: Node | None  # in the place of terms; its words have the slots of terms
 
     def could_score(self, found: Iterable[int]) -> float:
         """More than this it cannot score, whatever the places of the slots found."""
-        return sum([self.most[slot] for slot in found])
+        return 1.0 if self.query is not None else sum([self.most[slot] for slot in found])
 
 
 class CompiledWatchlists:
     """All watchlists, ready for `score_story`. Holds no state but remembered spellings."""
 
-    __slots__ = ("locator", "owners", "plans")
+    __slots__ = ("always", "locator", "owners", "plans")
 
     def __init__(self, watchlists: tuple[Watchlist, ...]):
         self.plans = tuple(map(_plan, watchlists))
+        self.always = tuple(n for n, plan in enumerate(self.plans) if plan.query and true_of_nothing(plan.query))
         self.owners: list[tuple[int, int]] = []  # number of the evidence → watchlist, slot
         all_evidence: list[Evidence] = []
         for index, watchlist in enumerate(watchlists):
@@ -89,7 +93,17 @@ def compile_watchlists(watchlists: tuple[Watchlist, ...]) -> CompiledWatchlists:
 
 def _evidence_of(watchlist: Watchlist) -> list[Evidence]:
     terms = [evidence(t.any, exact_case=t.exact_case, fuzzy=t.fuzzy) for t in watchlist.terms]
+    terms += [evidence(words.variants) for words in _query_words(watchlist)]
     return terms + [evidence(v.any, exact_case=v.exact_case) for v in watchlist.vetoes]
+
+
+def _query_of(watchlist: Watchlist) -> Node | None:
+    return None if watchlist.query is None else asked(read_query(watchlist.query, watchlist.groups))
+
+
+def _query_words(watchlist: Watchlist) -> tuple[Words, ...]:
+    query = _query_of(watchlist)
+    return () if query is None else words_of(query)
 
 
 def _plan(watchlist: Watchlist) -> _Plan:
@@ -101,7 +115,6 @@ def _plan(watchlist: Watchlist) -> _Plan:
             term=term,
             searched=_searched(term),
             points=tuple(round(term.weight * factor, _PLACES) for factor in factors),
-            rank=tuple(-factor for factor in factors),
             near=near_slot(term.near),
         )
         for term in watchlist.terms
@@ -115,8 +128,11 @@ def _plan(watchlist: Watchlist) -> _Plan:
         everywhere=all(_searched(term) == (True, True, True) for term in watchlist.terms),
         threshold=round(watchlist.threshold, _PLACES),
         urgent=inf if watchlist.urgent is None else round(watchlist.urgent, _PLACES),
-        gate=_gate(watchlist.scope),
+        gate=gate_of(watchlist.scope),
+        first_veto=len(terms) + len(_query_words(watchlist)),
         most=(*(max(0.0, *term.points) for term in terms), *(0.0 for _ in watchlist.vetoes)),
+        rank=tuple(-factor for factor in factors),
+        query=_query_of(watchlist),
     )
 
 
@@ -130,55 +146,6 @@ def _near_slot(slots: dict[str, int], near: Near | None) -> int | None:
 
 def _searched(one: Term | Veto) -> tuple[bool, bool, bool]:
     return tuple(not one.fields or field in one.fields for field in FIELDS)
-
-
-class _Gate:
-    """A scope, as a question about a story's language and the feeds that carried it."""
-
-    def __init__(self, scope: Scope):
-        self._languages = frozenset(map(_primary_subtag, scope.languages))
-        self._feeds, self._tags = _patterns(scope.feeds)
-        self._not_feeds, self._not_tags = _patterns(scope.not_feeds)
-        self._max_tier = scope.max_tier
-        self._any_feed = not scope.feeds
-
-    def passes(self, story: StoryText, origins: tuple[Origin, ...]) -> bool:
-        """True where the language fits and any one of the origins does; a story of unknown language, or of no feed,
-        is not held back for what nobody knows."""
-        language = _primary_subtag(story.language or "und")
-        if self._languages and language != "und" and language not in self._languages:
-            return False
-        return not origins or any(map(self._takes, origins))
-
-    def _takes(self, origin: Origin) -> bool:
-        if self._max_tier is not None and origin.tier > self._max_tier:
-            return False
-        if _fits(origin, self._not_feeds, self._not_tags):
-            return False
-        return self._any_feed or _fits(origin, self._feeds, self._tags)
-
-
-@lru_cache(maxsize=1 << 12)
-def _gate(scope: Scope) -> _Gate:
-    """Watchlists of one scope share a gate, so that it is asked once a story."""
-    return _Gate(scope)
-
-
-def _primary_subtag(language: str) -> str:
-    return re.split("[-_]", language.strip().casefold(), maxsplit=1)[0]
-
-
-def _patterns(names: tuple[str, ...]) -> tuple[re.Pattern[str] | None, re.Pattern[str] | None]:
-    """Globs of feed names, and of tags ("#…"), each as one pattern; None where there are none."""
-    feeds = [translate(name) for name in names if not name.startswith("#")]
-    tags = [translate(name[1:]) for name in names if name.startswith("#")]
-    return (re.compile("|".join(feeds)) if feeds else None), (re.compile("|".join(tags)) if tags else None)
-
-
-def _fits(origin: Origin, feeds: re.Pattern[str] | None, tags: re.Pattern[str] | None) -> bool:
-    if feeds is not None and feeds.match(origin.feed):
-        return True
-    return tags is not None and any(map(tags.match, origin.tags))
 
 
 # ── scoring ──────────────────────────────────────────────────────────────────────────────────────
@@ -207,6 +174,8 @@ def score_story(
             touched[index][slot] = places
         else:
             touched[index] = {slot: places}
+    for index in compiled.always:
+        touched.setdefault(index, {})
     if complete:
         return tuple([_match(plan, touched.get(index, {}), reading) for index, plan in enumerate(compiled.plans)])
     plans = [(compiled.plans[index], touched[index]) for index in sorted(touched)]
@@ -224,7 +193,7 @@ class _Reading:
         self.words = StoryWords(story)
         self._story, self._origins = story, origins
         self._quotes: dict[tuple[int, int], tuple[int, str, int, int]] = {}
-        self._gates: dict[_Gate, bool] = {}
+        self._gates: dict[Gate, bool] = {}
 
     @cached_property
     def repeated(self) -> tuple[int, int] | None:
@@ -240,7 +209,7 @@ class _Reading:
             self._quotes[key] = (words.field_of(first), quote, *words.span(first, after))
         return self._quotes[key]
 
-    def passes(self, gate: _Gate) -> bool:
+    def passes(self, gate: Gate) -> bool:
         """Whether the story is within a scope."""
         if gate not in self._gates:
             self._gates[gate] = gate.passes(self._story, self._origins)
@@ -259,12 +228,20 @@ class _Reading:
 
 def _match(plan: _Plan, found: dict[int, list[Place]], reading: _Reading) -> Match:
     """One watchlist's verdict."""
+    if plan.query is not None:
+        return _query_match(plan, found, reading)
     counting = _counting(plan, found, reading)
-    hits = [_hit(plan.terms[slot], counting[slot], reading) for slot in sorted(counting)]
+    hits = [_hit(plan.terms[slot], counting[slot], plan.rank, reading) for slot in sorted(counting)]
     score = round(sum([hit.points for hit in hits]), _PLACES) + 0.0  # never -0.0
     missing = [plan.terms[slot].term.name for slot in plan.required if slot not in counting]
     veto = _veto(plan, found, counting, reading) if plan.vetoes else None
     verdict, reason = _verdict(plan, score, reading.passes(plan.gate), veto, missing)
+    return _said(plan, score, verdict, reason, hits, missing, veto)
+
+
+def _said(
+    plan: _Plan, score: float, verdict: Verdict, reason: Reason, hits: list[Hit], missing: list[str], veto: str | None
+) -> Match:
     return Match(
         watchlist=plan.watchlist.id,
         score=score,
@@ -274,6 +251,32 @@ def _match(plan: _Plan, found: dict[int, list[Place]], reading: _Reading) -> Mat
         hits=tuple(hits),
         missing=tuple(missing),
         veto=veto,
+    )
+
+
+def _query_match(plan: _Plan, found: dict[int, list[Place]], reading: _Reading) -> Match:
+    """A query's verdict: score 1 where it is true, else 0. The one point is shown at its first hit."""
+    words = words_of(plan.query)
+    counting = {
+        one.slot: places
+        for one in words
+        if (places := _in_fields(one.fields, sorted(set(found.get(one.slot, ()))), reading))
+    }
+    asking = Asking(counting, reading.words, reading.mentions)
+    true = asking.true(plan.query)
+    shown = asking.hits(plan.query) if true else ((one, counting[one.slot]) for one in words if one.slot in counting)
+    hits = [_words_hit(plan, one, places, reading) for one, places in shown]
+    if true and hits:
+        hits[0] = replace(hits[0], points=1.0)
+    missing = [] if true else [str(part) for part in asking.unmet(plan.query)]
+    veto = _veto(plan, found, {}, reading) if plan.vetoes else None
+    verdict, reason = _verdict(plan, float(true), reading.passes(plan.gate), veto, [])
+    return _said(plan, float(true), verdict, reason, hits, missing, veto)
+
+
+def _words_hit(plan: _Plan, words: Words, places: list[Place], reading: _Reading) -> Hit:
+    return _hit_at(
+        _best(places, plan.rank, reading), words.written.strip('"'), words.variants, (0.0, 0.0, 0.0), reading
     )
 
 
@@ -309,19 +312,29 @@ def _in_fields(searched: tuple[bool, bool, bool], places: list[Place], reading: 
     return [place for place in places if searched[reading.words.field_of(place[0])]]
 
 
-def _hit(plan: _TermPlan, places: list[Place], reading: _Reading) -> Hit:
-    """The term at its best place: the greatest factor, then the first, then the longest, then as spelt."""
-    best = places[0]
-    if len(places) > 1:
-        field_of, rank = reading.words.field_of, plan.rank
-        best = min(places, key=lambda p: (rank[field_of(p[0])], p[0], -p[1], p[2], p[3]))
-    field, quote, start, end = reading.quoted(best[0], best[1])
+def _hit(term: _TermPlan, places: list[Place], rank: tuple[float, float, float], reading: _Reading) -> Hit:
+    """The term at its best place."""
+    return _hit_at(_best(places, rank, reading), term.term.name, term.term.any, term.points, reading)
+
+
+def _best(places: list[Place], rank: tuple[float, float, float], reading: _Reading) -> Place:
+    """The greatest factor, then the first, then the longest, then as spelt."""
+    if len(places) == 1:
+        return places[0]
+    field_of = reading.words.field_of
+    return min(places, key=lambda p: (rank[field_of(p[0])], p[0], -p[1], p[2], p[3]))
+
+
+def _hit_at(
+    place: Place, term: str, variants: tuple[str, ...], points: tuple[float, float, float], reading: _Reading
+) -> Hit:
+    field, quote, start, end = reading.quoted(place[0], place[1])
     return Hit(
-        term=plan.term.name,
-        variant=plan.term.any[best[3]],
+        term=term,
+        variant=variants[place[3]],
         field=FIELDS[field],
         quote=quote,
-        points=plan.points[field],
+        points=points[field],
         start=start,
         end=end,
     )
@@ -340,47 +353,23 @@ def _keep_what_counts(plan: _Plan, counting: dict[int, list[Place]], reading: _R
             one, places = plan.terms[slot], counting[slot]
             kept = places
             if one.term.near is not None:
-                kept = _near_places(places, counting.get(one.near, []), one.term.near, reading.words)
+                kept = near_places(places, counting.get(one.near, []), one.term.near, reading.words)
             if one.term.at_least > 1 and kept and reading.mentions(kept) < one.term.at_least:
                 kept = []
             if len(kept) != len(places):
                 counting[slot], changed = kept, True
 
 
-def _near_places(places: list[Place], others: list[Place], near: Near, words: StoryWords) -> list[Place]:
-    """The places that have one of the others near; both sorted."""
-    if not others:
-        return []
-    longest = max(other[1] - other[0] for other in others)
-    return [place for place in places if _has_neighbour(place, others, longest, near, words)]
-
-
-def _has_neighbour(place: Place, others: list[Place], longest: int, near: Near, words: StoryWords) -> bool:
-    first, after = place[0], place[1]
-    low, high = words.bounds(first, sentence=near.sentence)
-    if near.words is not None:
-        low, high = max(low, first - near.words - longest), min(high, after + near.words)
-    if near.ordered:
-        low = max(low, after)
-    candidates = range(bisect_left(others, (low,)), bisect_left(others, (high,)))
-    return any(near.words is None or _apart(place, others[index]) <= near.words for index in candidates)
-
-
-def _apart(place: Place, other: Place) -> int:
-    """By how much the positions of the nearest words differ: side by side is 1, one over the other 0."""
-    return max(0, other[0] - place[1] + 1, place[0] - other[1] + 1)
-
-
 def _veto(
     plan: _Plan, found: dict[int, list[Place]], counting: dict[int, list[Place]], reading: _Reading
 ) -> str | None:
     """The first veto's variant that silences the story, as written; None where none does."""
-    for slot, one in enumerate(plan.vetoes, len(plan.terms)):
+    for slot, one in enumerate(plan.vetoes, plan.first_veto):
         if slot not in found:
             continue
         places = _in_fields(one.searched, sorted(set(found[slot])), reading)
         if one.veto.near is not None:
-            places = _near_places(places, counting.get(one.near, []), one.veto.near, reading.words)
+            places = near_places(places, counting.get(one.near, []), one.veto.near, reading.words)
         if places:
             return one.veto.any[places[0][3]]
     return None

@@ -36,6 +36,7 @@ class Names:
         self._pieces: dict[str, set[str]] | None = None
         self._sizes: tuple[int, ...] = ()
         self._compared: list[str] = []
+        self._least = 0.0  # of the names that are compared
         self._of_length: dict[int, list[str]] = {}
         self._remembered: dict[str, tuple[tuple, ...]] = {}
 
@@ -49,6 +50,7 @@ class Names:
         if keys is None:
             if self._pieces is None:
                 self._pieces = self._cut()
+                self._least = min((u.least for name in self._compared for u in self._wanted[name]), default=0.0)
             if len(self._remembered) >= _REMEMBERED:
                 self._remembered.clear()
             keys = () if len(window) > _LONGEST_WINDOW else tuple(self._near(window))
@@ -60,7 +62,9 @@ class Names:
         if fitting is None:
             fitting = [name for name in self._compared if self._may_reach(name, len(window))]
             self._of_length[len(window)] = fitting
-        close = process.extract(window, fitting, scorer=fuzz.ratio, limit=None) if fitting else []
+        close = (
+            process.extract(window, fitting, scorer=fuzz.ratio, limit=None, score_cutoff=self._least) if fitting else []
+        )
         ratios = {name: ratio for name, ratio, _ in close}
         ratios |= {name: fuzz.ratio(window, name) for name in self._sharing_a_piece(window)}
         return [use.key for name, ratio in ratios.items() for use in self._wanted[name] if ratio >= use.least]

@@ -304,12 +304,16 @@ def _surface(text: str, start: int, end: int) -> str:
     return word.replace(".", "") if "." in word else word
 
 
-def read_words(text: str) -> Words:
-    """Reads a text: folded words with their offsets, sentences and paragraphs. Never fails, whatever the text."""
+def read_words(text: str, seen: str | None = None) -> Words:
+    """Reads a text: folded words with their offsets, sentences and paragraphs. Never fails, whatever the text.
+
+    `seen` is the text with what is no word of it made spaces, letter for letter.
+    """
+    seen = text if seen is None else seen
     if text.isascii():
-        parts = _ASCII_WORD.split(text.lower())
+        parts = _ASCII_WORD.split(seen.lower())
         return _assemble(text, parts, parts[1::2])
-    source = _same_length(text)
+    source = _same_length(seen)
     mixed = _MIXED_SCRIPT.search(source) is not None
     parts = (_MIXED_WORD if mixed else _WORD).split(source)
     words = _assemble(text, parts, list(map(fold, parts[1::2])))

@@ -22,6 +22,7 @@ FRESH_START = {
     "seeded_at": None,
     "last_success_at": None,
     "not_before": None,
+    "failing_since": None,
     "lease_until": None,
     "last_error": None,
 }
@@ -108,6 +109,7 @@ def record_success(
         "not_before": not_before,
         "lease_until": None,
         "failures": 0,
+        "failing_since": None,
         "last_error": None,
         "etag": validators.etag,
         "last_modified": validators.last_modified,
@@ -147,6 +149,7 @@ def record_failure(
             not_before=not_before,
             lease_until=None,
             failures=feeds.c.failures + 1,
+            failing_since=sa.func.coalesce(feeds.c.failing_since, sa.literal(now, UtcTime())),
             last_error=error,
         )
     )
@@ -188,6 +191,7 @@ def _state(row: sa.RowMapping) -> FeedState:
         validators=Validators(etag=row["etag"], last_modified=row["last_modified"]),
         body_hash=row["body_hash"],
         seeded_at=row["seeded_at"],
+        last_success_at=row["last_success_at"],
         next_check_at=row["next_check_at"],
         not_before=row["not_before"],
         failures=row["failures"],

@@ -1,55 +1,61 @@
 """The outbox: the only place where the half that listens and the half that speaks meet.
 
 Functions take an open transaction `tx`. A delivery is claimed (and the claim committed) before it is sent, and
-settled after; when to try again is decided in core/pace.py.
+settled after; when to try again is decided in core/pace.py, what goes together in digests.py.
 """
 
 from __future__ import annotations
 
-import json
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from monitor.model import Delivery, DeliveryStatus, Level, Message, Sent, Waiting
-from monitor.store.database import chunks, insert_new, upsert
-from monitor.store.schema import UtcTime, alerts, channels, deliveries
+from monitor.model import Delivery, DeliveryKind, DeliveryStatus, HoldReason, Message, Sent, Waiting
+from monitor.store.channels import not_paused
+from monitor.store.database import insert_new
+from monitor.store.letters import ENDED_UNSENT, IS_IN_DOUBT, IS_LETTER, WAITING, delivery_of, message_json, row_of
+from monitor.store.schema import UtcTime, alerts, deliveries
 
 LEASE = timedelta(minutes=10)  # longer than any send may take
-EVERYBODY = "*"  # for a pause: all recipients of a channel
-WAITING = (DeliveryStatus.QUEUED, DeliveryStatus.HELD)
 
 
-def enqueue(tx: sa.Connection, new: Iterable[Delivery], rewritten: Iterable[Waiting] = ()) -> None:
-    """Put deliveries into the outbox, and replace messages of those that nobody has tried yet."""
-    insert_new(tx, deliveries, [_row(delivery) for delivery in new])
+def enqueue(
+    tx: sa.Connection, new: Iterable[Delivery], rewritten: Iterable[Waiting] = (), cancelled: Iterable[str] = ()
+) -> None:
+    """Put deliveries into the outbox; replace messages of those that nobody has tried yet, or cancel them."""
+    insert_new(tx, deliveries, [row_of(delivery) for delivery in new])
+    untried = sa.and_(deliveries.c.attempts == 0, deliveries.c.state.in_(WAITING))
     for waiting in rewritten:
-        tx.execute(
-            deliveries.update()
-            .where(deliveries.c.id == waiting.delivery, deliveries.c.attempts == 0, deliveries.c.state.in_(WAITING))
-            .values(message=_message_json(waiting.message))
-        )
+        message = waiting.message
+        values = {"message": message_json(message), "level": message.level, "mark": message.mark}
+        tx.execute(deliveries.update().where(deliveries.c.id == waiting.delivery, untried).values(**values))
+    for delivery in cancelled:
+        values = {"state": DeliveryStatus.CANCELLED, "hold": None, "error": "overtaken by what came after it"}
+        tx.execute(deliveries.update().where(deliveries.c.id == delivery, untried).values(**values))
+
+
+# ── claim and settle ─────────────────────────────────────────────────────────────────────────────
 
 
 def claim(tx: sa.Connection, channel: str, now: datetime, *, ignore_group_wait: bool = False) -> Delivery | None:
     """Claim the oldest delivery of a channel that is due, or None. The caller commits before it sends.
 
     `ignore_group_wait` takes those that only wait for more copies of their story (one-shot runs: the pass that
-    collects copies is over), never those that wait after a failed attempt or are held.
+    collects copies is over), never those that wait after a failed attempt or are held. Edits go last, and only where
+    the message that they rewrite has arrived.
     """
     oldest = (
         sa.select(deliveries.c.seq)
-        .where(deliveries.c.channel == channel, *_due(now, ignore_group_wait))
-        .order_by(deliveries.c.next_attempt_at, deliveries.c.seq)
+        .where(deliveries.c.channel == channel, *_due(now, ignore_group_wait), _has_what_it_edits())
+        .order_by(deliveries.c.kind == DeliveryKind.EDIT, deliveries.c.next_attempt_at, deliveries.c.seq)
         .limit(1)
         .scalar_subquery()
     )
     claimed = tx.execute(
         deliveries.update()
-        .where(deliveries.c.seq == oldest, deliveries.c.state.in_(WAITING))
+        .where(deliveries.c.seq == oldest, deliveries.c.state == DeliveryStatus.QUEUED)
         .values(
             state=DeliveryStatus.SENDING,
             attempts=deliveries.c.attempts + 1,
@@ -59,123 +65,131 @@ def claim(tx: sa.Connection, channel: str, now: datetime, *, ignore_group_wait: 
         .returning(deliveries)
     ).mappings()
     row = claimed.one_or_none()
-    return _delivery(row) if row else None
+    return _with_its_roots(tx, delivery_of(row)) if row else None
+
+
+def due_channels(tx: sa.Connection, now: datetime, *, ignore_group_wait: bool = False) -> tuple[str, ...]:
+    """Channels for which something is due, or is to be released, and which are not paused."""
+    held = [
+        deliveries.c.state == DeliveryStatus.HELD,
+        deliveries.c.hold != HoldReason.AMBIGUOUS,
+        deliveries.c.next_attempt_at <= now,
+        not_paused(now),
+    ]
+    if ignore_group_wait:
+        held[2] = sa.or_(held[2], deliveries.c.hold == HoldReason.CATCH_UP)
+    can_go = sa.or_(sa.and_(*_due(now, ignore_group_wait)), sa.and_(*held))
+    statement = sa.select(deliveries.c.channel).where(can_go).distinct().order_by(deliveries.c.channel)
+    return tuple(tx.execute(statement).scalars())
 
 
 def settle_delivered(tx: sa.Connection, delivery: str, sent: Sent, now: datetime) -> None:
-    """The server accepted it."""
+    """The server accepted it, and with it all that was merged into it."""
     _settle(tx, delivery, state=DeliveryStatus.DELIVERED, sent_at=now, remote_id=sent.remote_id, error=None)
+    tx.execute(deliveries.update().where(deliveries.c.merged_into == delivery).values(sent_at=now))
 
 
 def settle_retry(
-    tx: sa.Connection, delivery: str, *, error: str, next_attempt_at: datetime, burn_attempt: bool = True
+    tx: sa.Connection,
+    delivery: str,
+    *,
+    error: str,
+    next_attempt_at: datetime | None = None,
+    burn_attempt: bool = True,
+    doubt: bool = False,
 ) -> None:
-    """It goes again later. `burn_attempt=False`: the channel was at fault, not the message."""
-    values = {} if burn_attempt else {"attempts": deliveries.c.attempts - 1, "first_attempt_at": None}
-    _settle(tx, delivery, state=DeliveryStatus.QUEUED, error=error, next_attempt_at=next_attempt_at, **values)
+    """It goes again: in its place once the channel works again, or at `next_attempt_at`.
+
+    `burn_attempt=False`: the channel was at fault, not the message. `doubt`: it may have been accepted.
+    """
+    values: dict = {} if burn_attempt else {"attempts": deliveries.c.attempts - 1, "first_attempt_at": None}
+    values |= {"next_attempt_at": next_attempt_at} if next_attempt_at else {}
+    values |= {"doubt": True} if doubt else {}
+    _settle(tx, delivery, state=DeliveryStatus.QUEUED, error=error, **values)
 
 
 def settle_plain(tx: sa.Connection, delivery: str, *, message: Message, error: str, now: datetime) -> None:
     """The server refused this message for good; it goes once more in its plainest form."""
-    values = {"message": _message_json(message), "plain": True, "next_attempt_at": now}
+    values = {"message": message_json(message), "plain": True, "next_attempt_at": now}
     _settle(tx, delivery, state=DeliveryStatus.QUEUED, error=error, **values)
+
+
+def settle_held(tx: sa.Connection, delivery: str, *, error: str) -> None:
+    """It may have arrived, and the channel prefers asking to resending: `wirewatch alerts retry` sends it again."""
+    _settle(tx, delivery, state=DeliveryStatus.HELD, hold=HoldReason.AMBIGUOUS, doubt=True, error=error)
 
 
 def settle_dead(tx: sa.Connection, delivery: str, *, error: str) -> None:
     """It will not be tried again by itself; `wirewatch alerts retry` can."""
     _settle(tx, delivery, state=DeliveryStatus.DEAD, error=error)
+    _end_members(tx)
 
 
-def recover(tx: sa.Connection, now: datetime) -> int:
-    """Queue again what an instance that died had in hand: whether it was accepted is unknown, so it goes again
-    under the same id. Called by the one that holds the instance lock. Returns how many."""
-    return _queue_again(tx, deliveries.c.state == DeliveryStatus.SENDING, now)
+# ── what becomes of what waits ───────────────────────────────────────────────────────────────────
+
+
+def recover(tx: sa.Connection, now: datetime, *, asking: Iterable[str] = ()) -> int:
+    """Take up what an instance that died had in hand. Called by the one that holds the instance lock.
+
+    Whether it was accepted is unknown: it goes again under the same id, or waits for a person on channels that are
+    `asking`. Returns how many.
+    """
+    return _take_up(tx, deliveries.c.state == DeliveryStatus.SENDING, now, asking)
+
+
+def requeue_expired(tx: sa.Connection, now: datetime, *, asking: Iterable[str] = ()) -> int:
+    """The same for what was claimed and never settled (the database was full in between)."""
+    expired = sa.and_(deliveries.c.state == DeliveryStatus.SENDING, deliveries.c.lease_until < now)
+    return _take_up(tx, expired, now, asking)
 
 
 def cancel_unknown_channels(tx: sa.Connection, known: Iterable[str]) -> int:
-    """Cancel what waits for channels that are no longer configured, and forget their pauses. Returns how many."""
-    known = tuple(known)
-    gone = sa.and_(deliveries.c.state.in_(WAITING), deliveries.c.channel.not_in(known))
-    tx.execute(channels.delete().where(channels.c.name.not_in(known)))
-    return tx.execute(
-        deliveries.update().where(gone).values(state=DeliveryStatus.CANCELLED, error="the channel was removed")
-    ).rowcount
+    """Cancel what waits for channels that are no longer configured. Returns how many."""
+    gone = sa.and_(deliveries.c.state.in_(WAITING), deliveries.c.channel.not_in(tuple(known)))
+    values = {"state": DeliveryStatus.CANCELLED, "hold": None, "error": "the channel was removed"}
+    cancelled = tx.execute(deliveries.update().where(gone).values(**values)).rowcount
+    if cancelled:
+        _end_members(tx)
+    return cancelled
+
+
+def cancel_orphaned_edits(tx: sa.Connection) -> None:
+    """Edits whose message was never sent by itself have nothing to rewrite."""
+    root = deliveries.alias()
+    never_sent = _is_root(root, deliveries) & root.c.state.in_((*ENDED_UNSENT, DeliveryStatus.MERGED))
+    orphaned = sa.and_(
+        deliveries.c.kind == DeliveryKind.EDIT, deliveries.c.state.in_(WAITING), sa.exists().where(never_sent)
+    )
+    values = {"state": DeliveryStatus.CANCELLED, "error": "there is no message of its own that it could rewrite"}
+    tx.execute(deliveries.update().where(orphaned).values(**values))
+
+
+def cancel_silenced(tx: sa.Connection, *, watchlist: str | None, story: str | None, error: str) -> int:
+    """Cancel what waits untried for a watchlist or a story that was just silenced. Returns how many."""
+    of_story = sa.select(alerts.c.id).where(alerts.c.story == story)
+    fits = deliveries.c.alert.in_(of_story) if story else deliveries.c.watchlist == watchlist
+    waits = sa.and_(
+        fits, deliveries.c.state.in_(WAITING), deliveries.c.attempts == 0, deliveries.c.kind == DeliveryKind.ALERT
+    )
+    values = {"state": DeliveryStatus.CANCELLED, "hold": None, "error": error}
+    return tx.execute(deliveries.update().where(waits).values(**values)).rowcount
 
 
 def retry(tx: sa.Connection, ids: Iterable[str], now: datetime) -> int:
-    """Queue dead deliveries of these alerts (or these deliveries) again. Returns how many."""
+    """Queue ended or doubtful deliveries of these alerts (or these deliveries) again. Returns how many."""
     ids = tuple(ids)
-    chosen = sa.or_(deliveries.c.alert.in_(ids), deliveries.c.id.in_(ids))
-    return tx.execute(
-        deliveries.update()
-        .where(chosen, deliveries.c.state.in_((DeliveryStatus.DEAD, DeliveryStatus.CANCELLED)))
-        .values(state=DeliveryStatus.QUEUED, next_attempt_at=now, first_attempt_at=None, attempts=0)
-    ).rowcount
-
-
-def due_channels(tx: sa.Connection, now: datetime, *, ignore_group_wait: bool = False) -> tuple[str, ...]:
-    """Channels for which something is due and which are not paused."""
-    statement = sa.select(deliveries.c.channel).where(*_due(now, ignore_group_wait))
-    return tuple(tx.execute(statement.distinct().order_by(deliveries.c.channel)).scalars())
-
-
-def pause(
-    tx: sa.Connection, channel: str, *, recipient: str = EVERYBODY, until: datetime, suspended: bool, error: str
-) -> None:
-    """Nothing goes to this recipient (or anybody) of a channel before `until`; `suspended`: it is broken and will then
-    be probed."""
-    row = {"name": channel, "recipient": recipient, "paused_until": until, "suspended": suspended, "last_error": error}
-    upsert(tx, channels, [row])
-
-
-def resume(tx: sa.Connection, channel: str, recipient: str) -> None:
-    """The recipient's channel works (again)."""
-    works = sa.and_(channels.c.name == channel, channels.c.recipient.in_((recipient, EVERYBODY)))
-    tx.execute(channels.delete().where(works))
-
-
-def probe_all(tx: sa.Connection) -> None:
-    """Forget suspensions: the operator may have mended what was broken, so all are tried at once."""
-    tx.execute(channels.delete().where(channels.c.suspended))
-
-
-def requeue_expired(tx: sa.Connection, now: datetime) -> int:
-    """Queue again what was claimed and never settled (the database was full in between). Returns how many."""
-    expired = sa.and_(deliveries.c.state == DeliveryStatus.SENDING, deliveries.c.lease_until < now)
-    return _queue_again(tx, expired, now)
-
-
-def list_channels(tx: sa.Connection) -> tuple[sa.RowMapping, ...]:
-    """What is paused or suspended."""
-    return tuple(tx.execute(sa.select(channels).order_by(channels.c.name, channels.c.recipient)).mappings())
-
-
-def list_alerts(tx: sa.Connection, *, since: datetime) -> tuple[sa.RowMapping, ...]:
-    """Alerts decided since then, newest first."""
-    statement = sa.select(alerts).where(alerts.c.created_at >= since)
-    return tuple(tx.execute(statement.order_by(alerts.c.created_at.desc(), alerts.c.id)).mappings())
-
-
-def list_deliveries(tx: sa.Connection, ids: Sequence[str]) -> dict[str, tuple[sa.RowMapping, ...]]:
-    """Where the deliveries of these alerts stand, by alert."""
-    found: defaultdict[str, list[sa.RowMapping]] = defaultdict(list)
-    for part in chunks(ids):
-        statement = sa.select(deliveries).where(deliveries.c.alert.in_(part)).order_by(deliveries.c.seq)
-        for row in tx.execute(statement).mappings():
-            found[row["alert"]].append(row)
-    return {alert: tuple(rows) for alert, rows in found.items()}
-
-
-def depth(tx: sa.Connection) -> dict[str, int]:
-    """How many deliveries are in each state."""
-    counted = sa.select(deliveries.c.state, sa.func.count()).group_by(deliveries.c.state)
-    return {state: count for state, count in tx.execute(counted)}
-
-
-def oldest_waiting_at(tx: sa.Connection) -> datetime | None:
-    """When the oldest delivery that still waits was decided."""
-    waits = deliveries.c.state.in_((*WAITING, DeliveryStatus.SENDING))
-    return tx.execute(sa.select(sa.func.min(deliveries.c.created_at)).where(waits)).scalar()
+    digests = sa.select(deliveries.c.merged_into).where(deliveries.c.alert.in_(ids))
+    chosen = sa.or_(deliveries.c.alert.in_(ids), deliveries.c.id.in_(ids), deliveries.c.id.in_(digests))
+    values = {
+        "state": DeliveryStatus.QUEUED,
+        "hold": None,
+        "merged_into": None,
+        "next_attempt_at": now,
+        "first_attempt_at": None,
+        "attempts": 0,
+    }
+    ended = sa.and_(IS_LETTER, deliveries.c.state.in_(ENDED_UNSENT))  # the alerts of a digest go by themselves
+    return tx.execute(deliveries.update().where(chosen, sa.or_(ended, IS_IN_DOUBT)).values(**values)).rowcount
 
 
 def forget_old(tx: sa.Connection, *, settled_before: datetime) -> int:
@@ -187,37 +201,54 @@ def forget_old(tx: sa.Connection, *, settled_before: datetime) -> int:
     return tx.execute(deliveries.delete().where(ended)).rowcount
 
 
-def message_from(text: str) -> Message:
-    """The message that a row holds."""
-    values = json.loads(text)
-    return Message(**{**values, "level": Level(values["level"]), "why": tuple(values["why"])})
-
-
-def _message_json(message: Message) -> str:
-    return json.dumps(asdict(message), ensure_ascii=False)
+# ── conditions ───────────────────────────────────────────────────────────────────────────────────
 
 
 def _due(now: datetime, ignore_group_wait: bool) -> tuple[sa.ColumnElement[bool], ...]:
-    """What may go now; with `ignore_group_wait` also what nobody has tried and nothing holds."""
+    """What may go now; with `ignore_group_wait` also what nobody has tried."""
     its_time = deliveries.c.next_attempt_at <= now
     if ignore_group_wait:
-        untried = sa.and_(deliveries.c.attempts == 0, deliveries.c.state == DeliveryStatus.QUEUED)
-        its_time = sa.or_(its_time, untried)
-    return deliveries.c.state.in_(WAITING), its_time, _not_paused(now)
+        its_time = sa.or_(its_time, deliveries.c.attempts == 0)
+    return deliveries.c.state == DeliveryStatus.QUEUED, its_time, not_paused(now)
 
 
-def _queue_again(tx: sa.Connection, in_hand: sa.ColumnElement[bool], now: datetime) -> int:
-    values = {"state": DeliveryStatus.QUEUED, "next_attempt_at": now, "lease_until": None}
-    return tx.execute(deliveries.update().where(in_hand).values(**values)).rowcount
-
-
-def _not_paused(now: datetime) -> sa.ColumnElement[bool]:
-    paused = sa.select(channels.c.name).where(
-        channels.c.name == deliveries.c.channel,
-        channels.c.recipient.in_((deliveries.c.recipient, EVERYBODY)),
-        channels.c.paused_until > now,
+def _is_root(root: sa.Alias, edit: sa.Table) -> sa.ColumnElement[bool]:
+    return sa.and_(
+        root.c.alert == edit.c.alert,
+        root.c.channel == edit.c.channel,
+        root.c.recipient == edit.c.recipient,
+        root.c.revision == 0,
     )
-    return ~paused.exists()
+
+
+def _has_what_it_edits() -> sa.ColumnElement[bool]:
+    root = deliveries.alias()
+    arrived = _is_root(root, deliveries) & (root.c.state == DeliveryStatus.DELIVERED)
+    return sa.or_(deliveries.c.kind != DeliveryKind.EDIT, sa.exists().where(arrived))
+
+
+def _with_its_roots(tx: sa.Connection, delivery: Delivery) -> Delivery:
+    """With the server's ids of the message that it rewrites, or of the first one on its story."""
+    if delivery.kind is DeliveryKind.EDIT:
+        return replace(delivery, replaces=_remote_id(tx, delivery, delivery.alert))
+    thread = delivery.message.thread
+    if delivery.kind is DeliveryKind.ALERT and thread and thread != delivery.alert:
+        return replace(delivery, thread_root=_remote_id(tx, delivery, thread))
+    return delivery
+
+
+def _remote_id(tx: sa.Connection, delivery: Delivery, alert: str) -> str | None:
+    first = sa.and_(
+        deliveries.c.alert == alert,
+        deliveries.c.channel == delivery.channel,
+        deliveries.c.recipient == delivery.recipient,
+        deliveries.c.revision == 0,
+        deliveries.c.state == DeliveryStatus.DELIVERED,
+    )
+    return tx.execute(sa.select(deliveries.c.remote_id).where(first)).scalar()
+
+
+# ── writing ──────────────────────────────────────────────────────────────────────────────────────
 
 
 def _settle(tx: sa.Connection, delivery: str, **values) -> None:
@@ -228,34 +259,34 @@ def _settle(tx: sa.Connection, delivery: str, **values) -> None:
     )
 
 
-def _row(delivery: Delivery) -> dict:
-    return {
-        "id": delivery.id,
-        "alert": delivery.alert,
-        "channel": delivery.channel,
-        "recipient": delivery.recipient,
-        "revision": delivery.revision,
-        "state": delivery.state,
-        "attempts": delivery.attempts,
-        "created_at": delivery.created_at,
-        "next_attempt_at": delivery.next_attempt_at,
-        "plain": False,
-        "message": _message_json(delivery.message),
+def _take_up(tx: sa.Connection, in_hand: sa.ColumnElement[bool], now: datetime, asking: Iterable[str]) -> int:
+    asked = sa.and_(in_hand, deliveries.c.channel.in_(tuple(asking)))
+    held = {
+        "state": DeliveryStatus.HELD,
+        "hold": HoldReason.AMBIGUOUS,
+        "error": "stopped in mid-send; it may have arrived",
     }
+    unrefused = sa.case((deliveries.c.attempts > 1, deliveries.c.attempts - 1), else_=1)  # nobody refused it
+    common = {"lease_until": None, "doubt": True, "attempts": unrefused}
+    count = tx.execute(deliveries.update().where(asked).values(**held, **common)).rowcount
+    again = {"state": DeliveryStatus.QUEUED, **common}
+    return count + tx.execute(deliveries.update().where(in_hand).values(**again)).rowcount
 
 
-def _delivery(row: sa.RowMapping) -> Delivery:
-    return Delivery(
-        id=row["id"],
-        alert=row["alert"],
-        channel=row["channel"],
-        recipient=row["recipient"],
-        revision=row["revision"],
-        message=message_from(row["message"]),
-        state=DeliveryStatus(row["state"]),
-        attempts=row["attempts"],
-        created_at=row["created_at"],
-        next_attempt_at=row["next_attempt_at"],
-        first_attempt_at=row["first_attempt_at"],
-        plain=row["plain"],
+def _end_members(tx: sa.Connection) -> None:
+    """What was merged into a digest ends as the digest does."""
+    digest = deliveries.alias()
+    ended = digest.c.kind == DeliveryKind.DIGEST, digest.c.state.in_(ENDED_UNSENT)
+    of_ended = sa.and_(
+        deliveries.c.state == DeliveryStatus.MERGED,
+        deliveries.c.merged_into.in_(sa.select(digest.c.id).where(*ended)),
+    )
+    same = sa.select(digest.c.state, digest.c.error).where(digest.c.id == deliveries.c.merged_into)
+    tx.execute(
+        deliveries.update()
+        .where(of_ended)
+        .values(
+            state=same.with_only_columns(digest.c.state).scalar_subquery(),
+            error=same.with_only_columns(digest.c.error).scalar_subquery(),
+        )
     )

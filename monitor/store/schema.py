@@ -82,6 +82,7 @@ feeds = Table(
     Column("not_before", UtcTime),  # the server asked for this; even `poll --all` obeys
     Column("lease_until", UtcTime),
     Column("failures", Integer, nullable=False),
+    Column("failing_since", UtcTime),
     Column("last_error", Text),
     Column("entries", Integer, nullable=False),
     Column("possible_gaps", Integer, nullable=False),
@@ -211,8 +212,20 @@ alerts = Table(
     Column("title", Text, nullable=False),
     Column("url", Text, nullable=False),
     Column("created_at", UtcTime, nullable=False),
+    Column("silence", String),  # that kept it back
     Index("alerts_story", "story"),
     Index("alerts_created", "created_at"),
+)
+
+feedback = Table(
+    "feedback",
+    metadata,
+    Column("alert", String, primary_key=True),
+    Column("watchlist", String, nullable=False),  # both stay when the alert is deleted
+    Column("story", String, nullable=False),
+    Column("verdict", String, nullable=False),  # good or noise
+    Column("noted_at", UtcTime, nullable=False),
+    Index("feedback_watchlist", "watchlist", "noted_at"),
 )
 
 deliveries = Table(
@@ -224,7 +237,15 @@ deliveries = Table(
     Column("channel", String, nullable=False),
     Column("recipient", Text, nullable=False),
     Column("revision", Integer, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("level", String, nullable=False),
+    Column("mark", String, nullable=False),
+    Column("watchlist", String, nullable=False),
+    Column("score", Float, nullable=False),
     Column("state", String, nullable=False),
+    Column("hold", String),  # why it is kept back until next_attempt_at
+    Column("doubt", Boolean, nullable=False),  # an attempt may have been accepted
+    Column("merged_into", String),  # the digest (a delivery) in which it goes
     Column("attempts", Integer, nullable=False),
     Column("created_at", UtcTime, nullable=False),
     Column("next_attempt_at", UtcTime, nullable=False),
@@ -237,6 +258,7 @@ deliveries = Table(
     Column("message", Text, nullable=False),  # JSON of model.Message
     Index("deliveries_due", "state", "channel", "next_attempt_at"),
     Index("deliveries_alert", "alert"),
+    Index("deliveries_merged", "merged_into"),
 )
 
 channels = Table(
@@ -246,5 +268,20 @@ channels = Table(
     Column("recipient", Text, primary_key=True),  # "*": all of them
     Column("paused_until", UtcTime),  # 429, or suspended and probed again then
     Column("suspended", Boolean, nullable=False),
+    Column("failures", Integer, nullable=False),  # attempts in a row that failed
+    Column("failing_since", UtcTime),
     Column("last_error", Text),
+)
+
+silences = Table(
+    "silences",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("watchlist", String),
+    Column("story", String),
+    Column("feed", String),
+    Column("starts_at", UtcTime, nullable=False),
+    Column("ends_at", UtcTime, nullable=False),
+    Column("until_new_fact", Boolean, nullable=False),
+    Column("comment", Text, nullable=False),
 )

@@ -15,25 +15,24 @@ import sqlalchemy as sa
 
 from monitor.model import (
     Assignment,
-    DeliveryStatus,
     Entry,
     Judged,
     Level,
     Match,
     Pickup,
+    Reason,
     Rule,
     Standing,
-    Waiting,
+    Told,
     record,
 )
+from monitor.store import letters
 from monitor.store.candidates import save_keys
 from monitor.store.database import chunks, insert_new, insert_plain, listed, upsert
 from monitor.store.merging import story_now
-from monitor.store.outbox import message_from
 from monitor.store.schema import (
     alerts,
     as_number,
-    deliveries,
     entries,
     fingerprints,
     matches,
@@ -112,7 +111,8 @@ def standings(tx: sa.Connection, ids: Iterable[str]) -> dict[str, Standing]:
     rows = tx.execute(sa.select(stories).where(stories.c.id.in_(listed(tx, ids)))).all()
     pickups = list_pickups(tx, ids)
     texts = _texts(tx, {entry for row in rows for entry in (row.lead_entry, row.body_entry)})
-    alerted, waiting = _alerted(tx, ids), _waiting(tx, ids)
+    alerted = _alerted(tx, ids)
+    waiting, placed = letters.messages_on(tx, ids)
     return {
         row.id: Standing(
             story=row.id,
@@ -122,6 +122,7 @@ def standings(tx: sa.Connection, ids: Iterable[str]) -> dict[str, Standing]:
             body=texts.get(row.body_entry, ("", ""))[1],
             alerted=alerted.get(row.id, ()),
             waiting=waiting.get(row.id, ()),
+            placed=placed.get(row.id, ()),
         )
         for row in rows
     }
@@ -139,8 +140,14 @@ def save(tx: sa.Connection, judged: Sequence[Judged], now: datetime) -> None:
     founders = [one for one in new if one.assignment.story == one.entry.id]
     insert_plain(tx, "stories", _STORY_COLUMNS, [_story_row(one, now) for one in founders])
     _grow_stories(tx, [one for one in judged if one.is_edit or one.assignment.story != one.entry.id], now)
+    save_decisions(tx, judged, now)
+
+
+def save_decisions(tx: sa.Connection, judged: Sequence[Judged], now: datetime) -> None:
+    """Write matches and alerts alone."""
     decided = [(one, decision) for one in judged for decision in one.decisions]
-    upsert(tx, matches, [_match_row(one.assignment.story, d.match, d.reason, now) for one, d in decided])
+    firsts = [(one, decision) for one, decision in decided if not decision.again]
+    upsert(tx, matches, [_match_row(one.assignment.story, d.match, d.reason, now) for one, d in firsts])
     insert_new(tx, alerts, [_alert_row(decision.alert) for _, decision in decided if decision.alert])
 
 
@@ -329,25 +336,12 @@ def _texts(tx: sa.Connection, ids: Iterable[str]) -> dict[str, tuple[str, str]]:
     }
 
 
-def _alerted(tx: sa.Connection, ids: Sequence[str]) -> dict[str, tuple[tuple[str, Level, str], ...]]:
-    found: defaultdict[str, list[tuple[str, Level, str]]] = defaultdict(list)
+def _alerted(tx: sa.Connection, ids: Sequence[str]) -> dict[str, tuple[Told, ...]]:
+    found: defaultdict[str, list[Told]] = defaultdict(list)
     for part in chunks(ids):
         for row in tx.execute(sa.select(alerts).where(alerts.c.story.in_(part)).order_by(alerts.c.created_at)):
-            found[row.story].append((row.watchlist, Level(row.level), row.id))
-    return {story: tuple(rows) for story, rows in found.items()}
-
-
-def _waiting(tx: sa.Connection, ids: Sequence[str]) -> dict[str, tuple[Waiting, ...]]:
-    waits = sa.and_(deliveries.c.state.in_((DeliveryStatus.QUEUED, DeliveryStatus.HELD)), deliveries.c.attempts == 0)
-    found: defaultdict[str, list[Waiting]] = defaultdict(list)
-    for part in chunks(ids):
-        statement = (
-            sa.select(alerts.c.story, deliveries.c.id, deliveries.c.message)
-            .join(deliveries, deliveries.c.alert == alerts.c.id)
-            .where(alerts.c.story.in_(part), waits)
-        )
-        for row in tx.execute(statement):
-            found[row.story].append(Waiting(delivery=row.id, message=message_from(row.message)))
+            told = Told(alert=row.id, watchlist=row.watchlist, level=Level(row.level), reason=Reason(row.reason))
+            found[row.story].append(told)
     return {story: tuple(rows) for story, rows in found.items()}
 
 
@@ -470,4 +464,5 @@ def _alert_row(alert) -> dict:
         "title": alert.title,
         "url": alert.url,
         "created_at": alert.created_at,
+        "silence": alert.silence,
     }

@@ -18,7 +18,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from monitor.core.spread import spread_of
 from monitor.status import status_of
-from monitor.store import feeds, outbox, stories
+from monitor.store import feeds, letters, stories
 from monitor.store.database import Database
 from monitor.store.relatives import list_relatives
 
@@ -98,11 +98,11 @@ async def _overview(request: web.Request) -> web.Response:
     now = request.app[CLOCK]()
 
     def read(tx) -> dict:
-        rows = outbox.list_alerts(tx, since=now - LOOKBACK)[:ROWS]
+        rows = letters.list_alerts(tx, since=now - LOOKBACK)[:ROWS]
         return {
             "status": status_of(tx, request.app[DATABASE].url, now=now, pid=os.getpid()),
             "alerts": rows,
-            "deliveries": outbox.list_deliveries(tx, [row["id"] for row in rows]),
+            "deliveries": letters.list_deliveries(tx, [row["id"] for row in rows]),
         }
 
     return await _page(request, "overview.html", read)

@@ -5,7 +5,7 @@ import pytest
 
 from monitor.core.decide import decide, recipients_of
 from monitor.model import Channel, Level, Reason, Route, Standing, Verdict
-from tests.builders import NOW, ago, alert, entry, match, watchlist
+from tests.builders import NOW, ago, alert, entry, match, told_as, watchlist
 
 STANDING = Standing(story="s1", first_seen_at=NOW)
 
@@ -15,7 +15,7 @@ def decided(one=None, *, list_=None, about=None, standing=STANDING, seeding=Fals
 
 
 def told(*levels):
-    return replace(STANDING, alerted=tuple(("harbour", level, f"a{n}") for n, level in enumerate(levels)))
+    return replace(STANDING, alerted=tuple(told_as(f"a{n}", level=level) for n, level in enumerate(levels)))
 
 
 NOES = [
@@ -38,7 +38,7 @@ YESES = [
     ("a match", {}, Reason.MATCHED, Level.NORMAL),
     ("an urgent match", {"one": match(Verdict.URGENT)}, Reason.MATCHED, Level.URGENT),
     ("a story that was told as normal and is urgent now", {"one": match(Verdict.URGENT), "standing": told(Level.NORMAL)}, Reason.BECAME_URGENT, Level.URGENT),
-    ("a story told to another watchlist", {"standing": replace(STANDING, alerted=(("other", Level.URGENT, "a0"),))}, Reason.MATCHED, Level.NORMAL),
+    ("a story told to another watchlist", {"standing": replace(STANDING, alerted=(told_as("a0", watchlist="other", level=Level.URGENT),))}, Reason.MATCHED, Level.NORMAL),
     ("young enough", {"list_": watchlist(max_age=timedelta(hours=2))}, Reason.MATCHED, Level.NORMAL),
     ("a shadow watchlist is recorded", {"list_": watchlist(shadow=True)}, Reason.SHADOW, Level.NORMAL),
 ]  # fmt: skip

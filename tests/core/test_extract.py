@@ -150,6 +150,8 @@ ALONE = {
     "nothing": ("", "", ""),
     "one line": (TITLE, TITLE, ""),
     "one paragraph": (STORY[0], "", STORY[0]),
+    "a headline of two words": ("Iran talks\n\nThey go on.", "Iran talks", "They go on."),
+    "no line of a note is lost": ("Sweden arms\nSales doubled.\nSo it said.", "Sweden arms", "Sales doubled.\nSo it said."),
     "a script without spaces": (
         "港湾ストライキが終結\n\n北港の労働者は16日、職場に戻った。組合が発表した。",
         "港湾ストライキが終結",

@@ -1,10 +1,10 @@
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
-from monitor.core.pipeline import Arrival, Policy, judge, story_text
+from monitor.core.pipeline import Arrival, History, Policy, judge, story_text
 from monitor.core.score import compile_watchlists
 from monitor.model import Assignment, Channel, Origin, Reason, Route, Rule, Scope, Standing
-from tests.builders import NOW, ago, entry, watchlist
+from tests.builders import NOW, ago, entry, told_as, watchlist
 
 WAIT = timedelta(seconds=60)
 
@@ -51,7 +51,7 @@ def test_copies_that_arrive_together_alert_once_and_the_message_tells_of_all():
 def test_a_later_copy_of_a_told_story_alerts_nothing():
     first, second = entry(), entry(feed="herald")
     (one,) = judge([founding(first)], {}, policy(), now=NOW)
-    told = Standing(story=first.id, first_seen_at=NOW, alerted=(("harbour", alerts([one])[0].level, "a1"),))
+    told = Standing(story=first.id, first_seen_at=NOW, alerted=(told_as("a1"),))
     (later,) = judge([copy_of(first, second)], {first.id: told}, policy(), now=NOW)
     assert (alerts([later]), later.decisions) == ([], ())
 
@@ -59,7 +59,7 @@ def test_a_later_copy_of_a_told_story_alerts_nothing():
 def test_judging_the_same_again_on_what_it_led_to_alerts_nothing():
     first = entry()
     (one,) = judge([founding(first)], {}, policy(), now=NOW)
-    standing = Standing(story=first.id, first_seen_at=NOW, alerted=tuple((a.watchlist, a.level, a.id) for a in alerts([one])))
+    standing = Standing(story=first.id, first_seen_at=NOW, alerted=tuple(told_as(a.id, watchlist=a.watchlist, level=a.level) for a in alerts([one])))
     assert alerts(judge([founding(first)], {first.id: standing}, policy(), now=NOW)) == []
 
 
@@ -83,7 +83,7 @@ def test_a_first_check_alerts_the_newest_few_and_remembers_the_rest():
     found = [entry(f"Harbour news number {n}", guid=str(n), published_at=ago(hours=n)) for n in range(1, 6)]
     old = entry("Harbour news of last week", guid="old", published_at=ago(days=7))
     undated = entry("Harbour news without a date", guid="undated", published_at=None)
-    judged = judge([founding(one) for one in (old, *reversed(found), undated)], {}, policy(backlog_max=2), now=NOW, seeding=frozenset({"gazette"}))
+    judged = judge([founding(one) for one in (old, *reversed(found), undated)], {}, policy(backlog_max=2), History(seeding=frozenset({"gazette"})), now=NOW)
     assert {alert.title for alert in alerts(judged)} == {"Harbour news number 1", "Harbour news number 2"}
     assert {d.reason for one in judged for d in one.decisions if not d.alert} == {Reason.BACKLOG}
 

@@ -1,14 +1,14 @@
 from datetime import timedelta
 
 from monitor.model import DeliveryStatus, Sent, Waiting
-from monitor.store import outbox
+from monitor.store import channels, letters, outbox
 from tests.builders import NOW, alert, delivery, message
 
 SOON = NOW + timedelta(seconds=60)
 
 
 def states(tx):
-    rows = outbox.list_deliveries(tx, ["a1"]).get("a1", ())
+    rows = letters.list_deliveries(tx, ["a1"]).get("a1", ())
     return {row["id"]: row["state"] for row in rows}
 
 
@@ -59,7 +59,7 @@ def test_an_accepted_delivery_is_never_claimed_again(tx):
     outbox.settle_delivered(tx, "d1", Sent(remote_id="$event"), NOW)
     assert outbox.claim(tx, "desk", SOON, ignore_group_wait=True) is None
     assert outbox.recover(tx, SOON) == 0
-    (row,) = outbox.list_deliveries(tx, ["a1"])["a1"]
+    (row,) = letters.list_deliveries(tx, ["a1"])["a1"]
     assert (row["state"], row["remote_id"], row["sent_at"], row["error"]) == ("delivered", "$event", NOW, None)
 
 
@@ -74,12 +74,12 @@ def test_a_broken_channel_burns_no_attempt(tx):
     outbox.enqueue(tx, [delivery()])
     outbox.claim(tx, "desk", NOW)
     outbox.settle_retry(tx, "d1", error="401", next_attempt_at=NOW, burn_attempt=False)
-    outbox.pause(tx, "desk", until=SOON, suspended=True, error="401")
+    channels.pause(tx, "desk", until=SOON, suspended=True, error="401")
     assert outbox.due_channels(tx, NOW) == ()
     assert outbox.due_channels(tx, SOON) == ("desk",)
     assert outbox.claim(tx, "desk", SOON).attempts == 1
-    outbox.resume(tx, "desk", "")
-    assert outbox.list_channels(tx) == ()
+    channels.resume(tx, "desk", "")
+    assert channels.list_channels(tx) == ()
 
 
 def test_a_dead_letter_can_be_sent_again_by_the_id_of_its_alert(tx):
@@ -109,8 +109,8 @@ def test_what_waits_for_a_removed_channel_ends_visibly(tx):
 
 def test_depth_and_age_tell_what_waits(tx):
     outbox.enqueue(tx, [delivery("d1"), delivery("d2", created_at=NOW - timedelta(hours=1))])
-    assert outbox.depth(tx) == {DeliveryStatus.QUEUED: 2}
-    assert outbox.oldest_waiting_at(tx) == NOW - timedelta(hours=1)
+    assert letters.depth(tx) == {DeliveryStatus.QUEUED: 2}
+    assert letters.oldest_waiting_at(tx) == NOW - timedelta(hours=1)
 
 
 def test_settled_deliveries_are_forgotten_and_waiting_ones_never(tx):
@@ -126,15 +126,15 @@ def test_no_alert_is_listed_twice_and_newest_come_first(tx):
 
     for one in (alert("a1"), alert("a2", created_at=SOON)):
         tx.execute(alerts.insert().values(**{key: getattr(one, key) for key in alerts.c.keys()}))
-    assert [row["id"] for row in outbox.list_alerts(tx, since=NOW)] == ["a2", "a1"]
+    assert [row["id"] for row in letters.list_alerts(tx, since=NOW)] == ["a2", "a1"]
 
 
 def test_one_broken_recipient_does_not_hold_up_the_others(tx):
     outbox.enqueue(tx, [delivery("d1", recipient="#gone"), delivery("d2", recipient="#desk")])
-    outbox.pause(tx, "desk", recipient="#gone", until=SOON, suspended=True, error="not_in_channel")
+    channels.pause(tx, "desk", recipient="#gone", until=SOON, suspended=True, error="not_in_channel")
     assert outbox.claim(tx, "desk", NOW).id == "d2"
     assert outbox.claim(tx, "desk", NOW) is None
-    outbox.probe_all(tx)
+    channels.probe_all(tx)
     assert outbox.claim(tx, "desk", NOW).id == "d1"
 
 
@@ -147,9 +147,9 @@ def test_what_was_claimed_and_never_settled_goes_again_when_its_lease_runs_out(t
 
 
 def test_a_removed_channel_is_no_trouble_any_more(tx):
-    outbox.pause(tx, "gone", until=SOON, suspended=True, error="401")
-    outbox.cancel_unknown_channels(tx, ["desk"])
-    assert outbox.list_channels(tx) == ()
+    channels.pause(tx, "gone", until=SOON, suspended=True, error="401")
+    channels.forget_unknown(tx, ["desk"])
+    assert channels.list_channels(tx) == ()
 
 
 def test_a_message_that_was_tried_stays_byte_identical(tx):

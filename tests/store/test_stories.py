@@ -1,8 +1,8 @@
 from dataclasses import replace
 
-from monitor.model import Assignment, Decision, Judged, Level, Reason, Rule, Verdict
+from monitor.model import Assignment, Decision, Judged, Reason, Rule, Verdict
 from monitor.store import outbox, stories
-from tests.builders import NOW, ago, alert, delivery, entry, match
+from tests.builders import NOW, ago, alert, delivery, entry, match, told_as
 
 
 def judged(one, story=None, rule=Rule.SIMILAR, **more):
@@ -65,7 +65,7 @@ def test_a_standing_holds_pickups_best_texts_alerts_and_waiting_messages(tx):
     standing = stories.standings(tx, [first.id])[first.id]
     assert [pickup.feed for pickup in standing.pickups] == ["gazette", "chronicle"]
     assert standing.lead == second.summary
-    assert standing.alerted == (("harbour", Level.NORMAL, "a1"),)
+    assert standing.alerted == (told_as("a1"),)
     assert [waiting.delivery for waiting in standing.waiting] == ["d1"]
 
 

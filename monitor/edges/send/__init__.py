@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from pathlib import Path
 from typing import Protocol
 
 from monitor.model import Delivery, Sent
@@ -30,6 +31,12 @@ class Sender(Protocol):
 
     recipients: tuple[str, ...]
     """Whom a message goes to, one delivery each; `("",)` where the channel has just one."""
+    edits: bool
+    """Whether a sent message can be rewritten in place (a delivery of kind EDIT, `delivery.replaces`)."""
+    threads: bool
+    """Whether an update can go under the story's first message (`delivery.thread_root`)."""
+    digest_lines: int
+    """How many alerts one message can list without being cut."""
 
     async def send(self, delivery: Delivery) -> Sent:
         """Make one attempt. Returns what the server gave back; raises DeliveryError, whose text and
@@ -45,11 +52,12 @@ def least_gap(url: str) -> timedelta:
     return GAPS.get(scheme, timedelta(0))
 
 
-def open_sender(name: str, url: str, *, timeout: timedelta = TIMEOUT) -> Sender:
+def open_sender(name: str, url: str, *, timeout: timedelta = TIMEOUT, state_dir: Path | None = None) -> Sender:
     """The sender for a channel: `name` as configured, `url` with its secrets filled in.
 
-    Opens no connection. Raises ValueError with a sentence for the operator, without the secret,
-    where no channel is written so.
+    `state_dir` is a folder where a channel may keep what it must not lose, such as keys for encrypted rooms;
+    without it, such rooms are refused. Opens no connection and no file. Raises ValueError with a sentence for
+    the operator, without the secret, where no channel is written so.
     """
     scheme = url.partition("://")[0].lower() if "://" in url else ""
     if not scheme:
@@ -58,10 +66,10 @@ def open_sender(name: str, url: str, *, timeout: timedelta = TIMEOUT) -> Sender:
         from monitor.edges.send.slack import SlackSender
 
         return SlackSender(name, url, timeout=timeout)
-    return _open_other(scheme, name, url, timeout)
+    return _open_other(scheme, name, url, timeout, state_dir)
 
 
-def _open_other(scheme: str, name: str, url: str, timeout: timedelta) -> Sender:
+def _open_other(scheme: str, name: str, url: str, timeout: timedelta, state_dir: Path | None) -> Sender:
     if scheme == "console":
         from monitor.edges.send.console import ConsoleSender
 
@@ -74,7 +82,7 @@ def _open_other(scheme: str, name: str, url: str, timeout: timedelta) -> Sender:
         from monitor.edges.send.matrix import MatrixSender, speaks_matrix
 
         if speaks_matrix(url):
-            return MatrixSender(name, url, timeout=timeout)
+            return MatrixSender(name, url, timeout=timeout, state_dir=state_dir)
     from monitor.edges.send.apprise import AppriseSender
 
     return AppriseSender(name, url, timeout=timeout)

@@ -4,6 +4,17 @@ Makes one fresh Apprise object a send and learns from the HTTP exchange what App
 status and Retry-After. Lets Apprise neither retry, sleep, follow redirects, load plug-ins, store
 anything nor log. There is no key against doubles here; a URL that names several targets is one
 delivery, so write one channel a target where that matters.
+
+    what was heard on the wire                  outcome
+    2xx, or Apprise's yes without a request     accepted
+    400, 413, 414, 415, 422, 431                this message
+    401, 403, 404, 405, 407, 410, a redirect    channel broken
+    a certificate that is not trusted           channel broken
+    an address that is none                     channel broken
+    429, 408, 5xx, any other status             again later, when Retry-After says
+    no connection                               again later
+    lost after the request had left, timed out  ambiguous
+    a no without any request, a plug-in's fault again later
 """
 
 from __future__ import annotations
@@ -28,6 +39,8 @@ from monitor.model import Delivery, Sent
 _WORKERS = 2  # ours: a send that hangs must not hold up the next one
 _LIVE = re.compile(r"(?<!\w)@|\](?=\()|<(?=\S)")
 _MACHINES = frozenset({"json", "jsons", "xml", "xmls", "form", "forms"})  # nothing is live in data
+_LINE = 160  # characters of one alert in a digest: a headline and its address
+_LEAST_LINES, _MOST_LINES = 3, 200  # ours: what an SMS tells of, and what a person still reads
 _SECRET_LENGTH = 5  # ours: shorter parts (ports, "yes") are no secrets, and cutting them garbles answers
 
 
@@ -61,7 +74,7 @@ def build(parts: dict[str, Any]) -> Any:
 
     plugin = apprise.Apprise.instantiate(parts, asset=_asset(apprise.AppriseAsset))
     if plugin is not None:
-        plugin.request_rate_per_sec = 0  # no throttle: pacing is the dispatcher's
+        plugin.throttle = lambda *_, **__: None  # it sleeps; pacing is the dispatcher's
         plugin.retry = 0
         plugin.optional = False  # else a failure would count as success
         plugin.overflow_mode = apprise.OverflowMode.TRUNCATE
@@ -141,6 +154,8 @@ def _overheard(send: Callable[..., Any]) -> Callable[..., Any]:
         if exchange is None:
             return send(session, prepared, **kwargs)
         exchange.failure = None
+        if exchange.answers and exchange.answers[-1].status_code == 429:
+            raise requests.RequestException("asked to wait")  # some plug-ins would try again at once
         try:
             answer = send(session, prepared, **(kwargs | {"allow_redirects": False}))
         except requests.RequestException as cause:
@@ -217,12 +232,17 @@ def inert(text: str) -> str:
 class AppriseSender:
     """Sends through the Apprise service that a URL names."""
 
+    edits = False
+    threads = False
+
     recipients: tuple[str, ...] = ("",)
 
     def __init__(self, name: str, url: str, *, timeout: timedelta):
         """Raises ValueError (without the secret) where Apprise does not know the URL."""
-        if build(read_url(url) or {"schema": ""}) is None:
+        plugin = build(read_url(url) or {"schema": ""})
+        if plugin is None:
             raise ValueError(f"channel {name}: this {url.partition('://')[0]:.20}:// URL is not one that Apprise knows")
+        self.digest_lines = min(max(plugin.body_maxlen // _LINE, _LEAST_LINES), _MOST_LINES)
         self._url, self._timeout = url, timeout.total_seconds()
         self._inert = str if url.partition("://")[0].lower() in _MACHINES else inert
         self._threads = ThreadPoolExecutor(_WORKERS, thread_name_prefix=f"apprise-{name}")

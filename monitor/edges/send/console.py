@@ -44,6 +44,10 @@ def json_line(delivery: Delivery) -> str:
 class ConsoleSender:
     """Writes to whatever `sys.stdout` is when a message comes."""
 
+    edits = False
+    threads = False
+    digest_lines = 500
+
     recipients: tuple[str, ...] = ("",)
 
     def __init__(self, name: str, url: str):

@@ -15,6 +15,16 @@ from monitor.model import Level, Message
 HEADLINE_LIMIT = 200
 """Characters of a subject or notification title: what phones and mail clients show at most."""
 
+_MARKS = {  # what kind of message it is, where it is not the first on its story
+    "update": "UPDATE",
+    "correction": "CORRECTION",
+    "kill": "KILL — do not use this story",
+    "withdrawn": "WITHDRAWN — do not use this story",
+    "digest": "DIGEST",
+    "operator": "WIREWATCH ITSELF",
+}
+_RETRACTIONS = frozenset({"correction", "kill", "withdrawn"})
+
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _URL_SAFE = "%/:=&?~#+!$,;@()*-._[]"  # what an address may keep; all else is percent-encoded
 _ADDRESS_LIKE = re.compile(r"://|\bwww\.|\w\.\w{2,}/|^\S+\.[a-z]{2,}$", re.IGNORECASE)
@@ -48,10 +58,32 @@ def title(message: Message) -> str:
     return one_line(message.title or message.headline, HEADLINE_LIMIT)
 
 
+def retracts(message: Message) -> bool:
+    """Whether it takes back or mends what people were told: a correction, kill or withdrawal. Such a message
+    must be unmistakable, and be seen by everyone who saw the first."""
+    return message.mark in _RETRACTIONS
+
+
+def banner(message: Message) -> str:
+    """What stands above all else, in capitals, where a message takes something back; else empty."""
+    return _MARKS[message.mark] if retracts(message) else ""
+
+
+def urgent(message: Message) -> bool:
+    """Whether its badge should stand out among its like."""
+    return message.level is Level.URGENT and not retracts(message)
+
+
 def badge(message: Message) -> str:
-    """How loud, and of which watchlist: `URGENT · North Korea: arms exports`."""
-    loud = "URGENT" if message.level is Level.URGENT else ""
-    return " · ".join(filter(None, (loud, one_line(message.watchlist_title or message.watchlist))))
+    """What kind, how loud, and of which watchlist: `UPDATE · URGENT · North Korea: arms exports`."""
+    kind = "" if retracts(message) else _MARKS.get(message.mark, message.mark.upper())
+    watchlist = one_line(message.watchlist_title or message.watchlist)
+    return " · ".join(filter(None, (kind, "URGENT" if urgent(message) else "", watchlist)))
+
+
+def news(message: Message) -> str:
+    """What an update brings, on one line."""
+    return one_line(message.news)
 
 
 def facts(message: Message) -> str:
@@ -118,10 +150,16 @@ def reasons(message: Message) -> tuple[str, ...]:
     return tuple(filter(None, (one_line(line) for line in message.why)))
 
 
+def reasons_label(message: Message) -> str:
+    """What stands above the lines of `why`, which in a digest are its alerts."""
+    return {"digest": "Alerts:", "operator": "What happened:"}.get(message.mark, "Why:")
+
+
 def paragraphs(message: Message, *, under_headline: bool = False) -> tuple[str, ...]:
     """The message as plain text, one string a paragraph, lines parted by newlines.
 
-    `under_headline`: the headline is shown above it, so a title that it holds is not said twice.
+    `under_headline`: the headline is shown above it, so a title that it holds is not said twice, and what takes
+    a story back says so in the next line.
     """
     name, address = title(message), web_address(message.url)
     said = under_headline and name in headline(message)
@@ -130,10 +168,11 @@ def paragraphs(message: Message, *, under_headline: bool = False) -> tuple[str, 
     return tuple(
         "\n".join(lines)
         for lines in (
+            tuple(filter(None, (banner(message) if under_headline else "", news(message)))),
             tuple(filter(None, ("" if said else name, address))),
             tuple(filter(None, (facts(message), one_line(message.spread)))),
             tuple(filter(None, (one_line(message.lead),))),
-            ("Why:", *(f"• {line}" for line in why)) if why else (),
+            (reasons_label(message), *(f"• {line}" for line in why)) if why else (),
             (f"Story and all copies: {story}",) if story else (),
         )
         if lines

@@ -1,12 +1,25 @@
-"""`matrix(s)://`: one message to a plain Matrix room.
+"""`matrix(s)://`: one message to a Matrix room.
 
 Speaks the client-server API v3 itself, because the transaction id is the one key against doubles that a
 channel offers: it is the delivery's id, so a homeserver shows a message once however often it is sent.
 Therefore nothing here is ambiguous; a broken exchange is simply tried again. Logs in once, on a device
-of its own that keeps its name. Does not encrypt: a room with end-to-end encryption shows the message
-as unencrypted.
+of its own that keeps its name. Sends nothing in clear to a room with end-to-end encryption: that is
+`matrix_e2ee.py`'s work, or refused. What an event holds is `matrix_event.py`'s.
 
 `matrixs://user:password@host/!room:server` or `matrixs://token@host/#alias:server`, several rooms in a row.
+
+What an answer means (`M_LIMIT_EXCEEDED`, 429 is always: again, when `retry_after_ms` says):
+
+    request                     answer                              outcome
+    the event                   400 M_BAD_JSON …, 413 M_TOO_LARGE   this message
+                                403 M_FORBIDDEN                     joined once, then channel broken
+    login, join, alias, state   400                                 channel broken: no message was at fault
+    any                         401 M_UNKNOWN_TOKEN                 logged in once, then channel broken
+                                403, 404, 410, redirect             channel broken
+                                certificate not trusted             channel broken
+                                408, 5xx, no answer, no connection  again later: the transaction id makes it one
+                                200 that is no Matrix answer        again later
+    room is encrypted           without the extra or its keys       channel broken
 """
 
 from __future__ import annotations
@@ -18,75 +31,29 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from html import escape
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 import aiohttp
 
-from monitor.edges.send import http, layout
+from monitor.edges.send import http, matrix_event
 from monitor.edges.send.apprise import build, read_url
 from monitor.edges.send.outcome import bounded_wait, http_error, quoted
 from monitor.errors import DeliveryError, DeliveryErrorKind
-from monitor.model import Delivery, Message, Sent
+from monitor.model import Delivery, Sent
 
-# https://spec.matrix.org/latest/client-server-api/#size-limits: an event of more than 65,536 bytes is
-# refused; the server adds to what we send, so half is ours
-EVENT_LIMIT = 32 * 1024
+if TYPE_CHECKING:
+    from monitor.edges.send.matrix_e2ee import Encryption
+
 _API = "/_matrix/client/v3"
+_CLEAR = "the room is encrypted, and nothing is sent to it in clear; "
+_NO_EXTRA = _CLEAR + "install what encrypts: pip install 'wirewatch[matrix-e2ee]'"
+_UNVOUCHED = (
+    "but its account does not vouch for this device, so many clients hide what it sends (see the documentation)"
+)
+_NO_FOLDER = _CLEAR + "this command has no folder to keep keys in"
 _ROOM = re.compile(r"![^\s:]+(:\S+)?|#[^\s:]+:\S+")
-
-
-# ── the message ──────────────────────────────────────────────────────────────────────────────────
-
-
-def content(message: Message, *, msgtype: str = "m.text", plain: bool = False) -> dict[str, Any]:
-    """The event's content. `body` is plain, `formatted_body` is our tags around escaped text (left out
-    if `plain`, for a message that was refused with it), and `m.mentions` is empty, so nobody is called
-    whatever the text says. At most `EVENT_LIMIT` bytes."""
-    bare: dict[str, Any] = {"msgtype": msgtype, "body": _body(message), "m.mentions": {}}
-    rich = bare | {"format": "org.matrix.custom.html", "formatted_body": html(message)}
-    if not plain and _size(rich) <= EVENT_LIMIT:
-        return rich
-    return bare | {"body": _cut(bare["body"], EVENT_LIMIT - 1024)}
-
-
-def _body(message: Message) -> str:
-    return "\n\n".join((layout.headline(message), *layout.paragraphs(message, under_headline=True)))
-
-
-def html(message: Message) -> str:
-    """The message as Matrix clients show it: `strong`, `a`, `br`, `p`, `ul` and `li` only."""
-    facts = [escape(line) for line in (layout.facts(message), layout.one_line(message.spread)) if line]
-    head = [f"<strong>{_link(layout.title(message), message.url)}</strong>", *facts]
-    items = "".join(f"<li>{_link(*layout.split_link(line))}</li>" for line in layout.reasons(message))
-    parts = (
-        f"<p>{escape(layout.badge(message))}</p>" if layout.badge(message) else "",
-        f"<p>{'<br>'.join(head)}</p>",
-        f"<p>{escape(layout.one_line(message.lead))}</p>" if message.lead else "",
-        f"<p>Why:</p><ul>{items}</ul>" if items else "",
-        f"<p>{_link('Story and all copies', message.story_link)}</p>" if layout.web_address(message.story_link) else "",
-    )
-    return "".join(parts)
-
-
-def _link(text: str, url: str) -> str:
-    address = layout.web_address(url)
-    if not address:
-        return escape(text)
-    before, words = layout.link_text(text, url)
-    return f"{escape(before)} " * bool(before) + f'<a href="{escape(address)}">{escape(words)}</a>'
-
-
-def _size(event: dict[str, Any]) -> int:
-    return len(json.dumps(event, ensure_ascii=False).encode("utf-8", "replace"))
-
-
-def _cut(text: str, limit: int) -> str:
-    """`text` cut so that its JSON form fits `limit` bytes; never inside a character."""
-    while _size({"": text}) > limit:
-        text = text[: len(text) * 9 // 10] + "…"
-    return text
 
 
 # ── the answer ───────────────────────────────────────────────────────────────────────────────────
@@ -143,9 +110,16 @@ def device_of(channel: str) -> str:
 class MatrixSender:
     """Sends to the rooms of one URL as one user on one device."""
 
-    def __init__(self, name: str, url: str, *, timeout: timedelta):
-        """Raises ValueError (without the secret) where the URL names no server, account or room."""
-        plugin = build(read_url(url) or {"schema": ""})
+    edits = True
+    threads = True
+    digest_lines = 40  # of at most 800 bytes: 200 letters of any script, and an address
+
+    def __init__(self, name: str, url: str, *, timeout: timedelta, state_dir: Path | None = None):
+        """`state_dir` is where keys for encrypted rooms are kept. Raises ValueError (without the secret) where the
+        URL names no server, account or room."""
+        read = read_url(url) or {"schema": ""}
+        self._renew = str(read.get("qsd", {}).get("identity")) == "new"
+        plugin = build(read)
         problem = _problem(plugin)
         if problem:
             raise ValueError(f"channel {name}: {problem}")
@@ -157,6 +131,9 @@ class MatrixSender:
         self._base, self._discovers = _origin(plugin), plugin.discovery and plugin.secure and not plugin.port
         self._verified = plugin.verify_certificate
         self._aliases: dict[str, str] = {}
+        self._ciphered: set[str] = set()
+        self._state_dir = state_dir
+        self._encryption: Encryption | None = None
         self._seconds = timeout.total_seconds()
         self._entering = asyncio.Lock()
         self._session: aiohttp.ClientSession | None = None
@@ -174,21 +151,74 @@ class MatrixSender:
         """Close the connections. The login stays: the next start uses the same device."""
         if self._session is not None:
             await self._session.close()
+        if self._encryption is not None:
+            self._encryption.close()
 
     async def _send(self, delivery: Delivery) -> Sent:
         await self._discover()
-        room = await self._room(delivery.recipient)
-        answer = await self._put(room, delivery)
+        answer = await self._into(await self._room(delivery.recipient), delivery)
         if answer.errcode == "M_FORBIDDEN":  # not in the room yet, or the alias leads to a new one
-            answer = await self._put(await self._join(delivery.recipient), delivery)
+            answer = await self._into(await self._join(delivery.recipient), delivery)
         if answer.status != 200 or not isinstance(answer.said.get("event_id"), str):
             raise refusal(answer, secrets=self._secrets)
-        return Sent(remote_id=answer.said["event_id"], answer=quoted(f"event {answer.said['event_id']}"))
+        unvouched = self._encryption is not None and self._encryption.unvouched
+        said = f"event {answer.said['event_id']}" + f"; {_UNVOUCHED}" * unvouched
+        return Sent(remote_id=answer.said["event_id"], answer=quoted(said))
 
-    async def _put(self, room: str, delivery: Delivery) -> Answer:
-        path = f"{_API}/rooms/{_quoted(room)}/send/m.room.message/{_quoted(delivery.id)}"
-        event = content(delivery.message, msgtype=self._msgtype, plain=delivery.plain)
+    async def _into(self, room: str, delivery: Delivery) -> Answer:
+        """Put the message into a room; asks first, each time, whether the room is encrypted by now."""
+        state = await self._authorised("GET", f"{_API}/rooms/{_quoted(room)}/state/m.room.encryption/")
+        if state.errcode == "M_FORBIDDEN":
+            return state
+        if state.status not in (200, 404):
+            raise refusal(state, secrets=self._secrets, about_message=False)
+        kind, event = "m.room.message", matrix_event.event(delivery, msgtype=self._msgtype)
+        if state.status == 200 or room in self._ciphered:  # what was encrypted once stays so, whatever the server says
+            self._ciphered.add(room)
+            kind, event = "m.room.encrypted", await self._encrypted(room, event, state.said)
+        path = f"{_API}/rooms/{_quoted(room)}/send/{kind}/{_quoted(delivery.id)}"
         return await self._authorised("PUT", path, event)
+
+    async def _encrypted(self, room: str, event: dict[str, Any], rules: dict[str, Any]) -> dict[str, Any]:
+        if self._encryption is None:
+            self._encryption = await self._open_encryption()
+        return await self._encryption.encrypt(room, event, rules)
+
+    async def _open_encryption(self) -> Encryption:
+        from monitor.edges.send import matrix_e2ee
+
+        if not matrix_e2ee.available():
+            raise DeliveryError(_NO_EXTRA, kind=DeliveryErrorKind.CHANNEL)
+        if self._state_dir is None:
+            raise DeliveryError(_NO_FOLDER, kind=DeliveryErrorKind.CHANNEL)
+        me = await self._ask("GET", "/account/whoami")
+        user, device = str(me.get("user_id", "")), str(me.get("device_id", ""))
+        if not (user and device):
+            raise DeliveryError("the account's token belongs to no device", kind=DeliveryErrorKind.CHANNEL)
+        folder = self._state_dir / "matrix-keys"
+        return matrix_e2ee.Encryption(
+            self._ask, self._confirmed, user=user, device=device, folder=folder, renew_identity=self._renew
+        )
+
+    async def _confirmed(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """One POST for which the server may want to hear our password once more."""
+        answer = await self._authorised("POST", _API + path, body)
+        if answer.status == 401 and answer.said.get("session") and self._password:
+            who = {"type": "m.login.password", "identifier": self._whom(), "password": self._password}
+            auth = {**who, "session": answer.said["session"]}
+            answer = await self._authorised("POST", _API + path, body | {"auth": auth})
+        if answer.status != 200:
+            raise refusal(answer, secrets=self._secrets, about_message=False)
+        return answer.said
+
+    def _whom(self) -> dict[str, Any]:
+        return {"type": "m.id.user", "user": self._user}
+
+    async def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        answer = await self._authorised(method, _API + path, body)
+        if answer.status != 200:
+            raise refusal(answer, secrets=self._secrets, about_message=False)
+        return answer.said
 
     # rooms
 
@@ -211,7 +241,7 @@ class MatrixSender:
 
     # the account
 
-    async def _authorised(self, method: str, path: str, body: dict[str, Any]) -> Answer:
+    async def _authorised(self, method: str, path: str, body: dict[str, Any] | None = None) -> Answer:
         """One request as our user; logs in first where needed, and once more where the login was lost."""
         token = await self._enter(lost=None)
         answer = await self._call(method, path, body, token=token)
@@ -233,7 +263,7 @@ class MatrixSender:
             f"{_API}/login",
             {
                 "type": "m.login.password",
-                "identifier": {"type": "m.id.user", "user": self._user},
+                "identifier": self._whom(),
                 "password": self._password,
                 "device_id": self._device,
                 "initial_device_display_name": "wirewatch",

@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from monitor.edges.send import open_sender
@@ -73,13 +74,15 @@ def hostile_message() -> Message:
     )
 
 
-def send(url: str, *deliveries: Delivery, timeout: float = 10) -> list[Sent | DeliveryError]:
+def send(
+    url: str, *deliveries: Delivery, timeout: float = 10, state_dir: Path | None = None, name: str = "desk"
+) -> list[Sent | DeliveryError]:
     """Send these one after the other through one sender (to each recipient where none is named)."""
-    return asyncio.run(_send(url, deliveries or (delivery(),), timeout))
+    sender = open_sender(name, url, timeout=timedelta(seconds=timeout), state_dir=state_dir)
+    return asyncio.run(_send(sender, deliveries or (delivery(),)))
 
 
-async def _send(url: str, deliveries: tuple[Delivery, ...], timeout: float) -> list[Sent | DeliveryError]:
-    sender = open_sender("desk", url, timeout=timedelta(seconds=timeout))
+async def _send(sender: Any, deliveries: tuple[Delivery, ...]) -> list[Sent | DeliveryError]:
     outcomes: list[Sent | DeliveryError] = []
     try:
         for each in deliveries:
@@ -97,16 +100,16 @@ async def _attempt(sender: Any, each: Delivery) -> Sent | DeliveryError:
         return error
 
 
-def refused(url: str, *deliveries: Delivery, timeout: float = 10) -> DeliveryError:
+def refused(url: str, *deliveries: Delivery, timeout: float = 10, state_dir: Path | None = None) -> DeliveryError:
     """The error that the last of these sends ended with."""
-    outcome = send(url, *deliveries, timeout=timeout)[-1]
+    outcome = send(url, *deliveries, timeout=timeout, state_dir=state_dir)[-1]
     assert isinstance(outcome, DeliveryError), outcome
     return outcome
 
 
-def accepted(url: str, *deliveries: Delivery) -> Sent:
+def accepted(url: str, *deliveries: Delivery, state_dir: Path | None = None, name: str = "desk") -> Sent:
     """What the last of these sends gave back."""
-    outcome = send(url, *deliveries)[-1]
+    outcome = send(url, *deliveries, state_dir=state_dir, name=name)[-1]
     assert isinstance(outcome, Sent), outcome
     return outcome
 

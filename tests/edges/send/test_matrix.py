@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import sys
 from dataclasses import replace
 
 import pytest
 
 from monitor.edges.send import open_sender
-from monitor.edges.send.matrix import EVENT_LIMIT, Answer, content, device_of, html, refusal
-from monitor.errors import DeliveryErrorKind
-from monitor.model import Sent
+from monitor.edges.send.matrix import Answer, MatrixSender, device_of, refusal
+from monitor.edges.send.matrix_event import EVENT_LIMIT, content, event, html
+from monitor.errors import DeliveryError, DeliveryErrorKind
+from monitor.model import DeliveryKind, Sent
 from tests.edges.send.samples import (
     MESSAGE,
     TOLD,
@@ -22,7 +25,8 @@ from tests.edges.send.samples import (
     refused,
     send,
 )
-from tests.fakes import FakeHttp, FakeMatrix
+from tests.edges.send.servers import Homeserver as FakeMatrix
+from tests.fakes import FakeHttp
 
 RETRY, MESSAGE_KIND, CHANNEL = DeliveryErrorKind.RETRY, DeliveryErrorKind.MESSAGE, DeliveryErrorKind.CHANNEL
 
@@ -63,7 +67,7 @@ def test_I5_nobody_is_mentioned_whatever_the_text_says():
 def test_I5_I10_hostile_text_brings_no_tag_and_no_link_of_its_own():
     shown = html(hostile_message())
     tags = {part.split(">")[0].split(" ")[0].strip("/") for part in shown.split("<")[1:]}
-    assert tags <= {"p", "strong", "br", "a", "ul", "li"}
+    assert tags <= {"p", "strong", "span", "br", "a", "ul", "li"}
     links = {part.split('"')[0] for part in shown.split('href="')[1:]}
     assert links == {MESSAGE.url.replace("&", "&amp;"), MESSAGE.story_link}
     assert "{{7*7}} %s ${x} {0.__class__}" in shown
@@ -124,6 +128,89 @@ def test_two_rooms_are_two_recipients():
         matrix.invited.add("!second:fake.example")
         send(matrix.url_of(matrix.room, "!second:fake.example"))
         assert len(matrix.messages()) == len(matrix.messages("!second:fake.example")) == 1
+
+
+# ── edits and threads ────────────────────────────────────────────────────────────────────────────
+
+UPDATE = replace(MESSAGE, mark="update", news="Carried by 14 outlets now", headline="[update] North Korea: arms — x")
+
+
+def test_an_edit_rewrites_the_first_message_and_calls_nobody():
+    edit = event(delivery(UPDATE, kind=DeliveryKind.EDIT, replaces="$first"))
+    assert edit["m.relates_to"] == {"rel_type": "m.replace", "event_id": "$first"}
+    assert edit["m.new_content"] == content(UPDATE)
+    assert edit["m.mentions"] == edit["m.new_content"]["m.mentions"] == {}
+    assert edit["body"] == f"* {UPDATE.headline}"
+
+
+def test_an_update_goes_under_the_first_message_and_falls_back_to_a_reply():
+    assert event(delivery(UPDATE, thread_root="$first"))["m.relates_to"] == {
+        "rel_type": "m.thread",
+        "event_id": "$first",
+        "is_falling_back": True,
+        "m.in_reply_to": {"event_id": "$first"},
+    }
+
+
+@pytest.mark.parametrize("mark", ["correction", "kill", "withdrawn"])
+def test_what_takes_a_story_back_is_a_reply_in_the_room_and_not_folded_into_a_thread(mark: str):
+    relation = event(delivery(replace(MESSAGE, mark=mark), thread_root="$first"))["m.relates_to"]
+    assert relation == {"m.in_reply_to": {"event_id": "$first"}}
+
+
+def test_a_first_message_relates_to_nothing():
+    assert "m.relates_to" not in event(delivery())
+
+
+@pytest.mark.parametrize("mark", ["correction", "kill", "withdrawn"])
+def test_what_takes_a_story_back_says_so_first_in_red_and_in_plain_text(mark: str):
+    told = content(replace(MESSAGE, mark=mark))
+    assert told["body"].split("\n\n")[1].startswith(mark.upper())
+    assert told["formatted_body"].startswith(f'<p><strong><span data-mx-color="#b00020">{mark.upper()}')
+
+
+def test_an_update_says_what_is_new_before_the_story():
+    told = content(UPDATE)
+    for text in (told["body"], told["formatted_body"]):
+        assert text.index(UPDATE.news) < text.index("Harbour Gazette")
+
+
+def test_an_edit_of_the_largest_message_keeps_the_limit():
+    huge = replace(MESSAGE, why=("é" * 9_000,) * 9, headline="🚢" * 200)
+    edit = event(delivery(huge, kind=DeliveryKind.EDIT, replaces="$" + "e" * 60))
+    assert len(json.dumps(edit, ensure_ascii=False).encode()) <= EVENT_LIMIT
+
+
+def test_as_many_lines_as_a_sender_promises_fit_into_one_digest_whatever_their_script():
+    lines = tuple(f"{n} {'導弾' * 98} https://news.example/{'x' * 80}/{n}" for n in range(MatrixSender.digest_lines))
+    told = content(replace(MESSAGE, mark="digest", why=lines, lead=""))
+    assert all(line in told["body"] for line in lines)
+
+
+# ── encrypted rooms ──────────────────────────────────────────────────────────────────────────────
+
+
+def test_nothing_goes_in_clear_to_an_encrypted_room_not_even_once_it_became_one(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "nio", None)  # as where the extra is not installed
+    with FakeMatrix() as matrix:
+        accepted(matrix.url, delivery(id="while in clear"))
+        matrix.encrypted.add(matrix.room)
+        error = refused(matrix.url)
+        assert error.kind is CHANNEL and "matrix-e2ee" in str(error)
+        assert len(matrix.messages()) == 1
+
+
+def test_a_room_that_was_encrypted_gets_nothing_in_clear_when_the_server_denies_it(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "nio", None)
+    with FakeMatrix() as matrix, asyncio.Runner() as loop:
+        matrix.encrypted.add(matrix.room)
+        sender = open_sender("desk", matrix.url)
+        for _ in range(2):
+            with pytest.raises(DeliveryError, match="encrypted"):
+                loop.run(sender.send(delivery(recipient=matrix.room)))
+            matrix.encrypted.clear()
+        loop.run(sender.close())
+        assert matrix.messages() == []
 
 
 # ── the account and the room ─────────────────────────────────────────────────────────────────────
@@ -200,6 +287,8 @@ ANSWERS = [
     ("a room that is closed to us", 403, "M_FORBIDDEN", CHANNEL),
     ("an account that was closed", 403, "M_USER_DEACTIVATED", CHANNEL),
     ("a room that is gone", 404, "M_NOT_FOUND", CHANNEL),
+    ("a homeserver that moved away", 410, "", CHANNEL),
+    ("a request that took too long", 408, "", RETRY),
     ("a server that does not speak Matrix", 404, "", CHANNEL),
     ("a fault of the server's", 500, "M_UNKNOWN", RETRY),
     ("a fault of a proxy's", 502, "", RETRY),
@@ -210,6 +299,15 @@ ANSWERS = [
 @pytest.mark.parametrize(("status", "errcode", "kind"), [case[1:] for case in ANSWERS], ids=[c[0] for c in ANSWERS])
 def test_L4_L5_an_answer_has_its_outcome(status: int, errcode: str, kind: DeliveryErrorKind):
     assert refusal(Answer(status=status, said={"errcode": errcode} if errcode else {})).kind is kind
+
+
+@pytest.mark.parametrize("step", ["/directory/room/", "/login", "/state/", "/join/"])
+def test_no_step_before_the_event_is_the_messages_fault(step: str):
+    with FakeMatrix() as matrix:
+        matrix.joined.clear()
+        matrix.refused_step = step
+        error = refused(matrix.url_of(matrix.alias))
+    assert error.kind is CHANNEL and "M_UNKNOWN" in str(error)
 
 
 def test_a_refused_login_is_never_the_messages_fault():

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
 from monitor.errors import DeliveryErrorKind
-from monitor.model import Sent
+from monitor.model import DeliveryKind, Sent
 from tests.edges.send.samples import MESSAGE, accepted, delivery, hostile_message, refused, send
-from tests.synapse import Synapse, running_synapse, synapse_python
+from tests.synapse import SERVER_NAME, Synapse, running_synapse, synapse_python
 
 pytestmark = [
     pytest.mark.servers,
@@ -23,7 +25,14 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def synapse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Synapse]:
-    with running_synapse(tmp_path_factory.mktemp("synapse")) as server:
+    with running_synapse(tmp_path_factory.mktemp("synapse"), limits=False) as server:
+        yield server
+
+
+@pytest.fixture
+def as_installed(tmp_path: Path) -> Iterator[Synapse]:
+    """A homeserver with the limits that Synapse has when nobody changes them."""
+    with running_synapse(tmp_path) as server:
         yield server
 
 
@@ -59,6 +68,24 @@ def test_an_alias_leads_to_its_room(synapse: Synapse):
     assert any(body.startswith("by alias") for body in bodies(synapse))
 
 
+def test_the_server_takes_an_edit_for_an_edit_and_an_update_for_the_thread(synapse: Synapse):
+    first = accepted(synapse.url(), delivery(id="root")).remote_id
+    told = replace(MESSAGE, headline="[update] 14 outlets", mark="update")
+    accepted(synapse.url(), delivery(told, id="edit", kind=DeliveryKind.EDIT, replaces=first))
+    threaded = accepted(synapse.url(), delivery(told, id="update", thread_root=first)).remote_id
+    event = synapse.call("GET", f"/rooms/{quote(synapse.room, safe='')}/event/{quote(first, safe='')}")
+    relations = event["unsigned"]["m.relations"]
+    assert relations["m.replace"]["content"]["m.new_content"]["body"].startswith("[update] 14 outlets")
+    assert relations["m.thread"]["latest_event"]["event_id"] == threaded
+
+
+def test_a_room_of_version_12_whose_id_names_no_server_gets_its_message(synapse: Synapse):
+    made = synapse.call("POST", "/createRoom", {"room_version": "12", "invite": [f"@bot:{SERVER_NAME}"]})
+    assert ":" not in made["room_id"]
+    accepted(synapse.url(made["room_id"]), delivery(id="v12"))
+    assert len(synapse.messages(made["room_id"])) == 1
+
+
 def test_I5_hostile_text_is_stored_as_we_escaped_it(synapse: Synapse):
     sent = accepted(synapse.url(), delivery(hostile_message(), id="hostile"))
     (event,) = [e for e in synapse.messages() if e["event_id"] == sent.remote_id]
@@ -77,8 +104,8 @@ def test_L5_a_room_that_is_not_there_is_the_channels_fault(synapse: Synapse, roo
     assert refused(synapse.url(room)).kind is DeliveryErrorKind.CHANNEL
 
 
-def test_L10_a_flood_meets_the_real_rate_limit_and_is_told_how_long_to_wait(synapse: Synapse):
-    outcomes = send(synapse.url(), *(delivery(id=f"flood-{n}") for n in range(16)))
+def test_L10_a_flood_meets_the_real_rate_limit_and_is_told_how_long_to_wait(as_installed: Synapse):
+    outcomes = send(as_installed.url(), *(delivery(id=f"flood-{n}") for n in range(16)))
     limits = [error for error in outcomes if not isinstance(error, Sent)]
     assert limits, "Synapse's default of 10 messages at once should have been met"
     assert {error.kind for error in limits} == {DeliveryErrorKind.RETRY}

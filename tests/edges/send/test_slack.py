@@ -8,10 +8,13 @@ from dataclasses import replace
 import pytest
 
 from monitor.edges.send import open_sender
-from monitor.edges.send.slack import Answer, escape, judge, payload
+from monitor.edges.send.slack import SlackSender
+from monitor.edges.send.slack_answers import Answer, judge
+from monitor.edges.send.slack_blocks import escape, payload
 from monitor.errors import DeliveryError, DeliveryErrorKind
-from monitor.model import Sent
+from monitor.model import DeliveryKind, Level, Sent
 from tests.edges.send.samples import (
+    CREATED,
     HOSTILE,
     MESSAGE,
     TOLD,
@@ -23,6 +26,7 @@ from tests.edges.send.samples import (
     refused,
     send,
 )
+from tests.edges.send.servers import SlackApi
 from tests.fakes import FakeHttp, FakeSlack, Seen, slack_refusal
 
 RETRY, MESSAGE_KIND, CHANNEL, AMBIGUOUS = (
@@ -66,14 +70,17 @@ def test_the_title_is_the_link():
 
 
 def test_a_bot_token_posts_to_its_channel_and_brings_back_the_message_id():
-    with FakeSlack() as slack:
-        assert accepted(slack.bot_url).remote_id == "1700000000.000001"
+    with SlackApi() as slack:
+        assert accepted(slack.bot_url).remote_id == f"{slack.place}:1764040400.000001"
         assert slack.messages[0]["channel"] == "#general"
 
 
-def test_the_plainest_form_has_no_blocks():
-    assert "blocks" not in payload(MESSAGE, plain=True)
-    assert strict(payload(MESSAGE, plain=True)) == ""
+def test_the_plainest_form_has_no_blocks_and_a_digest_in_it_still_lists_its_alerts():
+    body = payload(
+        replace(MESSAGE, mark="digest", why=("One https://x.example/1", "Two https://x.example/2")), plain=True
+    )
+    assert "blocks" not in body and strict(body) == ""
+    assert "<https://x.example/1|One>" in body["text"] and "<https://x.example/2|Two>" in body["text"]
 
 
 @pytest.mark.parametrize(
@@ -94,9 +101,163 @@ def test_whatever_the_message_slack_takes_it(message):
 
 def test_a_digest_lists_all_its_stories_as_links():
     with FakeSlack() as slack:
-        lines = tuple(f"Story {n} (Outlet) https://x.example/{n}" for n in range(300))
-        accepted(slack.url, delivery(replace(MESSAGE, why=lines)))
-        assert {(f"https://x.example/{n}", f"Story {n} (Outlet)") for n in range(300)} <= set(slack.links)
+        count, words, path = SlackSender.digest_lines, "word " * 40, "x" * 60
+        lines = tuple(f"Story {n} {words}(Outlet) https://x.example/{path}/{n}" for n in range(count))
+        accepted(slack.url, delivery(replace(MESSAGE, mark="digest", why=lines, lead="")))
+        assert {f"https://x.example/{path}/{n}" for n in range(count)} <= {url for url, _ in slack.links}
+
+
+@pytest.mark.parametrize("mark", ["correction", "kill", "withdrawn"])
+def test_what_takes_a_story_back_says_so_in_large_letters_and_first_on_the_lock_screen(mark: str):
+    body = payload(replace(MESSAGE, mark=mark, level=Level.NORMAL))
+    assert body["blocks"][0]["type"] == "header"
+    assert body["blocks"][0]["text"]["text"].startswith(f"⛔ {mark.upper()}")
+    assert body["text"].startswith(mark.upper())
+
+
+def test_an_update_says_what_is_new_before_the_story():
+    told = texts(payload(UPDATE)["blocks"])
+    at = [n for n, text in enumerate(told) if UPDATE.news in text or MESSAGE.outlet in text]
+    assert UPDATE.news in told[at[0]]
+    assert UPDATE.news in payload(UPDATE)["text"]
+
+
+# ── a bot's edits, threads and doubts ────────────────────────────────────────────────────────────
+
+UPDATE = replace(MESSAGE, mark="update", news="Carried by 14 outlets now", headline="[update] North Korea: arms — x")
+
+
+def test_a_bots_message_bears_its_delivery_in_metadata():
+    with SlackApi() as slack:
+        accepted(slack.bot_url)
+        assert slack.messages[0]["metadata"] == {
+            "event_type": "wirewatch_alert",
+            "event_payload": {"delivery": "d0123456789abcdef012"},
+        }
+
+
+def test_an_edit_rewrites_the_message_and_posts_nothing():
+    with SlackApi() as slack:
+        first = accepted(slack.bot_url)
+        accepted(slack.bot_url, delivery(UPDATE, id="edit", kind=DeliveryKind.EDIT, replaces=first.remote_id))
+        (message,) = slack.posts
+        (update,) = slack.updates
+        assert len(slack.messages) == 1
+    assert message["text"].startswith("[update]") and update["channel"] == slack.place
+    assert "link_names" not in update and update["parse"] == "none"
+    assert message["metadata"]["event_payload"] == {"delivery": "d0123456789abcdef012"}
+
+
+def test_an_edit_in_the_plainest_form_takes_the_old_blocks_away():
+    with SlackApi() as slack:
+        first = accepted(slack.bot_url)
+        edit = delivery(UPDATE, id="edit", kind=DeliveryKind.EDIT, replaces=first.remote_id, plain=True)
+        accepted(slack.bot_url, edit)
+        assert slack.posts[0]["blocks"] == []
+
+
+@pytest.mark.parametrize("error", ["message_not_found", "edit_window_closed", "cant_update_message"])
+def test_an_edit_of_what_cannot_be_rewritten_is_done_with_and_said(error: str):
+    with SlackApi() as slack:
+        slack.fails_with(200, json.dumps({"ok": False, "error": error}), Content_Type="application/json")
+        sent = accepted(slack.bot_url, delivery(kind=DeliveryKind.EDIT, replaces="C1:1.2"))
+    assert sent.answer == f"nothing to rewrite: {error}"
+
+
+def test_L9_an_edit_whose_answer_was_lost_is_simply_repeated():
+    with SlackApi() as slack:
+        first = accepted(slack.bot_url)
+        slack.drops_after_effect()
+        edit = delivery(UPDATE, id="edit", kind=DeliveryKind.EDIT, replaces=first.remote_id)
+        assert refused(slack.bot_url, edit).kind is RETRY
+        accepted(slack.bot_url, edit)
+        assert len(slack.messages) == 1
+
+
+def test_an_update_goes_into_the_thread_and_what_takes_a_story_back_into_the_channel_too():
+    with SlackApi() as slack:
+        first = accepted(slack.bot_url)
+        accepted(slack.bot_url, delivery(UPDATE, id="u", thread_root=first.remote_id))
+        accepted(slack.bot_url, delivery(replace(MESSAGE, mark="kill"), id="k", thread_root=first.remote_id))
+        threads = [(m.get("thread_ts"), m.get("reply_broadcast")) for m in slack.messages]
+    ts = slack.posts[0]["ts"]
+    assert threads == [(None, None), (ts, None), (ts, True)]
+
+
+def test_an_update_whose_thread_is_gone_is_posted_without():
+    with SlackApi() as slack:
+        accepted(slack.bot_url, delivery(UPDATE, thread_root=f"{slack.place}:1.2"))
+        assert "thread_ts" not in slack.messages[0]
+
+
+@pytest.mark.parametrize("root", [True, False], ids=["in a thread", "in the channel"])
+def test_L9_a_message_in_doubt_that_had_arrived_is_found_and_not_sent_again(root: bool):
+    with SlackApi() as slack:
+        first = accepted(slack.bot_url, delivery(id="first"))
+        fields = {"id": "doubtful", "thread_root": first.remote_id if root else None}
+        slack.drops_after_effect()
+        assert refused(slack.bot_url, delivery(UPDATE, **fields)).kind is AMBIGUOUS
+        sent = accepted(slack.bot_url, delivery(UPDATE, **fields, doubt=True, first_attempt_at=CREATED))
+        assert len(slack.messages) == 2
+        assert sent.remote_id == f"{slack.place}:{slack.posts[1]['ts']}"
+    assert sent.answer == "an earlier attempt had arrived"
+
+
+def test_L9_an_update_in_doubt_whose_thread_is_gone_is_found_in_the_channel():
+    with SlackApi() as slack:
+        gone = delivery(UPDATE, thread_root=f"{slack.place}:1.2")
+        accepted(slack.bot_url, gone)
+        assert accepted(slack.bot_url, replace(gone, doubt=True)).answer == "an earlier attempt had arrived"
+        assert len(slack.messages) == 1
+
+
+def test_the_plainest_form_of_a_bots_message_has_no_metadata_either():
+    with SlackApi() as slack:
+        accepted(slack.bot_url, delivery(plain=True))
+        assert "metadata" not in slack.messages[0]
+
+
+def test_a_message_in_doubt_that_had_not_arrived_is_sent():
+    with SlackApi() as slack:
+        accepted(slack.bot_url, delivery(id="another"))
+        sent = accepted(slack.bot_url, delivery(doubt=True))
+        assert len(slack.messages) == 2 and sent.answer == "ok"
+
+
+@pytest.mark.parametrize("missing", ["channels:history", "channels:read"])
+def test_without_the_scope_to_look_a_message_in_doubt_is_sent_again_and_that_is_said(missing: str):
+    with SlackApi() as slack:
+        slack.scopes.remove(missing)
+        sent = accepted(slack.bot_url, delivery(doubt=True))
+        assert len(slack.messages) == 1
+    assert "without a look for an earlier copy" in sent.answer
+
+
+def test_L1_a_rate_limit_while_looking_sends_nothing_and_is_waited_for():
+    with SlackApi() as slack:
+        slack.fails_with(429, '{"ok":false,"error":"ratelimited"}', retry_after=30)
+        error = refused(slack.bot_url, delivery(doubt=True))
+        assert error.kind is RETRY and error.retry_after is not None
+        assert slack.messages == []
+
+
+@pytest.mark.parametrize("fault", ["drops_after_effect", "never_answers"])
+def test_a_connection_lost_while_looking_leaves_nothing_new_in_doubt(fault: str):
+    with SlackApi() as slack:
+        getattr(slack, fault)()
+        assert refused(slack.bot_url, delivery(doubt=True), timeout=0.3).kind is RETRY
+
+
+def test_a_webhook_in_doubt_has_nothing_to_look_at():
+    with SlackApi() as slack:
+        assert accepted(slack.url, delivery(doubt=True)).remote_id is None
+        assert len(slack.requests) == 1
+
+
+@pytest.mark.parametrize(("url", "can"), [("slack://T1/B1/X1", False), ("slack://xoxb-1-2-x/#news", True)])
+def test_only_a_bot_can_edit_and_thread(url: str, can: bool):
+    sender = open_sender("desk", url)
+    assert (sender.edits, sender.threads) == (can, can)
 
 
 # ── injection ────────────────────────────────────────────────────────────────────────────────────
@@ -140,7 +301,7 @@ def test_I3_a_title_that_looks_like_an_address_is_not_the_words_of_a_link():
 
 def test_what_does_not_fit_into_one_message_is_said():
     blocks = payload(replace(MESSAGE, why=("x" * 10_000,) * 400))["blocks"]
-    assert len(blocks) == 50
+    assert sum(map(len, texts(blocks))) < 11_000  # Slack refuses somewhere above
     assert "more than Slack shows" in blocks[-2]["text"]["text"] and "Story" in blocks[-1]["elements"][0]["text"]
 
 
@@ -184,6 +345,8 @@ ANSWERS = [
     ("a token that is gone", 200, '{"ok":false,"error":"token_revoked"}', CHANNEL),
     ("blocks that are refused", 200, '{"ok":false,"error":"invalid_blocks"}', MESSAGE_KIND),
     ("an error nobody knows", 200, '{"ok":false,"error":"moon_phase"}', RETRY),
+    ("a fault after some of it was done", 200, '{"ok":false,"error":"fatal_error"}', AMBIGUOUS),
+    ("metadata that is refused", 200, '{"ok":false,"error":"invalid_metadata_schema"}', MESSAGE_KIND),
     ("a login page in place of Slack", 200, "<!DOCTYPE html><html>", RETRY),
     ("a payload that is refused", 400, "invalid_payload", MESSAGE_KIND),
     ("a message without text", 400, "no_text", MESSAGE_KIND),
@@ -191,6 +354,10 @@ ANSWERS = [
     ("an archived channel in a 400", 400, "channel_is_archived", CHANNEL),
     ("a forbidden action", 403, "action_prohibited", CHANNEL),
     ("a webhook that was removed", 404, "no_service", CHANNEL),
+    ("a token nobody knows", 401, "invalid_token", CHANNEL),
+    ("a gateway that wants a login", 401, "", CHANNEL),
+    ("a gateway that moved", 302, "", CHANNEL),
+    ("a gateway that was slow", 408, "", RETRY),
     ("a channel that was archived", 410, "channel_is_archived", CHANNEL),
     ("a message too large for a proxy", 413, "", MESSAGE_KIND),
     ("a rate limit", 429, "rate_limited", RETRY),
@@ -249,6 +416,13 @@ def test_L8_silence_is_ambiguous_and_ends_in_time(url: str):
     with FakeSlack() as slack:
         slack.never_answers()
         assert refused(getattr(slack, url), timeout=0.3).kind is AMBIGUOUS
+
+
+def test_L19_two_channels_that_are_one_webhook_are_two_deliveries():
+    with FakeSlack() as slack:
+        send(slack.url, delivery(id="one", channel="desk"))
+        send(slack.url, delivery(id="two", channel="duty"))
+        assert len(slack.messages) == 2
 
 
 def test_a_server_that_is_away_is_tried_again():

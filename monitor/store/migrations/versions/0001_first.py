@@ -39,6 +39,7 @@ def upgrade() -> None:
         sa.Column("not_before", Time),
         sa.Column("lease_until", Time),
         sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("failing_since", Time),
         sa.Column("last_error", sa.Text()),
         sa.Column("entries", sa.Integer(), nullable=False),
         sa.Column("possible_gaps", sa.Integer(), nullable=False),
@@ -151,9 +152,19 @@ def upgrade() -> None:
         sa.Column("title", sa.Text(), nullable=False),
         sa.Column("url", sa.Text(), nullable=False),
         sa.Column("created_at", Time, nullable=False),
+        sa.Column("silence", sa.String()),
     )
     op.create_index("alerts_created", "alerts", ["created_at"])
     op.create_index("alerts_story", "alerts", ["story"])
+    op.create_table(
+        "feedback",
+        sa.Column("alert", sa.String(), primary_key=True),
+        sa.Column("watchlist", sa.String(), nullable=False),
+        sa.Column("story", sa.String(), nullable=False),
+        sa.Column("verdict", sa.String(), nullable=False),
+        sa.Column("noted_at", Time, nullable=False),
+    )
+    op.create_index("feedback_watchlist", "feedback", ["watchlist", "noted_at"])
     op.create_table(
         "deliveries",
         sa.Column("seq", Sequence, primary_key=True, autoincrement=True),
@@ -162,7 +173,15 @@ def upgrade() -> None:
         sa.Column("channel", sa.String(), nullable=False),
         sa.Column("recipient", sa.Text(), nullable=False),
         sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("level", sa.String(), nullable=False),
+        sa.Column("mark", sa.String(), nullable=False),
+        sa.Column("watchlist", sa.String(), nullable=False),
+        sa.Column("score", sa.Float(), nullable=False),
         sa.Column("state", sa.String(), nullable=False),
+        sa.Column("hold", sa.String()),
+        sa.Column("doubt", sa.Boolean(), nullable=False),
+        sa.Column("merged_into", sa.String()),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("created_at", Time, nullable=False),
         sa.Column("next_attempt_at", Time, nullable=False),
@@ -175,6 +194,7 @@ def upgrade() -> None:
         sa.Column("message", sa.Text(), nullable=False),
     )
     op.create_index("deliveries_alert", "deliveries", ["alert"])
+    op.create_index("deliveries_merged", "deliveries", ["merged_into"])
     op.create_index("deliveries_due", "deliveries", ["state", "channel", "next_attempt_at"])
     op.create_table(
         "channels",
@@ -182,5 +202,18 @@ def upgrade() -> None:
         sa.Column("recipient", sa.Text(), primary_key=True),
         sa.Column("paused_until", Time),
         sa.Column("suspended", sa.Boolean(), nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("failing_since", Time),
         sa.Column("last_error", sa.Text()),
+    )
+    op.create_table(
+        "silences",
+        sa.Column("id", sa.String(), primary_key=True),
+        sa.Column("watchlist", sa.String()),
+        sa.Column("story", sa.String()),
+        sa.Column("feed", sa.String()),
+        sa.Column("starts_at", Time, nullable=False),
+        sa.Column("ends_at", Time, nullable=False),
+        sa.Column("until_new_fact", sa.Boolean(), nullable=False),
+        sa.Column("comment", sa.Text(), nullable=False),
     )

@@ -1,0 +1,187 @@
+"""What the operator must hear of the daemon itself, from what the database knows.
+
+    feeds that fail for a day or a week · channels that are suspended or fail for long · dead letters · messages in
+    doubt · possible gaps · a reload that was refused
+
+Notices go through the outbox like alerts, to the channels marked `operator`, never to the one they are about. A notice
+is named by its occasion, so that looking again tells nothing twice. Decides nothing about stories.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Any
+
+import sqlalchemy as sa
+
+from monitor.core.hold import hold_of
+from monitor.core.names import name_of
+from monitor.core.render import rfc3339
+from monitor.model import Channel, Delivery, DeliveryKind, DeliveryStatus, Level, Message, record
+from monitor.store import channels as channel_store
+from monitor.store import feeds, letters, meta, outbox
+
+FEED_FAILS = (timedelta(days=1), timedelta(days=7))
+CHANNEL_FAILS = timedelta(hours=1)
+TOLD_AGAIN = {"dead": timedelta(hours=1), "doubt": timedelta(hours=1), "gap": timedelta(days=1)}
+TOO_LONG = timedelta(hours=1)  # that something which could go has waited: no sign of life then
+
+
+@record
+class Notice:
+    """One thing that the operator must know."""
+
+    occasion: str  # the same occasion is told once
+    says: str
+    do: str = ""
+    level: Level = Level.NORMAL
+    about: str | None = None  # the channel that it is about, and that cannot carry it
+
+
+def tell(tx: sa.Connection, channels: Iterable[Channel], *, zone: tzinfo, now: datetime) -> int:
+    """Put what is new into the outbox, for every operator channel. Returns how many notices there are."""
+    to = [channel for channel in channels if channel.operator]
+    if not to:
+        return 0
+    found = [*_failing_feeds(tx, now), *_failing_channels(tx, now), *_counted(tx, now), *_refused_reload(tx)]
+    outbox.enqueue(
+        tx,
+        [
+            _delivery(notice, channel, recipient, zone, now)
+            for notice in found
+            for channel in to
+            if channel.name != notice.about
+            for recipient in channel.recipients
+        ],
+    )
+    return len(found)
+
+
+def of_the_database(error: str, channels: Iterable[Channel], *, now: datetime) -> tuple[Delivery, ...]:
+    """Messages that the database is in trouble, to be sent past the outbox, which is in it."""
+    says = f"the database cannot be written: {error}"
+    do = "Nothing is lost and nothing is sent until it can. Make room, or look at the disk."
+    notice = Notice(occasion=f"database:{rfc3339(now)}", says=says, do=do, level=Level.URGENT)
+    to = [channel for channel in channels if channel.operator]
+    return tuple(_delivery(notice, channel, recipient, UTC, now) for channel in to for recipient in channel.recipients)
+
+
+def is_well(tx: sa.Connection, now: datetime) -> bool:
+    """Whether a sign of life may be given: no channel is suspended, and nothing that could go has waited for long."""
+    oldest = letters.oldest_waiting_at(tx)
+    suspended = any(row["suspended"] for row in channel_store.list_channels(tx))
+    return not suspended and (oldest is None or now - oldest <= TOO_LONG)
+
+
+def message_of(notice: Notice) -> Message:
+    """A notice as a message."""
+    return Message(
+        headline=f"[operator] wirewatch — {notice.says}",
+        mark="operator",
+        title=notice.says,
+        url="",
+        watchlist="",
+        watchlist_title="wirewatch",
+        level=notice.level,
+        lead=notice.do,
+    )
+
+
+def _delivery(notice: Notice, channel: Channel, recipient: str, zone: tzinfo, now: datetime) -> Delivery:
+    hold = hold_of(channel, notice.level, now=now, zone=zone)
+    return Delivery(
+        id=name_of("delivery", notice.occasion, channel.name, recipient, "0"),
+        alert=name_of("notice", notice.occasion),
+        channel=channel.name,
+        recipient=recipient,
+        kind=DeliveryKind.NOTICE,
+        message=message_of(notice),
+        state=DeliveryStatus.HELD if hold else DeliveryStatus.QUEUED,
+        hold=hold.reason if hold else None,
+        created_at=now,
+        next_attempt_at=hold.until if hold else now,
+    )
+
+
+# ── what there is to tell ────────────────────────────────────────────────────────────────────────
+
+
+def _failing_feeds(tx: sa.Connection, now: datetime) -> Iterator[Notice]:
+    for row in feeds.list_feeds(tx):
+        since = row["failing_since"]
+        for span in FEED_FAILS:
+            if since is not None and now - since >= span:
+                days = span.days
+                yield Notice(
+                    occasion=f"feed:{row['name']}:{rfc3339(since)}:{days}",
+                    says=f"feed {row['name']} has failed for {days} day{'s' if days > 1 else ''}: {row['last_error']}",
+                    do="It is still tried. `wirewatch feeds` shows all; correct its address, or remove it.",
+                )
+
+
+def _failing_channels(tx: sa.Connection, now: datetime) -> Iterator[Notice]:
+    for row in channel_store.list_channels(tx):
+        since, whose = row["failing_since"], channel_store.shown(row)
+        if row["suspended"]:
+            yield Notice(
+                occasion=f"suspended:{whose}:{rfc3339(since)}",
+                says=f"channel {whose} is suspended: {row['last_error']}",
+                do="Nothing is lost: its messages wait, and it is tried every hour."
+                f" Mend it, try `wirewatch test-channel {row['name']}`, then reload.",
+                level=Level.URGENT,
+                about=row["name"],
+            )
+        elif since is not None and now - since >= CHANNEL_FAILS:
+            yield Notice(
+                occasion=f"failing:{whose}:{rfc3339(since)}",
+                says=f"channel {whose} has taken nothing for an hour: {row['last_error']}",
+                do="Its messages wait, and are tried at least every hour for three days.",
+                level=Level.URGENT,
+                about=row["name"],
+            )
+
+
+def _refused_reload(tx: sa.Connection) -> Iterator[Notice]:
+    reloaded = meta.get_all(tx).get("last_reload", {})
+    if reloaded.get("ok") is False:
+        yield Notice(
+            occasion=f"reload:{reloaded['at']}",
+            says=f"reload refused: {'; '.join(reloaded['problems'][:3])}",
+            do="What was in force stays in force. `wirewatch check` shows every mistake.",
+        )
+
+
+def _counted(tx: sa.Connection, now: datetime) -> Iterator[Notice]:
+    """What is counted is told when it has grown, and not again within a while."""
+    told: dict[str, Any] = meta.get_all(tx).get("operator_told", {})
+    for kind, what, count, notice in _counts(tx):
+        known = told.get(f"{kind}:{what}", {"count": 0, "at": None})
+        recent = known["at"] is not None and now - datetime.fromisoformat(known["at"]) < TOLD_AGAIN[kind]
+        if count > known["count"] and not recent:
+            told[f"{kind}:{what}"] = {"count": count, "at": rfc3339(now)}
+            yield notice
+        elif count < known["count"]:
+            told[f"{kind}:{what}"] = {**known, "count": count}
+    meta.put(tx, "operator_told", told)
+
+
+def _counts(tx: sa.Connection) -> Iterator[tuple[str, str, int, Notice]]:
+    for channel, count in letters.count_by_channel(tx, letters.IS_DEAD).items():
+        says = f"{count} dead letter{'s' if count > 1 else ''} on channel {channel}"
+        do = "`wirewatch alerts` shows them; `wirewatch alerts retry ID` sends one again."
+        notice = Notice(occasion=f"dead:{channel}:{count}", says=says, do=do, level=Level.URGENT, about=channel)
+        yield "dead", channel, count, notice
+    for channel, count in letters.count_by_channel(tx, letters.IS_IN_DOUBT).items():
+        says = f"{count} message{'s' if count > 1 else ''} on channel {channel} may have arrived, or not"
+        do = "Look there; `wirewatch alerts retry ID` sends again what is missing."
+        notice = Notice(occasion=f"doubt:{channel}:{count}", says=says, do=do, level=Level.URGENT, about=channel)
+        yield "doubt", channel, count, notice
+    for name, gaps in _gaps(feeds.list_feeds(tx)).items():
+        says = f"feed {name}: items may have come and gone between two checks ({gaps} times so far)"
+        do = "Give it a shorter `interval`; what was not seen cannot be told."
+        yield "gap", name, gaps, Notice(occasion=f"gap:{name}:{gaps}", says=says, do=do)
+
+
+def _gaps(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    return {row["name"]: row["possible_gaps"] for row in rows if row["possible_gaps"]}

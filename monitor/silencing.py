@@ -1,0 +1,92 @@
+"""Mute a watchlist, a story or a feed for a while, list what is muted, end it. Short transactions beside a daemon."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from monitor.config import Config
+from monitor.core.names import name_of
+from monitor.errors import MonitorError
+from monitor.model import Silence, record
+from monitor.store import outbox, silences, stories
+
+LOOKBACK = timedelta(days=7)  # ended silences stay on the list for so long
+
+
+@record
+class Added:
+    """A silence that has just begun, and how many messages that waited it cancelled."""
+
+    silence: Silence
+    cancelled: int
+
+
+@record
+class Listed:
+    """A silence, and what it keeps back."""
+
+    silence: Silence
+    in_force: bool
+    kept_back: int  # alerts
+
+
+def add(
+    tx: sa.Connection,
+    config: Config,
+    *,
+    now: datetime,
+    watchlist: str | None,
+    story: str | None,
+    feed: str | None,
+    span: timedelta,
+    until_new_fact: bool,
+    comment: str,
+) -> Added:
+    """Put a silence in force. Raises MonitorError where it names not exactly one thing, or one that is not there."""
+    if sum(what is not None for what in (watchlist, story, feed)) != 1:
+        raise MonitorError("expected one of --watchlist, --story and --feed")
+    if watchlist is not None and not (config.watchlists / f"{watchlist}.toml").is_file():
+        known = ", ".join(sorted(file.stem for file in config.watchlists.glob("*.toml")))
+        raise MonitorError(f"no watchlist is called {watchlist!r}; known are: {known or 'none'}")
+    if feed is not None and feed not in (names := [one.name for one in config.feeds]):
+        raise MonitorError(f"no feed is called {feed!r}; known are: {', '.join(names) or 'none'}")
+    silence = Silence(
+        id=name_of("silence", watchlist or "", story or "", feed or "", now.isoformat())[:8],
+        watchlist=watchlist,
+        story=_story_id(tx, story) if story is not None else None,
+        feed=feed,
+        starts_at=now,
+        ends_at=now + span,
+        until_new_fact=until_new_fact,
+        comment=comment,
+    )
+    silences.add(tx, silence)
+    said = f"silenced ({silence.id})"
+    muted = {"watchlist": silence.watchlist, "story": silence.story}
+    cancelled = outbox.cancel_silenced(tx, **muted, error=said) if feed is None else 0
+    return Added(silence=silence, cancelled=cancelled)
+
+
+def list_all(tx: sa.Connection, *, now: datetime) -> tuple[Listed, ...]:
+    """Silences in force, and those that ended within a week."""
+    kept_back = silences.kept_back(tx)
+    return tuple(
+        Listed(silence=silence, in_force=silence.ends_at > now, kept_back=kept_back.get(silence.id, 0))
+        for silence in silences.list_silences(tx, ended_after=now - LOOKBACK)
+    )
+
+
+def end(tx: sa.Connection, silence: str, *, now: datetime) -> str:
+    """End a silence now. Returns its id; raises MonitorError where none in force has it."""
+    if not silences.end(tx, silence, now):
+        raise MonitorError(f"no silence {silence!r} is in force; `wirewatch silence list` shows them")
+    return silence
+
+
+def _story_id(tx: sa.Connection, prefix: str) -> str:
+    row = stories.find_story(tx, prefix)
+    if row is None:
+        raise MonitorError(f"no story's id is, or begins uniquely with, {prefix!r}; `wirewatch stories` lists them")
+    return row["id"]

@@ -1,0 +1,49 @@
+"""Every time at which something is due, moved together: when the clock jumps, and after a start.
+
+Functions take an open transaction `tx`. Times of day (digests, the end of quiet hours) are the wall clock's, and stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from monitor.model import DeliveryStatus
+from monitor.store.schema import MICROSECOND, channels, deliveries, feeds
+
+MOVED = (feeds.c.next_check_at, feeds.c.not_before, feeds.c.lease_until, channels.c.paused_until)
+
+
+def shift(tx: sa.Connection, by: timedelta) -> None:
+    """The clock went back: what was due in a minute is due in a minute still. `by` is negative."""
+    for column in MOVED:
+        tx.execute(column.table.update().values({column.name: _moved(column, by)}))
+    unheld = deliveries.c.state.in_((DeliveryStatus.QUEUED, DeliveryStatus.SENDING))
+    moved = {name: _moved(deliveries.c[name], by) for name in ("next_attempt_at", "lease_until")}
+    tx.execute(deliveries.update().where(unheld).values(moved))
+
+
+def clamp(tx: sa.Connection, *, checks_by: datetime, attempts_by: datetime, pauses_by: datetime) -> None:
+    """Nothing is due later than it could have been made: the clock may have been ahead while nobody ran."""
+    for column, latest in ((feeds.c.next_check_at, checks_by), (channels.c.paused_until, pauses_by)):
+        tx.execute(column.table.update().where(column > latest).values({column.name: latest}))
+    late = sa.and_(deliveries.c.state == DeliveryStatus.QUEUED, deliveries.c.next_attempt_at > attempts_by)
+    tx.execute(deliveries.update().where(late).values(next_attempt_at=attempts_by))
+
+
+def spread_overdue(tx: sa.Connection, now: datetime, place: Callable[[str], timedelta]) -> int:
+    """Known feeds that are all overdue at once (after a start, or a sleep) take their turns. Returns how many.
+
+    `place` gives a feed's own moment, as a span from now.
+    """
+    overdue = sa.and_(feeds.c.configured, feeds.c.seeded_at.is_not(None), feeds.c.next_check_at <= now)
+    names = tx.execute(sa.select(feeds.c.name).where(overdue)).scalars().all()
+    for name in names:
+        tx.execute(feeds.update().where(feeds.c.name == name).values(next_check_at=now + place(name)))
+    return len(names)
+
+
+def _moved(column: sa.Column, by: timedelta) -> sa.ColumnElement:
+    return sa.type_coerce(column, sa.BigInteger) + sa.literal(by // MICROSECOND, sa.BigInteger)

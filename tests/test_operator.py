@@ -1,0 +1,122 @@
+"""What the operator hears, once each, and never by the channel that it is about."""
+
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+import sqlalchemy as sa
+
+from monitor import operator
+from monitor.model import Channel, DeliveryKind, DeliveryStatus, Feed, HoldReason
+from monitor.store import channels, feeds, letters, meta, outbox
+from monitor.store.channels import Trouble
+from monitor.store.schema import deliveries
+from monitor.store.schema import feeds as feed_table
+from tests.builders import NOW, delivery, message
+
+OPS, SECOND = Channel(name="ops", operator=True), Channel(name="second", operator=True)
+DESK = Channel(name="desk")
+LONDON = ZoneInfo("Europe/London")
+
+
+def told(tx, *, now=NOW, to=(OPS, DESK)):
+    """The notices in the outbox after looking once more: channel and headline."""
+    operator.tell(tx, to, zone=LONDON, now=now)
+    notices = sa.select(deliveries).where(deliveries.c.kind == DeliveryKind.NOTICE).order_by(deliveries.c.seq)
+    return [(row["channel"], letters.message_from(row["message"]).headline) for row in tx.execute(notices).mappings()]
+
+
+def fails(tx, **values):
+    feeds.register(tx, [Feed(name="gazette", url="https://gazette.example/feed")], NOW)
+    tx.execute(feed_table.update().values(**values))
+
+
+def suspended(tx, name="desk", **more):
+    values = {"until": NOW, "suspended": True, "error": "invalid_auth", "trouble": Trouble(failures=1, failing_since=NOW)}
+    channels.pause(tx, name, **{**values, **more})
+
+
+def test_where_all_is_well_nothing_is_told(tx):
+    assert told(tx) == []
+
+
+def test_a_feed_that_fails_is_told_after_a_day_and_after_a_week_once_each(tx):
+    fails(tx, failing_since=NOW, last_error="HTTP 503")
+    assert told(tx, now=NOW + timedelta(hours=23)) == []
+    day = [("ops", "[operator] wirewatch — feed gazette has failed for 1 day: HTTP 503")]
+    assert told(tx, now=NOW + timedelta(hours=25)) == day
+    assert told(tx, now=NOW + timedelta(days=6)) == day
+    assert told(tx, now=NOW + timedelta(days=8))[1:] == [("ops", "[operator] wirewatch — feed gazette has failed for 7 days: HTTP 503")]
+
+
+def test_L5_a_suspended_channel_is_told_once_by_another(tx):
+    suspended(tx)
+    suspended(tx, until=NOW + timedelta(hours=1))  # probed, and still so
+    assert told(tx) == told(tx) == [("ops", "[operator] wirewatch — channel desk is suspended: invalid_auth")]
+
+
+def test_L21_an_operators_channel_does_not_report_itself(tx):
+    suspended(tx, "ops")
+    assert [channel for channel, _ in told(tx, to=(OPS, SECOND))] == ["second"]
+
+
+def test_a_channel_that_takes_nothing_is_told_after_an_hour(tx):
+    suspended(tx, suspended=False, error="timed out")
+    assert told(tx, now=NOW + timedelta(minutes=59)) == []
+    assert "has taken nothing for an hour: timed out" in told(tx, now=NOW + timedelta(hours=1))[0][1]
+
+
+def test_dead_letters_are_told_when_there_are_more_but_once_an_hour(tx):
+    def more(name):
+        outbox.enqueue(tx, [delivery(name, state=DeliveryStatus.DEAD)])
+
+    more("d1")
+    assert [says for _, says in told(tx)] == ["[operator] wirewatch — 1 dead letter on channel desk"]
+    more("d2")
+    assert len(told(tx, now=NOW + timedelta(minutes=30))) == 1
+    assert told(tx, now=NOW + timedelta(hours=1))[1][1] == "[operator] wirewatch — 2 dead letters on channel desk"
+
+
+def test_what_may_have_arrived_is_told(tx):
+    outbox.enqueue(tx, [delivery(state=DeliveryStatus.HELD, hold=HoldReason.AMBIGUOUS)])
+    assert "may have arrived" in told(tx)[0][1]
+
+
+def test_F13_a_possible_gap_is_told_at_most_once_a_day(tx):
+    fails(tx, possible_gaps=1)
+    assert len(told(tx)) == 1
+    fails(tx, possible_gaps=9)
+    assert len(told(tx, now=NOW + timedelta(hours=23))) == 1
+    assert "(9 times so far)" in told(tx, now=NOW + timedelta(hours=24))[1][1]
+
+
+def test_a_refused_reload_is_told_with_its_place(tx):
+    meta.put(tx, "last_reload", {"ok": False, "at": "2026-08-18T12:00:00Z", "problems": ["docks.toml:3: wieght: unknown key"]})
+    assert told(tx) == [("ops", "[operator] wirewatch — reload refused: docks.toml:3: wieght: unknown key")]
+
+
+def test_without_an_operators_channel_nothing_is_put_into_the_outbox(tx):
+    suspended(tx)
+    assert told(tx, to=(DESK,)) == []
+
+
+def test_a_notice_is_carried_like_any_message_and_never_collapsed(tx):
+    suspended(tx)
+    told(tx)
+    one = outbox.claim(tx, "ops", NOW)
+    assert (one.kind, one.message.mark, one.message.lead[:15]) == (DeliveryKind.NOTICE, "operator", "Nothing is lost")
+
+
+WELL = [
+    ("nothing waits", lambda tx: None, True),
+    ("something waits since a minute", lambda tx: outbox.enqueue(tx, [delivery(created_at=NOW - timedelta(minutes=1))]), True),
+    ("something waits since two hours", lambda tx: outbox.enqueue(tx, [delivery(created_at=NOW - timedelta(hours=2))]), False),
+    ("something is held on purpose", lambda tx: outbox.enqueue(tx, [delivery(created_at=NOW - timedelta(hours=9), state=DeliveryStatus.HELD, hold=HoldReason.DIGEST, message=message())]), True),
+    ("a channel is suspended", suspended, False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("happens", "well"), [case[1:] for case in WELL], ids=[case[0] for case in WELL])
+def test_L21_a_sign_of_life_is_given_while_all_is_well(tx, happens, well):
+    happens(tx)
+    assert operator.is_well(tx, NOW) is well

@@ -1,0 +1,108 @@
+"""`wirewatch silence`: mute, look, end."""
+
+import json
+
+import pytest
+
+from tests.desk import BILL, Desk, rss
+
+
+@pytest.fixture
+def desk(tmp_path, web):
+    return Desk(tmp_path, web).feed("gazette", rss(BILL))
+
+
+def polled(desk, *titles):
+    desk.web.forget("/gazette")
+    desk.web.page("/gazette").says(200, rss(BILL, *titles))
+    result = desk.does("poll", "--all")
+    assert result.exit_code == 0, result.stderr
+    return [json.loads(line)["title"] for line in result.stdout.splitlines()]
+
+
+def silenced(desk, *what):
+    result = desk.does("silence", "add", *what, "--for", "8h", "--comment", "enough")
+    assert result.exit_code == 0, result.stderr
+    return result.stdout.split()[1]
+
+
+@pytest.mark.parametrize("what", [("--watchlist", "harbour"), ("--feed", "gazette")])
+def test_what_is_silenced_is_recorded_listed_and_not_sent_until_the_silence_ends(desk, what):
+    polled(desk)
+    silence = silenced(desk, *what)
+    assert polled(desk, "Ships queue at the harbour wall") == []
+    kept = {row["title"]: (row["reason"], row["silence"], row["deliveries"]) for row in desk.lines("alerts", "--json")}
+    assert kept["Ships queue at the harbour wall"] == ("silenced", silence, [])
+    (listed,) = desk.lines("silence", "list", "--json")
+    assert (listed["id"], listed["kept_back"], listed["in_force"], listed["comment"]) == (silence, 1, True, "enough")
+    assert desk.does("silence", "end", silence).exit_code == 0
+    assert polled(desk, "Divers search the harbour basin at night") == ["Divers search the harbour basin at night"]
+    assert "1 alerts kept back" in desk.does("silence", "list").stdout
+
+
+def test_a_story_is_silenced_by_the_beginning_of_its_id(desk):
+    polled(desk)
+    (story,) = desk.lines("stories", "--json")
+    silenced(desk, "--story", story["id"][:8])
+    (listed,) = desk.lines("silence", "list", "--json")
+    assert listed["story"] == story["id"]
+
+
+def test_a_message_that_was_tried_is_not_taken_back(desk):
+    desk.channels = {"mail": "mailto://127.0.0.1:1?to=desk@example.org&from=a@example.org"}
+    desk.write('[[feed]]\nname = "x"\nurl = "http://127.0.0.1:1/x"\n')
+    desk.does("poll", "--all")
+    said = desk.does("silence", "add", "--watchlist", "harbour", "--for", "1h", "--comment", "no").stdout
+    (alert,) = desk.lines("alerts", "--json")
+    (tried,) = alert["deliveries"]
+    assert (tried["state"], tried["attempts"] > 0, "cancelled" in said) == ("queued", True, False)
+
+
+MISTAKES = [
+    ((), "expected one of --watchlist, --story and --feed"),
+    (("--watchlist", "harbour", "--feed", "gazette"), "expected one of"),
+    (("--watchlist", "habour"), "no watchlist is called 'habour'; known are: harbour"),
+    (("--feed", "gazet"), "no feed is called 'gazet'; known are: gazette"),
+    (("--story", "ffff"), "no story's id is"),
+]
+
+
+@pytest.mark.parametrize(("what", "says"), MISTAKES, ids=[case[1][:30] for case in MISTAKES])
+def test_a_silence_names_exactly_one_thing_that_is_there(desk, what, says):
+    polled(desk)
+    result = desk.does("silence", "add", *what, "--for", "8h", "--comment", "x")
+    assert result.exit_code == 1 and says in result.stderr
+
+
+def test_ending_what_is_not_in_force_is_told(desk):
+    polled(desk)
+    result = desk.does("silence", "end", "nothing")
+    assert result.exit_code == 1 and "no silence 'nothing' is in force" in result.stderr
+
+
+ROUTES = """
+[channel.night]
+url = "console://"
+quiet_hours = "00:00-23:59"
+[channel.mail]
+url = "console://"
+digest = ["07:30"]
+[channel.phone]
+url = "console://"
+min_level = "urgent"
+[[route]]
+channels = ["night", "mail", "phone", "desk"]
+group_wait = "60s"
+"""
+
+
+def test_explain_says_which_channels_an_alert_would_take_and_when(desk):
+    desk.channels = {}
+    desk.write(ROUTES + '[channel.desk]\nurl = "console://"\n')
+    (found,) = desk.lines("explain", "-", "--json", stdin=b"Storm closes the harbour\n\nShips wait.")
+    routes = {way["channel"]: way["hold"] for way in found["verdicts"][0]["routes"]}
+    assert routes == {"night": "quiet_hours", "mail": "digest", "desk": "group_wait"}
+    said = desk.does("explain", "-", stdin=b"Storm closes the harbour\n\nShips wait.").stdout
+    assert "goes to " in said and "(quiet hours)" in said
+    (silent,) = desk.lines("explain", "-", "--json", stdin=b"A comet is seen\n\nAstronomers agree.")
+    assert silent["verdicts"][0]["routes"] == []
