@@ -31,7 +31,7 @@ def test_everything_of_the_younger_story_moves_to_the_older(tx):
     pickups = stories.list_pickups(tx, [first.id])[first.id]
     assert [(pickup.entry, pickup.rule) for pickup in pickups] == [(first.id, Rule.FOUNDER), (second.id, Rule.SIMILAR)]
     standing = stories.standings(tx, [first.id])[first.id]
-    assert {name for _, _, name in standing.alerted} == {"a1", "a2"}
+    assert {known.alert for known in standing.alerted} == {"a1", "a2"}
     assert [known["score"] for known in stories.list_matches(tx, [first.id])[first.id]] == [4.0]
 
 
@@ -67,7 +67,7 @@ def test_no_alert_is_lost_and_none_repeated(tx):
     )
     tx.execute(deliveries.update().where(deliveries.c.id == "told").values(state="delivered"))
     merging.merge_stories(tx, first.id, (second.id,), NOW)
-    assert states(tx) == {"told": "delivered", "again": "merged", "somebody-else": "queued"}
+    assert states(tx) == {"told": "delivered", "again": "cancelled", "somebody-else": "queued"}
 
 
 def test_a_silent_verdict_does_not_replace_an_alert(tx):
