@@ -50,14 +50,29 @@ DATELINE = re.compile(
     r"(?:,\s+\w{3,9}\.?\s+\d{1,2})?\s*(?:\([^)\n]{2,30}\))?\s*(?:[-–—:]|--)\s+"
     r"|[^\n(]{0,40}\((?:Reuters|AP|AFP|dpa|PA|PTI|ANI|Bloomberg|Xinhua|TASS|Yonhap|Kyodo|ANSA|EFE)\)\s*(?:[-–—]+\s*)?)"
 )
-LIVE_WORD = re.compile(r"[Ll][Ii][Vv][Ee]|happened|ighlights|ライブ")  # without which LIVE needs no look
-LIVE = re.compile(r"\blive\b|\bas it happened\b|\bhighlights:|【ライブ】", re.IGNORECASE)
-NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
-DAY = re.compile(
-    r"\b(?:(?:mon|tues|wednes|thurs|fri|satur|sun)day"
-    r"|(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.? \d{1,2}"
-    r"|\d{1,2} (?:january|february|march|april|may|june|july|august|september|october|november|december))\b",
+LIVE_WORD = re.compile(r"[Ll][Ii][Vv][Ee]|happened|ighlights|ライブ|direct|vivo|онлайн|실시간")  # LIVE needs one
+LIVE = re.compile(
+    r"\blive\b|\bas it happened\b|\bhighlights:|【ライブ】|\bliveticker\b|\ben directo?\b|\b(?:en|ao) vivo\b"
+    r"|\bонлайн\b|실시간",
     re.IGNORECASE,
+)
+NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+# Days of the week in English, German, French, Spanish, Portuguese, Italian and Russian; dates in English: elsewhere
+# the number of the day speaks.
+_WEEKDAYS = (
+    r"(?:mon|tues|wednes|thurs|fri|satur|sun)day|(?:mon|diens|donners|frei|sams|sonn)tag|mittwoch"
+    r"|(?:lun|mar|mercre|jeu|vendre|same)di|dimanche|lunes|martes|miercoles|jueves|viernes|sabado|domingo"
+    r"|(?:segunda|terca|quarta|quinta|sexta)-feira|(?:lune|marte|mercole|giove|vener)di|sabato|domenica"
+    r"|понедельник|вторник|сред[ау]|четверг|пятниц[ау]|суббот[ау]|воскресенье"
+)
+DAY = re.compile(
+    rf"\b(?:{_WEEKDAYS}"
+    r"|(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.? \d{1,2}"
+    r"|\d{1,2} (?:january|february|march|april|may|june|july|august|september|october|november|december))\b"
+)
+DAYISH = re.compile(  # without which DAY needs no look
+    r"\d|day|tag|mittw|di\b|manche|nes\b|tes\b|les\b|ves\b|bado|ming|feira|bato|menica"
+    r"|недел|втор|сред|четв|пятн|субб|воскр"
 )
 
 
@@ -169,8 +184,10 @@ def _names(headline: str, words: list[str]) -> frozenset[str]:
 
 def _days(headline: str) -> frozenset[str]:
     folded = headline.casefold()
-    if "day" not in folded and NUMBER.search(folded) is None:
+    if DAYISH.search(folded) is None:
         return frozenset()
+    if not folded.isascii():
+        folded = ACCENTS.sub("", unicodedata.normalize("NFKD", folded))
     return frozenset(DAY.findall(folded))
 
 

@@ -65,6 +65,8 @@ OTHERS = [
     ("strikes on two cities", copy("Overnight strike on Kharkiv kills three, officials say"), copy("Overnight strike on Odesa kills three, officials say", outlet="Herald")),
     ("another number in the headline", copy("Ferry accident off the coast kills 12 passengers"), copy("Ferry accident off the coast kills 37 passengers", outlet="Herald")),
     ("the briefing of another day", copy("Morning briefing: what to know on Tuesday"), copy("Morning briefing: what to know on Wednesday", hours=25)),
+    ("the bulletin of another day, in German", copy("Nachrichten am Montag: was heute wichtig wird"), copy("Nachrichten am Dienstag: was heute wichtig wird", hours=25)),
+    ("the press review of another day, in French", copy("Revue de presse du lundi : la rentrée vue du port"), copy("Revue de presse du mardi : la rentrée vue du port", outlet="Herald", hours=25)),
     ("the same headline a day later", copy("Your morning weather forecast for the coast", hours=30), copy("Your morning weather forecast for the coast")),
     ("two tickers in one template", copy("Is ABCD A Good Stock To Buy Now?"), copy("Is WXYZ A Good Stock To Buy Now?")),
     ("a boilerplate headline over different texts", copy("Press release", LEAD), copy("Press release", OTHER_LEAD, outlet="Herald")),
