@@ -8,10 +8,10 @@
 1,000 items) for headlines only, with summaries and with full texts, and the synthetic copies and near-misses that
 ../shared/tools/mutations.py makes; `--errors` lists the pairs that are wrong.
 
-`speed` fills a real database with that many entries of ../shared/data/replay (repeated with other long words until
-there are enough), all within the story window; a new process opens it, judges 10,000 entries, and then 5,000 that are
-measured: normalise, find candidates, verify, save, commit, in transactions of 200 entries. The slowest hundredth is of
-entries judged one by one, without the commit, which entries that arrive together share. Figures are CPU seconds of one
+`speed` fills a real database with that many entries of ../shared/data/replay (repeated with other hashes until there
+are enough), all within the story window; a new process opens it and judges items it has not seen: 200, then 4,000 that
+are measured (normalise, find candidates, verify, save, commit, in transactions of 200 entries), then 500 one by one for
+the slowest hundredth, without the commit, which entries that arrive together share. Figures are CPU seconds of one
 process, peers in the same run.
 
 Peers (datasketch, rensa) are measured where they are installed. With `--write` the tables go into docs/decisions.md,
@@ -39,15 +39,14 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import sqlalchemy as sa
 from rapidfuzz import fuzz, process
 
 from monitor.core.dedup import promising, recognise
 from monitor.core.normalise import normalise_entry
 from monitor.core.sketch import fold_words
 from monitor.model import Assignment, Entry, Judged, ParsedEntry, Rule, Snapshot
-from monitor.store import candidates, merging, schema, stories
-from monitor.store.database import Database, insert_plain, listed
+from monitor.store import candidates, merging, stories
+from monitor.store.database import Database, insert_plain
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT / "../shared"
@@ -55,7 +54,8 @@ WINDOW = timedelta(hours=72)
 CORPORA = ("ukimm14", "yahoofin", "rss26")
 FIELDS = {"t": ("title",), "ts": ("title", "summary"), "full": ("title", "summary", "body")}
 START = datetime(2026, 8, 18, tzinfo=UTC)
-BATCH, WARMING, JUDGED, FILL_BATCH = 200, 10_000, 5_000, 5_000
+BATCH, JUDGED, SINGLE, FILL_BATCH = 200, 4_000, 500, 5_000
+MEASURED = BATCH + JUDGED + SINGLE
 LONG_WORD = re.compile(r"[A-Za-z]{6,}")
 
 Story = Callable[[Sequence[dict], str], dict[str, str]]  # items and fields → item id → story
@@ -303,30 +303,38 @@ def synthetic() -> list[str]:
 # ── speed ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def stream() -> Iterator[tuple[str, str, str, str]]:
-    """Outlet, headline, summary and address of real items without end: each round with other long words."""
+def real_items() -> list[tuple[str, str, str, str]]:
+    """Outlet, headline, summary and address of the replay's items, shuffled."""
     items = []
     for path in sorted((SHARED / "data/replay").glob("C_*.items.jsonl.gz")):
         for item in load(path):
             if item.get("title") and item.get("summary"):
                 items.append((item.get("outlet") or item["feed"], item["title"], item["summary"][:600], item["link"]))
     random.Random(1).shuffle(items)
-    for turn in itertools.count():
-        tail = "" if turn == 0 else "abcdefghijklmnopqrstuvwxyz"[turn % 26] + "aeiouy"[turn // 26 % 6]
-        for outlet, title, summary, link in items:
-            if not tail:
-                yield outlet, title, summary, link
-            else:
-                other = rf"\g<0>{tail}"
-                yield outlet, LONG_WORD.sub(other, title), LONG_WORD.sub(other, summary), f"{link}-{tail}"
+    return items
+
+
+def another(entry: Entry, turn: int) -> Entry:
+    """The entry as another text of the same shape: other hashes, but for one key in eight, which all of them share."""
+    if turn == 0:
+        return entry
+    mask = (turn * 0x9E3779B1 & 0x3FFFFFFF) << 2
+    keys = tuple([key if key & 0x1C == 0 else key ^ mask for key in entry.keys])
+    lead = frozenset([h ^ mask for h in entry.sketch.lead])
+    id = f"{turn:04x}{entry.id[4:]}"
+    return replace(entry, id=id, guid=f"{entry.guid}-{turn}", keys=keys, sketch=replace(entry.sketch, lead=lead))
 
 
 class Filled:
     """A database with a window of entries, all within the story window."""
 
-    def __init__(self, window: int, path: Path, database: Database):
-        self.database, self.window, self.seen = database, window, 0
+    def __init__(self, window: int, database: Database):
+        self.database, self.window, self.saved, self.verified = database, window, 0, 0
         self.laps: collections.Counter[str] = collections.Counter()
+
+    def moment(self) -> datetime:
+        """The time at which the next entry comes."""
+        return START + WINDOW * min(self.saved, self.window) / self.window * 0.9
 
     def judge(self, items: Sequence[tuple[str, str, str, str]]) -> float:
         """Judge these items in one transaction; CPU seconds without the commit."""
@@ -344,6 +352,7 @@ class Filled:
         with self.database.write() as tx:
             new = stories.fresh(tx, entries, now).new
             snapshot = candidates.snapshot(tx, new, promising)
+            self.verified += len(snapshot.candidates)
             lap("find candidates")
             assignments = recognise(new, snapshot, now=now, window=WINDOW)
             lap("verify")
@@ -357,8 +366,8 @@ class Filled:
         return judged
 
     def entry(self, outlet: str, title: str, summary: str, link: str) -> Entry:
-        published = START + WINDOW * min(self.seen, self.window) / self.window * 0.9
-        self.seen += 1
+        """An item as the line would have it."""
+        published = self.moment()
         raw = ParsedEntry(guid=link, link=link, title=title, summary=summary, published_at=published)
         return normalise_entry(raw, feed=outlet, outlet=outlet, language="en", now=published)
 
@@ -368,21 +377,26 @@ def _judged(entry: Entry, assignment: Assignment) -> Judged:
 
 
 def fill(window: int, path: Path) -> None:
-    """A database with so many entries, each a story of its own, and their keys as they lie once they have sunk."""
-    database, items = Database.open(str(path)), stream()
-    filled, postings = Filled(window, path, database), array("q")
-    while filled.seen < window:
-        entries = [filled.entry(*item) for item in itertools.islice(items, min(FILL_BATCH, window - filled.seen))]
-        founders = [Judged(entry=replace(one, keys=()), assignment=Assignment(story=one.id)) for one in entries]
+    """A database with so many entries, each a story of its own, and their keys on the levels where they lie in service:
+    the newest 2,000 entries' above, the next 40,000 entries' in the middle."""
+    database = Database.open(str(path))
+    filled = Filled(window, database)
+    base = list({one.id: one for one in (filled.entry(*item) for item in real_items()[MEASURED:])}.values())
+    postings = array("q")
+    texts = (another(one, turn) for turn in itertools.count() for one in base)
+    while filled.saved < window:
+        entries = list(itertools.islice(texts, min(FILL_BATCH, window - filled.saved)))
         with database.write() as tx:
-            stories.save(tx, founders, entries[-1].published_at)
-            ids = listed(tx, [one.id for one in entries])
-            found = tx.execute(sa.select(schema.entries.c.id, schema.entries.c.seq).where(schema.entries.c.id.in_(ids)))
-            numbers = dict(found.all())
+            now = filled.moment()
+            founders = [Judged(entry=replace(one, keys=()), assignment=Assignment(story=one.id)) for one in entries]
+            stories.save(tx, founders, now)
         for one in entries:
-            postings.extend([(key << candidates.NUMBER_BITS) | numbers[one.id] for key in one.keys])
-        if filled.seen % 100_000 == 0:
-            print(f"{filled.seen} entries", file=sys.stderr, flush=True)
+            filled.saved += 1
+            level = sum(window - filled.saved < held for held in (2_000, 42_000))
+            start = (-level << 62) + filled.saved
+            postings.extend([start + (key << candidates.NUMBER_BITS) for key in one.keys])
+        if filled.saved % 100_000 == 0:
+            print(f"{filled.saved} entries", file=sys.stderr, flush=True)
     ordered = iter(sorted(postings))
     while part := [(posting,) for posting in itertools.islice(ordered, 1_000_000)]:
         with database.write() as tx:
@@ -392,24 +406,22 @@ def fill(window: int, path: Path) -> None:
 
 def speed_of_ours(window: int, path: Path) -> str:
     """One row: judge more entries in a filled database that was just opened."""
-    items = stream()
-    collections.deque(itertools.islice(items, window), maxlen=0)
+    items = iter(real_items()[:MEASURED])
     opened = resident()
-    filled = Filled(window, path, Database.open(str(path)))
-    filled.seen = window
+    filled = Filled(window, Database.open(str(path)))
+    filled.saved = window
     first = filled.judge(list(itertools.islice(items, BATCH)))
-    for _ in range(WARMING // BATCH):  # the upper levels of the index are full then, as they are in service
-        filled.judge(list(itertools.islice(items, BATCH)))
     filled.laps.clear()
     for _ in range(JUDGED // BATCH):
         filled.judge(list(itertools.islice(items, BATCH)))
     rate = JUDGED / sum(filled.laps.values())
     shares = ", ".join(f"{name} {seconds / JUDGED * 1e6:.0f}" for name, seconds in filled.laps.items())
-    slow = sorted(filled.judge(list(itertools.islice(items, 1))) for _ in range(1000))[989] * 1000
+    slow = sorted(filled.judge(list(itertools.islice(items, 1))) for _ in range(SINGLE))[SINGLE * 99 // 100 - 1] * 1000
     keys, sketches = _bytes_an_entry(filled)
     return (
         f"| **wirewatch** | {window:,} | {rate:,.0f} | {slow:.1f} | {keys:.0f} + {sketches:.0f}"
-        f" | {resident() - opened:.0f} | µs an entry: {shares}; first {BATCH} after opening {first * 1000:.0f} ms |"
+        f" | {resident() - opened:.0f} | µs an entry: {shares}; first {BATCH} after opening {first * 1000:.0f} ms;"
+        f" {filled.verified / JUDGED:.1f} candidates an entry |"
     )
 
 
@@ -427,8 +439,8 @@ def _bytes_an_entry(filled: Filled) -> tuple[float, float]:
 
 def speed_of_peer(name: str, window: int) -> str:
     """One row: insert and query of a peer, in memory."""
-    before, items = resident(), stream()
-    texts = [f"{title} {summary}" for _, title, summary, _ in itertools.islice(items, window + 2000)]
+    items = real_items()
+    texts = [_reworded(f"{title} {summary}", n // len(items)) for n, (_, title, summary, _) in _numbered(items, window)]
     base = resident()
     if name == "rapidfuzz":
         return _speed_of_rapidfuzz(texts, window)
@@ -440,8 +452,16 @@ def speed_of_peer(name: str, window: int) -> str:
     for number in range(window, window + 2000):
         step(number, texts[number])
     rate = 2000 / (time.process_time() - began)
-    told = f"| {memory:.0f} (memory) | {resident() - before:.0f} | no verification |"
+    told = f"| {memory:.0f} (memory) | {resident() - base:.0f} | no verification |"
     return f"| {name} | {window:,} | {rate:,.0f} | {told}"
+
+
+def _numbered(items: Sequence, window: int) -> Iterator[tuple[int, tuple]]:
+    return enumerate(itertools.islice(itertools.cycle(items), window + 2000))
+
+
+def _reworded(text: str, turn: int) -> str:
+    return text if turn == 0 else LONG_WORD.sub(rf"\g<0>{chr(97 + turn % 26)}", text)
 
 
 def _datasketch_step() -> Callable[[int, str], object]:
