@@ -131,6 +131,7 @@ class App:
             configured, limit=len(configured), only=only, ignore_schedule=everything or only is not None
         )
         await self.ingest.finish()
+        await self._tell_operator()
         await self.dispatcher.drain()
         await self.writer.run(meta.put, "last_poll", {"at": rfc3339(self.clock())})
         await self._sweep_if_due()
@@ -263,10 +264,14 @@ class App:
             except DeliveryError as failed:
                 say("operator_not_told", level=logging.ERROR, channel=one.channel, error=str(failed))
 
-    async def _operator_tick(self) -> None:
-        """Tell the operator what is new, and the dead man's switch that all is well."""
+    async def _tell_operator(self) -> None:
         policy, now = self.policy, self.clock()
         await self.writer.run(lambda tx: operator.tell(tx, policy.channels, zone=policy.zone, now=now))
+
+    async def _operator_tick(self) -> None:
+        """Tell the operator what is new, and the dead man's switch that all is well."""
+        await self._tell_operator()
+        now = self.clock()
         address = self.in_force.config.heartbeat.get_secret_value()
         with self.database.read() as tx:
             well = bool(address) and operator.is_well(tx, now)

@@ -408,14 +408,19 @@ def stories(ctx: click.Context, since: timedelta, watchlist: str | None, search:
     """List stories of the archive, newest first, with the outlets that carry them."""
     from monitor import show
     from monitor.store import stories as store
+    from monitor.store.relatives import list_relatives
+    from monitor.store.versions import list_versions
 
     with _reader(ctx) as (config, database), database.read() as tx:
         rows = store.list_stories(tx, since=_clock()() - since, watchlist=watchlist, search=search)
         ids = [row["id"] for row in rows]
         pickups, matches = store.list_pickups(tx, ids), store.list_matches(tx, ids)
         if as_json:
+            relatives = list_relatives(tx, ids)
+            versions = list_versions(tx, [pickup.entry for carried in pickups.values() for pickup in carried])
             for row in rows:
-                show.json_line(show.story_json(row, pickups.get(row["id"], ()), matches.get(row["id"], ())))
+                about = (found.get(row["id"], ()) for found in (pickups, matches, relatives))
+                show.json_line(show.story_json(row, *about, versions))
             return
         show.listing(
             (
@@ -535,8 +540,8 @@ def alerts(ctx: click.Context, since: timedelta, as_json: bool) -> None:
                     facts=(
                         row["level"],
                         row["watchlist"],
-                        "; ".join(_delivery_line(delivery) for delivery in deliveries.get(row["id"], ()))
-                        or f"sent nowhere ({row['reason']})",
+                        row["reason"].replace("_", " "),
+                        "; ".join(show.delivery_lines(deliveries.get(row["id"], ()), config.zone)) or "sent nowhere",
                     ),
                 )
                 for row in rows
@@ -817,12 +822,6 @@ def _broad(in_force: InForce) -> list[str]:
         f" {one.found / one.stories:.0%} of the last {one.stories:,} stories"
         for one in found
     ]
-
-
-def _delivery_line(delivery: Any) -> str:
-    to = f" {delivery['recipient']}" if delivery["recipient"] else ""
-    error = f" ({delivery['error']})" if delivery["error"] else ""
-    return f"{delivery['channel']}{to}: {delivery['state']}{error}"
 
 
 def _say_problems(error: ConfigError) -> None:

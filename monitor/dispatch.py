@@ -215,7 +215,6 @@ def _again(tx, delivery: Delivery, error: DeliveryError, now: datetime) -> str:
     channels.pause(tx, delivery.channel, until=wait, error=str(error), trouble=trouble, **pause)
     if expired(delivery.first_attempt_at or now, now):
         outbox.settle_dead(tx, delivery.id, error=f"{EXPIRED}; last: {error}")
-        expire(tx, delivery.channel, delivery.recipient, now)
         return "dead"
     lets_pass = delivery.attempts >= IN_PLACE and error.retry_after is None
     own = next_attempt(delivery.attempts, now=now, delivery_id=delivery.id) if lets_pass else None

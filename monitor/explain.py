@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import field, replace
 from datetime import datetime
 
 from monitor.core.extract import extract_article, sniff
 from monitor.core.normalise import normalise_entry
 from monitor.core.parse import parse_feed
-from monitor.core.pipeline import exact_keys, read, recognise, story_text
+from monitor.core.pipeline import promising, read, recognise, story_text
 from monitor.core.score import score_story
 from monitor.core.wire import read_headline
 from monitor.model import (
@@ -18,18 +18,23 @@ from monitor.model import (
     Feed,
     Match,
     Origin,
+    Pickup,
     Reason,
+    Relative,
     Rule,
     Standing,
     StoryText,
     Verdict,
+    Version,
     Watchlist,
     record,
 )
 from monitor.reload import InForce
 from monitor.routing import Way, ways_of
-from monitor.store import stories
+from monitor.store import candidates, stories
 from monitor.store.database import Database
+from monitor.store.relatives import list_relatives
+from monitor.store.versions import list_versions
 
 NO_FEED = Feed(name="-", url="")
 
@@ -43,6 +48,9 @@ class Explained:
     story: str | None  # of the archive: the one it is in, or would join
     assignment: Assignment | None  # how; None where there is no archive to compare with
     matches: tuple[Match, ...]
+    pickups: tuple[Pickup, ...] = ()  # for a story of the archive: its copies …
+    relatives: tuple[Relative, ...] = ()
+    versions: Mapping[str, tuple[Version, ...]] = field(default_factory=dict)  # … and what they said before, by entry
     decided: tuple[tuple[str, str], ...] = ()  # for a story of the archive: watchlist, what was decided then
     ways: tuple[tuple[str, tuple[Way, ...]], ...] = ()  # watchlist, the channels that its alert would take
 
@@ -88,6 +96,8 @@ def explain_story(story_id: str, in_force: InForce, database: Database, *, now: 
         pickups = stories.list_pickups(tx, [row["id"]]).get(row["id"], ())
         assignment = stories.find_entry(tx, row["id"]) or Assignment(story=row["id"])
         decided = stories.list_matches(tx, [row["id"]]).get(row["id"], ())
+        relatives = list_relatives(tx, [row["id"]]).get(row["id"], ())
+        versions = list_versions(tx, [pickup.entry for pickup in pickups])
     first = pickups[0] if pickups else None
     entry = Entry(
         id=row["id"],
@@ -116,6 +126,9 @@ def explain_story(story_id: str, in_force: InForce, database: Database, *, now: 
         assignment=assignment,
         matches=matches,
         ways=_ways(matches, in_force, now),
+        pickups=pickups,
+        relatives=relatives,
+        versions=versions,
         decided=tuple((one["watchlist"], one["reason"]) for one in decided),
     )
 
@@ -174,6 +187,6 @@ def _story(
         known = stories.find_entry(tx, entry.id)
         if known is not None:
             return known.story, known
-        snapshot = stories.snapshot(tx, [entry], exact_keys(entry))
+        snapshot = candidates.snapshot(tx, [entry], promising)
     assignment = recognise((entry,), snapshot, now=now, window=in_force.config.alerts.story_window)[0]
     return (None if assignment.rule is Rule.FOUNDER else assignment.story), assignment

@@ -3,7 +3,7 @@
     feed row ──claim──▶ FeedState ──fetch──▶ Fetched ──read──▶ Entry…            off the event loop, many at once
                                        │ NotModified: record, done
     ┌───────────────── one write transaction, shared by the feeds that came in together ─────────────────┐
-    │ stories.fresh ─▶ new Entries ─▶ stories.snapshot ─▶ recognise ─▶ stories.standings ─▶ judge          │
+    │ stories.fresh ─▶ new Entries ─▶ candidates.snapshot ─▶ recognise ─▶ stories.standings ─▶ judge       │
     │ stories.save · outbox.enqueue · feeds.record_success (validators, next_check_at)                     │
     └────────────────────────────────────────────────────────────────────────────────────────────────────┘
 
@@ -41,7 +41,7 @@ from monitor.model import (
     Validators,
     record,
 )
-from monitor.store import feeds, letters, outbox, silences, stories
+from monitor.store import candidates, feeds, letters, merging, outbox, silences, stories
 from monitor.writer import Writer
 
 GATHER = timedelta(milliseconds=100)  # what arrives within it shares a transaction, and is judged oldest first
@@ -212,7 +212,8 @@ class Ingest:
     ) -> tuple[FeedChecked, ...]:
         found = stories.fresh(tx, [entry for reading in batch for entry in reading.entries], now)
         arrivals = self._arrivals(tx, found, now)
-        standings = stories.standings(tx, {arrival.assignment.story for arrival in arrivals})
+        joined = {one.assignment.story for one in arrivals if one.assignment.story != one.entry.id or one.is_edit}
+        standings = stories.standings(tx, joined)
         judged = pipeline.judge(arrivals, standings, policy, self._history(tx, batch, now), now=now)
         stories.save(tx, judged, now)
         outbox.enqueue(
@@ -238,18 +239,23 @@ class Ingest:
 
     def _arrivals(self, tx: sa.Connection, found: stories.Fresh, now: datetime) -> tuple[Arrival, ...]:
         """Edits of known entries, then new entries with their stories, oldest first."""
+        new = tuple(sorted(found.new, key=lambda entry: (entry.published_at or now, entry.id)))
+        snapshot = candidates.snapshot(tx, new, pipeline.promising)
+        assignments = pipeline.recognise(new, snapshot, now=now, window=self._pacing().story_window)
+        moved: dict[str, str] = {}
+        for assignment in assignments:
+            merging.merge_stories(tx, assignment.story, assignment.merges, now)
+            moved |= dict.fromkeys(assignment.merges, assignment.story)
         edits = tuple(
             Arrival(
                 entry=known.entry,
-                assignment=Assignment(story=known.story, similarity=known.similarity, rule=known.rule),
+                assignment=Assignment(
+                    story=moved.get(known.story, known.story), similarity=known.similarity, rule=known.rule
+                ),
                 is_edit=True,
             )
             for known in found.edited
         )
-        new = sorted(found.new, key=lambda entry: (entry.published_at or now, entry.id))
-        exact = [key for entry in new for key in pipeline.exact_keys(entry)]
-        snapshot = stories.snapshot(tx, new, exact)
-        assignments = pipeline.recognise(tuple(new), snapshot, now=now, window=self._pacing().story_window)
         return edits + tuple(
             Arrival(entry=entry, assignment=assignment) for entry, assignment in zip(new, assignments, strict=True)
         )

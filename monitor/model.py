@@ -263,7 +263,7 @@ class Entry:
     text_key: int | None = None
     content_hash: str = ""  # of what the feed said; a change means an edit
     sketch: Sketch = Sketch()
-    keys: tuple[int, ...] = ()  # blocking keys
+    keys: tuple[int, ...] = ()  # blocking keys, below 2**32
 
 
 # ── stories ──────────────────────────────────────────────────────────────────────────────────────
@@ -273,9 +273,9 @@ class Entry:
 class Candidate:
     """An earlier entry that might be the same text."""
 
+    number: int  # grows with every entry
     entry: str
     story: str
-    feed: str
     outlet: str
     published_at: datetime | None
     seen_at: datetime
@@ -298,6 +298,27 @@ class Pickup:
     seen_at: datetime
     similarity: float
     rule: Rule
+    credit: str | None = None
+    slug: str | None = None
+
+
+@record
+class Version:
+    """What an entry said before an edit, and what the edit changed."""
+
+    replaced_at: datetime
+    changed: tuple[str, ...]  # of title, summary, body, and figures of the headline
+    title: str
+    summary: str = ""
+
+
+@record
+class Relative:
+    """A story on the same event in other words, and whose words they are: an agency's, else the first outlet's."""
+
+    story: str
+    title: str
+    source: str
 
 
 @record
@@ -311,6 +332,8 @@ class Assignment:
     nearest: str | None = None
     nearest_similarity: float = 0.0
     refused_because: str | None = None
+    related: str | None = None  # for a founder: a story that tells of the same event in other words
+    merges: tuple[str, ...] = ()  # stories that this entry shows to be the same text as `story`
 
 
 @record
@@ -318,7 +341,7 @@ class Snapshot:
     """What the database knows that might be the same text as some new entries."""
 
     candidates: tuple[Candidate, ...] = ()
-    postings: tuple[tuple[int, tuple[str, ...]], ...] = ()  # key → ids of entries, newest first
+    near: tuple[tuple[str, tuple[tuple[int, int], ...]], ...] = ()  # entry → weight and number of its candidates
 
 
 @record

@@ -18,9 +18,10 @@ from rich.table import Table
 from rich.text import Text
 
 from monitor.core.render import points, rfc3339
+from monitor.core.spread import spread_of
 from monitor.explain import Explained
 from monitor.marked import marked_lines
-from monitor.model import Hit, Match, Pickup, Reason, Verdict, record
+from monitor.model import Hit, Match, Pickup, Reason, Relative, Rule, Verdict, Version, record
 from monitor.routing import Way
 from monitor.silencing import Listed
 
@@ -138,8 +139,15 @@ def _counts(counted: Mapping[str, int]) -> str:
 # ── JSON, as the contract has it ─────────────────────────────────────────────────────────────────
 
 
-def story_json(row: Mapping[str, Any], pickups: Sequence[Pickup], matches: Sequence[Mapping[str, Any]]) -> dict:
-    """A story of the archive."""
+def story_json(
+    row: Mapping[str, Any],
+    pickups: Sequence[Pickup],
+    matches: Sequence[Mapping[str, Any]],
+    relatives: Sequence[Relative] = (),
+    versions: Mapping[str, Sequence[Version]] | None = None,
+) -> dict:
+    """A story of the archive; `versions` are earlier ones, by entry."""
+    spread = spread_of(pickups, relatives)
     return {
         "id": row["id"],
         "title": row["title"],
@@ -148,7 +156,11 @@ def story_json(row: Mapping[str, Any], pickups: Sequence[Pickup], matches: Seque
         "first_seen_at": rfc3339(row["first_seen_at"]),
         "published_at": rfc3339(row["published_at"]),
         "credit": row["credit"],
-        "pickups": [_pickup_json(pickup) for pickup in pickups],
+        "first_outlet": spread.first_outlet,
+        "independent_sources": list(spread.sources),
+        "notice": str(spread.notice) if spread.notice else None,
+        "related": [relative.story for relative in relatives],
+        "pickups": [_pickup_json(pickup, (versions or {}).get(pickup.entry, ())) for pickup in pickups],
         "matches": [
             {
                 "watchlist": match["watchlist"],
@@ -220,6 +232,21 @@ def silence_item(listed: Listed, zone: tzinfo) -> Item:
     return Item(id=silence.id, at=until, headline=f"{what}: {silence.comment}", facts=(fact, kept))
 
 
+def delivery_lines(deliveries: Sequence[Mapping[str, Any]], zone: tzinfo) -> list[str]:
+    """Where the messages of an alert stand; edits of them are not told one by one."""
+    return [_delivery_line(delivery, zone) for delivery in deliveries if delivery["kind"] != "edit"]
+
+
+def _delivery_line(delivery: Mapping[str, Any], zone: tzinfo) -> str:
+    to = f" {delivery['recipient']}" if delivery["recipient"] else ""
+    why = delivery["error"] or ""
+    if delivery["state"] == "held" and delivery["hold"] != "ambiguous":
+        why = f"{delivery['hold'].replace('_', ' ')}, until {local(delivery['next_attempt_at'], zone)}"
+    if delivery["state"] == "merged" and delivery["merged_into"]:
+        why = f"in a digest, {local(delivery['sent_at'], zone)}" if delivery["sent_at"] else "in a digest that waits"
+    return f"{delivery['channel']}{to}: {delivery['state']}" + (f" ({why})" if why else "")
+
+
 def feed_json(row: Mapping[str, Any]) -> dict:
     """A feed's health."""
     return {
@@ -256,6 +283,8 @@ def explained_json(explained: Explained) -> dict:
             "nearest": assignment.nearest if assignment else None,
             "nearest_similarity": assignment.nearest_similarity if assignment and assignment.nearest else None,
             "refused_because": assignment.refused_because if assignment else None,
+            "related": [relative.story for relative in explained.relatives],
+            "pickups": [_pickup_json(one, explained.versions.get(one.entry, ())) for one in explained.pickups],
         },
         "verdicts": [
             {
@@ -290,7 +319,7 @@ def match_json(match: Match) -> dict:
     }
 
 
-def _pickup_json(pickup: Pickup) -> dict:
+def _pickup_json(pickup: Pickup, versions: Sequence[Version]) -> dict:
     return {
         "feed": pickup.feed,
         "outlet": pickup.outlet,
@@ -300,6 +329,12 @@ def _pickup_json(pickup: Pickup) -> dict:
         "seen_at": rfc3339(pickup.seen_at),
         "similarity": pickup.similarity,
         "rule": str(pickup.rule),
+        "credit": pickup.credit,
+        "slug": pickup.slug,
+        "versions": [
+            {"replaced_at": rfc3339(one.replaced_at), "changed": list(one.changed), "title": one.title}
+            for one in versions
+        ],
     }
 
 
@@ -356,11 +391,13 @@ def print_explained(explained: Explained, urgents: Mapping[str, float | None], z
     out.print(Text("  " + " · ".join(clean(fact) for fact in facts if fact), style="dim"))
     if explained.story is not None:
         out.print(f"  story {explained.story} ({assignment.rule}, {assignment.similarity:g} % alike)")
-    elif assignment is not None and assignment.nearest:
+    if assignment is not None and assignment.nearest:
+        own = "" if explained.story is not None else "own story; "
         out.print(
-            f"  own story; nearest {assignment.nearest} ({assignment.nearest_similarity:g} %)"
+            f"  {own}nearest {assignment.nearest} ({assignment.nearest_similarity:g} %)"
             f" refused: {escape(assignment.refused_because or '')}"
         )
+    _print_spread(out, explained)
     telling = [match for match in explained.matches if match.hits or match.veto]
     for match in sorted(telling, key=lambda match: -match.score):
         out.print()
@@ -397,6 +434,29 @@ def _way(way: Way, zone: tzinfo) -> str:
     if way.hold is None:
         return f"{way.channel} at once"
     return f"{way.channel} at {local(way.at, zone)} ({way.hold.replace('_', ' ')})"
+
+
+def _print_spread(out: Console, explained: Explained) -> None:
+    """For a story of the archive: its copies with rule and likeness, their earlier headlines, and other sources."""
+    if not explained.pickups:
+        return
+    spread = spread_of(explained.pickups, explained.relatives)
+    if spread.notice is not None:
+        out.print(Text(f"  {spread.notice} by its desk", style="bold red"))
+    for pickup in explained.pickups:
+        how = (
+            "first" if pickup.rule is Rule.FOUNDER else f"{str(pickup.rule).replace('_', ' ')}, {pickup.similarity:g} %"
+        )
+        credit = f", credit {pickup.credit}" if pickup.credit else ""
+        out.print(Text(f"  {clean(pickup.outlet)} ({how}{credit}): {clean(pickup.title)}"))
+        for version in explained.versions.get(pickup.entry, ()):
+            changed = ", ".join(version.changed) or "nothing to see"
+            out.print(Text(f"    before (other {changed}): {clean(version.title)}", style="dim"))
+    sources = ", ".join(map(clean, spread.sources))
+    out.print(f"  {len(spread.sources)} independent {'source' if len(spread.sources) == 1 else 'sources'}: ", end="")
+    out.print(Text(sources))
+    for relative in explained.relatives:
+        out.print(Text(f"  related {relative.story}: {clean(relative.title)}", style="dim"))
 
 
 def _hit_line(hit: Hit, explained: Explained) -> Text:

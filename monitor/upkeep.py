@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from monitor.model import Swept
-from monitor.store import outbox, stories
+from monitor.store import candidates, outbox, stories
 
 KEEP_FINGERPRINTS = timedelta(days=400)
 KEEP_DELIVERIES = timedelta(days=180)
@@ -15,7 +15,9 @@ KEEP_DELIVERIES = timedelta(days=180)
 
 def sweep(tx: sa.Connection, now: datetime, *, keep: timedelta, story_window: timedelta) -> Swept:
     """Delete stories older than `keep`, blocking keys no copy can join by any more, and old settled deliveries."""
-    deleted, gone = stories.forget_old(tx, now, seen_before=now - keep, keys_before=now - 2 * story_window)
+    deleted, gone = stories.forget_old(tx, now, seen_before=now - keep)
+    if (kept := stories.first_number_since(tx, now - 2 * story_window)) is not None:
+        candidates.forget_keys(tx, kept, part=0, parts=1)
     stories.forget_fingerprints(tx, seen_before=now - KEEP_FINGERPRINTS)
     settled = outbox.forget_old(tx, settled_before=now - KEEP_DELIVERIES)
     return Swept(entries=deleted, stories=gone, deliveries=settled)

@@ -189,11 +189,11 @@ def _relation_refusal(content: dict[str, Any], known: set[str]) -> str:
     relation = content.get("m.relates_to")
     if relation is None:
         return ""
-    if relation.get("event_id") not in known:
+    if relation.get("event_id", relation.get("m.in_reply_to", {}).get("event_id")) not in known:
         return "Can't send relation to unknown event"
     if relation.get("rel_type") == "m.replace" and "body" not in content.get("m.new_content", {}):
         return "An edit needs m.new_content"
-    return "" if relation.get("rel_type") in ("m.replace", "m.thread") else "unknown relation"
+    return "" if relation.get("rel_type") in (None, "m.replace", "m.thread") else "unknown relation"
 
 
 def _matrix_error(status: int, errcode: str, words: str = "no") -> web.Response:

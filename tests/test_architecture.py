@@ -51,8 +51,8 @@ MAY_IMPORT = {
     "routing": {*GROUND, "config", "core.decide", "core.hold"},
     "silencing": {*GROUND, "config", "core.names", "store"},
     "explain": {*GROUND, "core", "store", "reload", "routing"},
-    "show": {*GROUND, "core.render", "explain", "marked", "routing", "silencing"},
-    "web": {*GROUND, "status", "store"},
+    "show": {*GROUND, "core.render", "core.spread", "explain", "marked", "routing", "silencing"},
+    "web": {*GROUND, "core.spread", "status", "store"},
     "demo": {*GROUND, "app", "config", "demo", "explain", "reload", "show", "store"},
     "app": None,  # wires everything
     "cli": None,

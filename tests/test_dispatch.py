@@ -287,6 +287,15 @@ def test_an_edit_goes_after_its_message_with_the_servers_id_of_it(rig):
     assert [(one.id, one.replaces) for one in sender.sent] == [("d1", None), ("d1-1", "remote-d1")]
 
 
+def test_an_edit_lets_new_alerts_go_first(rig):
+    rig.senders["desk"] = sender = Recorder()
+    rig.enqueue(delivery("d1"))
+    rig.drain()
+    rig.enqueue(delivery("d1-1", kind=DeliveryKind.EDIT, revision=1), delivery("d2", next_attempt_at=NOW + timedelta(seconds=1)))
+    later(rig, seconds=5)
+    assert [one.id for one in sender.sent] == ["d1", "d2", "d1-1"]
+
+
 def test_an_edit_of_what_was_never_sent_is_cancelled(rig):
     rig.senders["desk"] = Recorder()
     rig.enqueue(delivery("d1", state=DeliveryStatus.DEAD), delivery("d1-1", kind=DeliveryKind.EDIT, revision=1))
@@ -450,3 +459,10 @@ def test_each_recipient_has_a_digest_of_its_own(rig):
     rig.enqueue(*(delivery(f"{to}{n}", recipient=to) for to in ("a@x.org", "b@x.org") for n in range(21)))
     rig.drain()
     assert sorted((one.recipient, len(one.message.why)) for one in sender.sent) == [("a@x.org", 21), ("b@x.org", 21)]
+
+
+def test_what_may_have_arrived_is_not_put_into_a_digest(rig):
+    rig.senders["desk"] = sender = Recorder()
+    rig.enqueue(delivery("doubtful", doubt=True), *crowd(21))
+    rig.drain()
+    assert [(one.kind, one.id) for one in sender.sent if one.kind is not DeliveryKind.DIGEST] == [(DeliveryKind.ALERT, "doubtful")]

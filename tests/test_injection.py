@@ -14,7 +14,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.daemon import wirewatch
 from tests.desk import Desk, json_feed
 from tests.edges.send.servers import Homeserver, SlackApi
 from tests.fakes import FakeHttp, FakeSlack, FakeSmtp
@@ -70,10 +69,10 @@ def arrived(tmp_path_factory):
             "grumpy": grumpy.url,
         }
         desk.feed("gazette", hostile_feed())
-        done = wirewatch("poll", config=desk.config)
+        done = desk.does("poll")
         for fake in fakes:
             fake.__exit__()
-    assert done.returncode == 0, done.stderr
+    assert done.exit_code == 0, done.stderr
     found = SimpleNamespace(
         slack=hook.messages + bot.messages,
         slack_called=hook.called + bot.called,

@@ -318,9 +318,7 @@ def _overtaken(before: Standing, deliveries: Sequence[Delivery], *, killed: bool
         if one.kind is DeliveryKind.ALERT and one.message.level is Level.URGENT and one.message.mark in ("", "update")
     }
     return frozenset(
-        wait.delivery
-        for wait in before.waiting
-        if wait.message.level is not Level.URGENT and (wait.message.watchlist, wait.channel, wait.recipient) in louder
+        wait.delivery for wait in before.waiting if (wait.message.watchlist, wait.channel, wait.recipient) in louder
     )
 
 

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from monitor.core.names import key_of, name_of
 from monitor.core.plain import plain_text
-from monitor.core.sketch import blocking_keys, fold_words, sketch_of
+from monitor.core.sketch import blocking_keys, sketch_of
 from monitor.core.urls import canonical_url, url_identity
 from monitor.core.wire import credit_of, read_headline
 from monitor.model import Entry, Feed, ParsedEntry, ParsedFeed
@@ -70,7 +70,11 @@ def normalise_entry(
     author = plain_text(raw.author)[:AUTHOR_LENGTH].replace("\n", " ")
     url = (raw.link or "")[:URL_LENGTH]
     headline = read_headline(title, outlet)
-    sketch = sketch_of(headline.text, summary, body)
+    sketched = sketch_of(headline.text, summary, body)
+    sketch = sketched.sketch
+    url_key = None if shared_link else _url_key(url)
+    title_key = key_of("title", " ".join(sketch.words)) if sketch.words else 0
+    text_key = _text_key(sketched.words)
     published_at = _believable(raw.published_at or raw.updated_at, now)
     return Entry(
         id=name_of(
@@ -89,12 +93,12 @@ def normalise_entry(
         published_at=published_at,
         slug=headline.slug,
         credit=credit_of(headline.suffix, author, body or summary),
-        url_key=None if shared_link else _url_key(url),
-        title_key=key_of("title", *sketch.words) if sketch.words else 0,
-        text_key=_text_key(body if sketch.body else summary),
+        url_key=url_key,
+        title_key=title_key,
+        text_key=text_key,
         content_hash=name_of(title, summary, body),
         sketch=sketch,
-        keys=blocking_keys(sketch),
+        keys=blocking_keys(sketch, (url_key, title_key, text_key)),
     )
 
 
@@ -120,6 +124,5 @@ def _url_key(url: str) -> int | None:
     return key_of("url", identity) if identity else None
 
 
-def _text_key(text: str) -> int | None:
-    words = fold_words(text)
-    return key_of("text", *words) if len(words) >= TEXT_KEY_WORDS else None
+def _text_key(words: tuple[str, ...]) -> int | None:
+    return key_of("text", " ".join(words)) if len(words) >= TEXT_KEY_WORDS else None

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from monitor.core.dedup import exact_keys, recognise
+from monitor.core.dedup import promising, recognise
 from monitor.core.judging import Judging, with_copy
 from monitor.core.normalise import normalise as read
 from monitor.core.policy import Arrival, History, Policy
@@ -17,7 +17,7 @@ from monitor.core.score import score_story
 from monitor.core.wire import read_headline
 from monitor.model import NEAR_MISS, Entry, Judged, Match, Origin, Reason, Standing, StoryText, Verdict
 
-__all__ = ["Arrival", "History", "Policy", "exact_keys", "judge", "read", "recognise", "story_text"]
+__all__ = ["Arrival", "History", "Policy", "judge", "promising", "read", "recognise", "story_text"]
 
 
 def judge(

@@ -1,39 +1,55 @@
 """Headline, summary and body → the words and small integers that texts are compared by.
 
-Makes sketches and blocking keys; does not compare anything (core/dedup.py does). Fields are kept apart,
-because one story is 12 words in one feed and 600 in another: only containment, field by field, survives that.
+Makes sketches and blocking keys; does not compare anything (core/likeness.py does). Fields are kept apart, because
+one story is 12 words in one feed and 600 in another: only containment, field by field, survives that.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from functools import lru_cache
 from zlib import crc32
 
-from monitor.model import Sketch
+from monitor.core.vocabulary import COMMON, COUNTRIES, RUBRIC
+from monitor.model import Sketch, record
 
 LEAD_WORDS = 60
+WIDE_LEAD_WORDS = 150  # of scripts without spaces, whose character pairs say less
 BODY_SAMPLE = 4  # one shingle in four, by its hash: fair between long and short texts, which bottom-k is not
-TITLE_KEY_WORDS = 6  # pairs of them: 15 keys
-LEAD_KEYS = 14
-BODY_KEYS = 20
+TITLE_KEY_WORDS = 5  # pairs of them: 10 keys; one word more where nothing but a headline is there
+LEAD_KEYS = 7
+BODY_KEYS = 12
+TITLE_CASE = 0.7  # of the longer words written with a capital: a headline in Title Case
 TRUSTED_SUMMARY_SHARE = 0.2  # a body must hold this much of the summary's shingles …
 TRUSTED_TITLE_SHARE = 0.8  # … or of the headline's telling words; otherwise it is page furniture
 TRUSTED_TITLE_SHARE_ALONE = 0.5  # where there is no summary that could contradict it
 
-TITLE_KIND, LEAD_KIND, BODY_KIND = 1 << 40, 2 << 40, 3 << 40
+# A key is a 30-bit hash and, in its two lowest bits, what was hashed.
+TITLE_PAIR, LEAD, BODY, EXACT = range(4)
+KIND = 0b11
+HASH_BITS = 30
 
 WORD = re.compile(r"[^\W_]+(?:[.,]\d+)*")
+# Signs of Brahmic scripts belong to the word around them, though Python's \w parts it there.
+BRAHMIC = re.compile("[\u0900-\u0dff]")
+BRAHMIC_WORD = re.compile("(?:[^\\W_]|[\u0900-\u0963\u0971-\u0dff])+(?:[.,]\\d+)*")
 WIDE = re.compile(
     r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]+"
 )
+TYPOGRAPHY = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "–": "-", "—": "-", "…": ".", "\u00a0": " "})
 ACRONYM = re.compile(r"\b(?:[A-Za-z]\.){2,}")
+GENITIVE = re.compile(r"(?<=\w)['’]s\b")
+CONTRACTION = re.compile(r"(?<=n)'(?=t\b)")
+# Accents of Latin, Greek, Cyrillic, Hebrew and Arabic script, and the voicing marks of Kana, as NFKD parts them.
+ACCENTS = re.compile("[\u0300-\u036f\u0483-\u0487\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u3099\u309a]+")
 DATELINE = re.compile(
     r"^(?:By [^\n]{3,60}\n)?\s*(?:[A-ZÀ-Ý][A-ZÀ-Ý .,'’/-]{2,40}"
     r"(?:,\s+\w{3,9}\.?\s+\d{1,2})?\s*(?:\([^)\n]{2,30}\))?\s*(?:[-–—:]|--)\s+"
     r"|[^\n(]{0,40}\((?:Reuters|AP|AFP|dpa|PA|PTI|ANI|Bloomberg|Xinhua|TASS|Yonhap|Kyodo|ANSA|EFE)\)\s*(?:[-–—]+\s*)?)"
 )
+LIVE_WORD = re.compile(r"[Ll][Ii][Vv][Ee]|happened|ighlights|ライブ")  # without which LIVE needs no look
 LIVE = re.compile(r"\blive\b|\bas it happened\b|\bhighlights:|【ライブ】", re.IGNORECASE)
 NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 DAY = re.compile(
@@ -42,115 +58,143 @@ DAY = re.compile(
     r"|\d{1,2} (?:january|february|march|april|may|june|july|august|september|october|november|december))\b",
     re.IGNORECASE,
 )
-# Words so common in headlines that a pair of them says nothing; own list.
-COMMON = frozenset(
-    "a after against all amid an and are as at back be by call case day deal for from gets has have he her his"
-    " how in into is it its live more new news no not of off on one over out report say says set she than that"
-    " the their they this to two up us was we what when who why will with you year years der die das und in von"
-    " im den la le les de du des et el los y".split()
-)
-COUNTRIES = frozenset(
-    "afghanistan algeria argentina armenia australia austria azerbaijan bangladesh belarus belgium bolivia"
-    " brazil britain bulgaria cambodia cameroon canada chad chile china colombia congo croatia cuba cyprus"
-    " denmark ecuador egypt england eritrea estonia ethiopia finland france gaza georgia germany ghana greece"
-    " guatemala haiti honduras hungary iceland india indonesia iran iraq ireland israel italy jamaica japan"
-    " jordan kazakhstan kenya korea kosovo kuwait latvia lebanon libya lithuania malaysia mali mexico moldova"
-    " mongolia morocco mozambique myanmar nepal netherlands nicaragua niger nigeria norway pakistan palestine"
-    " panama peru philippines poland portugal qatar romania russia rwanda scotland senegal serbia singapore"
-    " slovakia slovenia somalia spain sudan sweden switzerland syria taiwan tanzania thailand tunisia turkey"
-    " uganda ukraine uruguay uzbekistan venezuela vietnam wales yemen zambia zimbabwe africa america asia"
-    " europe usa".split()
-)
+
+
+@record
+class Sketched:
+    """A text taken apart for comparing."""
+
+    sketch: Sketch
+    words: tuple[str, ...]  # of the whole text, or of the summary: what an equal text is known by
 
 
 def fold_words(text: str) -> list[str]:
-    """Words for comparing: case, accents and width folded; `U.S.` is `us`; wide scripts as character bigrams."""
-    text = ACRONYM.sub(lambda acronym: acronym.group().replace(".", ""), text)
+    """Words for comparing: case, accents and width folded; `U.S.` is `us`; wide scripts as character pairs."""
+    if not text.isascii():
+        text = text.translate(TYPOGRAPHY)
+    if "." in text:
+        text = ACRONYM.sub(lambda acronym: acronym.group().replace(".", ""), text)
+    if "'" in text:
+        text = CONTRACTION.sub("", GENITIVE.sub("", text))
     if text.isascii():
         return WORD.findall(text.lower())
-    folded = "".join(
-        letter for letter in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(letter)
-    )
-    words: list[str] = []
-    for word in WORD.findall(folded):
-        words.extend(_bigrams(word) if WIDE.search(word) else (word,))
-    return words
+    text = ACCENTS.sub("", unicodedata.normalize("NFKD", text.casefold()))
+    words = (BRAHMIC_WORD if BRAHMIC.search(text) else WORD).findall(text)
+    if WIDE.search(text) is None:
+        return words
+    return [part for word in words for part in (_pairs(word) if WIDE.search(word) else (word,))]
 
 
-def sketch_of(headline: str, summary: str, body: str) -> Sketch:
-    """The sketch of a text; a body that does not belong to its headline is left out of it."""
+def sketch_of(headline: str, summary: str, body: str) -> Sketched:
+    """Take a text apart; a body that does not belong to its headline is left out."""
     words = fold_words(headline)
     summary_words = fold_words(_without_dateline(summary))
-    body_words = fold_words(_without_dateline(body))
-    summary_shingles = _shingles(summary_words[:LEAD_WORDS])
+    body_words = fold_words(_without_dateline(body)) if body else []
+    reach = WIDE_LEAD_WORDS if WIDE.search(headline) else LEAD_WORDS
+    summary_shingles = _shingles(summary_words[:reach])
     body_shingles = _shingles(body_words)
-    trusted = _trusts_body(words, summary_shingles, set(body_words), body_shingles)
-    lead = summary_shingles or (_shingles(body_words[:LEAD_WORDS]) if trusted else frozenset())
-    return Sketch(
+    trusted = _trusts_body(words, summary_shingles, body_words, body_shingles)
+    if not trusted:
+        body_shingles = frozenset()
+    sketch = Sketch(
         words=tuple(words),
-        names=_names(headline),
-        numbers=frozenset(number.replace(",", "") for number in NUMBER.findall(headline)),
-        days=frozenset(day.casefold() for day in DAY.findall(headline)),
-        lead=lead,
-        body=frozenset(h for h in body_shingles if h % BODY_SAMPLE == 0) if trusted else frozenset(),
-        live=bool(LIVE.search(headline)),
+        names=_names(headline, words),
+        numbers=_numbers(headline),
+        days=_days(headline),
+        lead=summary_shingles or (_shingles(body_words[:reach]) if trusted else frozenset()),
+        body=frozenset([h for h in body_shingles if h % BODY_SAMPLE == 0]),
+        live=LIVE_WORD.search(headline) is not None and LIVE.search(headline) is not None,
     )
+    return Sketched(sketch=sketch, words=tuple(body_words if trusted else summary_words))
 
 
-def blocking_keys(sketch: Sketch) -> tuple[int, ...]:
-    """Keys that a copy is likely to share: pairs of the headline's rarest words, smallest lead and body hashes."""
-    rare = sorted(set(sketch.words) - COMMON, key=lambda word: (-len(word), word))[:TITLE_KEY_WORDS]
+def telling_of(words: Iterable[str]) -> frozenset[str]:
+    """The words of a headline that say what it is about: neither common ones nor names of columns."""
+    return frozenset([word for word in words if len(word) > 2 or not word.isascii()]) - COMMON - RUBRIC
+
+
+def telling_words(words: Iterable[str]) -> int:
+    """How many words of a headline say what it is about."""
+    return len(telling_of(words))
+
+
+def blocking_keys(sketch: Sketch, exact: Iterable[int | None] = ()) -> tuple[int, ...]:
+    """Keys that a copy is likely to share, as integers below 2**32: pairs of the headline's rarest words, the smallest
+    hashes of lead and body, and the `exact` keys of address, headline and text."""
+    most = TITLE_KEY_WORDS if sketch.lead else TITLE_KEY_WORDS + 1
+    rare = sorted(set(sketch.words) - COMMON - RUBRIC, key=_rarest_first)[:most]
     hashes = sorted(map(_word_hash, rare))
-    pairs = [
-        TITLE_KIND | ((first * 31 + second) & 0xFFFFFFFF)
-        for i, first in enumerate(hashes)
-        for second in hashes[i + 1 :]
-    ]
-    return (
-        *pairs,
-        *(LEAD_KIND | h for h in sorted(sketch.lead)[:LEAD_KEYS]),
-        *(BODY_KIND | h for h in sorted(sketch.body)[:BODY_KEYS]),
-    )
+    keys = [_key(TITLE_PAIR, first * 31 + second) for i, first in enumerate(hashes) for second in hashes[i + 1 :]]
+    keys += [_key(LEAD, h) for h in sorted(sketch.lead)[:LEAD_KEYS]]
+    keys += [_key(BODY, h >> 2) for h in sorted(sketch.body)[:BODY_KEYS]]
+    keys += [_key(EXACT, key) for key in exact if key]
+    return tuple(dict.fromkeys(keys))
 
 
-def _trusts_body(words: list[str], summary: frozenset[int], body_words: set[str], body: frozenset[int]) -> bool:
+def _key(kind: int, value: int) -> int:
+    return (value & ((1 << HASH_BITS) - 1)) << 2 | kind
+
+
+def _rarest_first(word: str) -> tuple[int, str]:
+    return -len(word), word
+
+
+def _trusts_body(words: list[str], summary: frozenset[int], body_words: list[str], body: frozenset[int]) -> bool:
     """Whether a body belongs to its headline and summary, or is other articles' furniture."""
     if not body:
         return False
     if summary and len(summary & body) >= TRUSTED_SUMMARY_SHARE * len(summary):
         return True
-    telling = [word for word in words if word not in COMMON]
+    telling, found = [word for word in words if word not in COMMON], set(body_words)
     needed = TRUSTED_TITLE_SHARE if summary else TRUSTED_TITLE_SHARE_ALONE
-    return bool(telling) and sum(word in body_words for word in telling) >= needed * len(telling)
+    return bool(telling) and sum(word in found for word in telling) >= needed * len(telling)
 
 
-def _names(headline: str) -> frozenset[str]:
+def _names(headline: str, words: list[str]) -> frozenset[str]:
     """Folded words that name somebody or something. A headline in Title Case shows only tickers and countries."""
-    written = WORD.findall(headline)
-    capitalised = [word for word in written if word[:1].isupper()]
-    title_case = len(capitalised) > 0.7 * len(written)
-    named = {w for w in written if w.isupper() and len(w) > 1} if title_case else set(capitalised)
+    countries = COUNTRIES.intersection(words)
     if headline.isupper():
-        named = set()
-    folded = {folded for word in named for folded in fold_words(word)}
-    return frozenset(folded | COUNTRIES.intersection(fold_words(headline)))
+        return countries
+    written = WORD.findall(GENITIVE.sub("", headline))
+    long = [word for word in written[1:] if len(word) > 3]
+    if sum(word[0].isupper() for word in long) > TITLE_CASE * len(long):
+        named = [word for word in written if word.isupper() and len(word) > 1]
+    else:
+        named = [word for word in written if word[0].isupper()]
+    return countries.union(*[(word.lower(),) if word.isascii() else fold_words(word) for word in named])
+
+
+def _days(headline: str) -> frozenset[str]:
+    folded = headline.casefold()
+    if "day" not in folded and NUMBER.search(folded) is None:
+        return frozenset()
+    return frozenset(DAY.findall(folded))
+
+
+def _numbers(headline: str) -> frozenset[str]:
+    if not headline.isascii():
+        headline = unicodedata.normalize("NFKC", headline)
+    return frozenset([number.replace(",", "") for number in NUMBER.findall(headline)])
 
 
 def _without_dateline(text: str) -> str:
     return DATELINE.sub("", text, count=1)
 
 
-def _bigrams(word: str) -> list[str]:
+def _pairs(word: str) -> list[str]:
     return [word[i : i + 2] for i in range(len(word) - 1)] or [word]
 
 
 def _shingles(words: list[str]) -> frozenset[int]:
+    """32-bit hashes of all runs of three words; odd multipliers, as in xxHash."""
     if len(words) < 3:
         return frozenset()
-    hashes = [_word_hash(word) for word in words]
+    hashes = list(map(_word_hash, words))
     return frozenset(
-        (a * 0x9E3779B1 ^ b * 0x85EBCA77 ^ c * 0xC2B2AE3D) >> 7 & 0xFFFFFFFF  # odd multipliers, as in xxHash
-        for a, b, c in zip(hashes, hashes[1:], hashes[2:], strict=False)
+        [
+            (a * 0x9E3779B1 ^ b * 0x85EBCA77 ^ c * 0xC2B2AE3D) >> 7 & 0xFFFFFFFF
+            for a, b, c in zip(hashes, hashes[1:], hashes[2:], strict=False)
+        ]
     )
 
 

@@ -47,8 +47,9 @@ def notice(entry: Entry, before: Standing) -> Update | None:
         return Update(
             reason=reason, occasion=said, news=f"{said.capitalize()} by {_who(entry)}: do not use this story."
         )
-    was = before.pickups[0].title if before.pickups else ""
-    news = f"Corrected by {_who(entry)}." + (f" The headline was: {was}" if was and was != entry.title else "")
+    was = _headlines(before.pickups[:1])
+    changed = was and was[0] != entry.headline
+    news = f"Corrected by {_who(entry)}." + (f" The headline was: {was[0]}" if changed else "")
     return Update(reason=reason, occasion=f"{said}:{entry.title_key}", news=news)
 
 
@@ -81,7 +82,7 @@ def _new_figure(entry: Entry, earlier: Iterable[Pickup]) -> Update | None:
     """A figure that no headline of the story had, in a headline that is otherwise an earlier one."""
     headline = entry.headline or entry.title
     figures = NUMBER.findall(headline)
-    older = [read_headline(pickup.title, pickup.outlet).text for pickup in earlier]
+    older = _headlines(earlier)
     alike = [old for old in older if _only_figures_differ(headline, old)]
     fresh = [figure for figure in figures if all(figure not in NUMBER.findall(old) for old in older)]
     if not alike or not fresh:
@@ -89,6 +90,10 @@ def _new_figure(entry: Entry, earlier: Iterable[Pickup]) -> Update | None:
     was = [figure for figure in NUMBER.findall(alike[-1]) if figure not in figures]
     news = f"New figure: {', '.join(fresh)}" + (f" (was {', '.join(was)})." if was else ".")
     return Update(reason=Reason.NEW_FIGURE, occasion="figure:" + "/".join(figures), news=news)
+
+
+def _headlines(pickups: Iterable[Pickup]) -> list[str]:
+    return [read_headline(pickup.title, pickup.outlet).text for pickup in pickups]
 
 
 def _only_figures_differ(one: str, other: str) -> bool:

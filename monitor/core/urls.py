@@ -7,6 +7,7 @@ itself. Which addresses may be fetched is not decided here.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urljoin, urlsplit, urlunsplit
 
 MOST_UNWRAPPED = 3  # redirects inside redirects
@@ -61,6 +62,15 @@ _UNWRAP_PARAMETER = {
     "www.bing.com/news/apiclick.aspx": ("url",),
     "www.youtube.com/redirect": ("q",),
 }
+_MAY_WRAP = re.compile(
+    r"google\.|facebook\.com/l\.php|t\.umblr|out\.reddit|redirectingat|skimresources|linksynergy|bing\.com/news"
+    r"|youtube\.com/redirect|ampproject|feedburner|(?:rd|search)\.yahoo|scour\.ing|feedsportal|go\.theregister|anonym\.to",
+    re.IGNORECASE,
+)
+_GOOGLE_NEWS = re.compile(r"https?://news\.google\.[a-z.]+/(?:articles|rss|read|stories|__i)")
+# An address with nothing to clean: a plain host and path, no query, no fragment, no escapes.
+_CLEAN = re.compile(r"https?://(?:www\.)?([a-z0-9-]+(?:\.[a-z0-9-]+)+)(/[A-Za-z0-9/_.~-]*[A-Za-z0-9_~-])/?")
+_NOT_QUITE_CLEAN = re.compile(r"://(?:www\.)?(?:amp|mobile|m|touch|wap)\.|\.m\.|amp\b", re.IGNORECASE)
 _INNER = re.compile(r"(?:/|\*|/RU=)(https?(?::|%3A)(?:/|%2F){1,2}.+)$", re.IGNORECASE)
 _REDIRECTORS = re.compile(
     r"(?:^|\.)(?:feedproxy\.google\.com|feeds\.feedburner\.com|rd\.yahoo\.com|r?\.?search\.yahoo\.com|scour\.ing"
@@ -85,9 +95,15 @@ def canonical_url(url: str) -> str:
     return url
 
 
+@lru_cache(maxsize=1024)
 def url_identity(url: str) -> str | None:
     """What two addresses of one article have in common: host without "www." and path and sorted parameters; None
     where an address cannot tell articles apart (a home page, a Google News link, no web address)."""
+    if _GOOGLE_NEWS.match(url):
+        return None
+    clean = _CLEAN.fullmatch(url)
+    if clean and not _MAY_WRAP.search(url) and not _NOT_QUITE_CLEAN.search(url) and "//" not in clean[2]:
+        return None if _HOME.match(clean[2]) else clean[1] + clean[2]
     parts = _split(canonical_url(url))
     if parts is None:
         return None
@@ -210,6 +226,8 @@ def _is_tracker(pair: str, host: str) -> bool:
 
 def _unwrapped(url: str) -> str:
     """The address inside a redirect's own; the address itself where it is no redirect that names its target."""
+    if not _MAY_WRAP.search(url):
+        return url
     parts = _split(url)
     if parts is None:
         return url

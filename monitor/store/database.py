@@ -8,8 +8,9 @@ with SQLITE_BUSY_SNAPSHOT, whatever the busy timeout); readers open the file rea
 from __future__ import annotations
 
 import fcntl
+import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,8 @@ PRAGMAS = {
     "synchronous": "FULL",
     "foreign_keys": "ON",
     "journal_size_limit": 64 * 1024 * 1024,
-    "wal_autocheckpoint": 1000,
+    "wal_autocheckpoint": 4000,  # pages that are written again soon are copied into the database once
+    "cache_size": -32000,  # KiB, a connection
     "cell_size_check": "ON",
     "trusted_schema": "OFF",
 }
@@ -121,6 +123,15 @@ def insert_new(tx: sa.Connection, table: sa.Table, rows: Sequence[dict[str, Any]
         tx.execute(_insert(tx)(table).on_conflict_do_nothing(), rows)
 
 
+def insert_plain(tx: sa.Connection, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
+    """As `insert_new`, for many rows of plain numbers and texts: a tenth of the time, and no conversion of types."""
+    if rows:
+        marks = ", ".join(["?" if is_sqlite(tx) else "%s"] * len(columns))
+        tx.exec_driver_sql(
+            f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks}) ON CONFLICT DO NOTHING", list(rows)
+        )
+
+
 def upsert(tx: sa.Connection, table: sa.Table, rows: Sequence[dict[str, Any]]) -> None:
     """Insert rows, or replace all given columns of those whose primary key is there already."""
     if not rows:
@@ -135,6 +146,20 @@ def chunks(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
     """Cut a long list of IN (…) values into pieces that every driver takes."""
     for start in range(0, len(values), IN_CHUNK):
         yield values[start : start + IN_CHUNK]
+
+
+def is_sqlite(tx: sa.Connection) -> bool:
+    """Whether the database is an SQLite file."""
+    return tx.dialect.name == "sqlite"
+
+
+def listed(tx: sa.Connection, values: Iterable[str] | Iterable[int], *, numbers: bool = False) -> sa.Select:
+    """These texts (or, by `numbers`, integers) as a subquery for IN (…): one statement for lists of any length."""
+    document = sa.literal(json.dumps(list(values)), sa.Text)
+    if is_sqlite(tx):
+        return sa.select(sa.func.json_each(document).table_valued("value").c.value)
+    value = sa.func.json_array_elements_text(sa.cast(document, sa.JSON)).table_valued("value").c.value
+    return sa.select(sa.cast(value, sa.BigInteger) if numbers else value)
 
 
 def _insert(tx: sa.Connection):

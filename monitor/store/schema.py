@@ -28,6 +28,16 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
 
+def as_number(moment: datetime) -> int:
+    """A moment as its column holds it: microseconds since 1970."""
+    return (moment - EPOCH) // MICROSECOND
+
+
+def from_number(microseconds: int) -> datetime:
+    """The moment that such a number means."""
+    return EPOCH + timedelta(microseconds=microseconds)
+
+
 class UtcTime(TypeDecorator[datetime]):
     """An aware UTC `datetime`, kept as an integer of microseconds so that it sorts and indexes alike everywhere."""
 
@@ -35,10 +45,10 @@ class UtcTime(TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value, dialect):
-        return None if value is None else (value - EPOCH) // MICROSECOND
+        return None if value is None else as_number(value)
 
     def process_result_value(self, value, dialect):
-        return None if value is None else EPOCH + timedelta(microseconds=value)
+        return None if value is None else from_number(value)
 
 
 # SQLite makes a rowid alias (and so a small, ever-growing number) of an INTEGER primary key only.
@@ -127,8 +137,28 @@ fingerprints = Table(
 dedup_keys = Table(
     "dedup_keys",
     metadata,
-    Column("key", BigInteger, primary_key=True, autoincrement=False),
-    Column("entry", BigInteger, primary_key=True, autoincrement=False),  # entries.seq
+    Column("posting", Sequence, primary_key=True, autoincrement=False),  # level, key and entries.seq in one integer
+)
+
+versions = Table(
+    "versions",
+    metadata,
+    Column("entry", String, primary_key=True),
+    Column("revision", Integer, primary_key=True, autoincrement=False),  # 0: as it first came
+    Column("replaced_at", UtcTime, nullable=False),
+    Column("changed", Text, nullable=False),  # JSON list: what the next version says otherwise
+    Column("title", Text, nullable=False),
+    Column("summary", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+merged_stories = Table(
+    "merged_stories",
+    metadata,
+    Column("id", String, primary_key=True),  # of a story that turned out to be another's text
+    Column("story", String, nullable=False),  # where its copies and alerts are now
+    Column("merged_at", UtcTime, nullable=False),
+    Index("merged_into", "story"),
     sqlite_with_rowid=False,
 )
 
@@ -144,11 +174,13 @@ stories = Table(
     Column("published_at", UtcTime),
     Column("updated_at", UtcTime, nullable=False),
     Column("pickups", Integer, nullable=False),
+    Column("related", String),  # another text on the same event
     Column("lead_entry", String, nullable=False),  # the copy that brought the longest summary
     Column("lead_length", Integer, nullable=False),
     Column("body_entry", String, nullable=False),  # the copy that brought the longest body
     Column("body_length", Integer, nullable=False),
     Index("stories_seen", "first_seen_at"),
+    Index("stories_related", "related"),
 )
 
 matches = Table(

@@ -6,8 +6,6 @@ Layout: a format byte, three counts, the 32-bit hashes of lead and body, then th
 from __future__ import annotations
 
 import struct
-from array import array
-from sys import byteorder
 
 from monitor.model import Sketch
 
@@ -15,6 +13,7 @@ FORMAT = 1
 HEADER = struct.Struct("<BBHH")  # format, flags, lead hashes, body hashes
 LIVE = 1
 MOST_HASHES = 0xFFFF
+NOTHING: frozenset = frozenset()
 
 
 def pack(sketch: Sketch) -> bytes:
@@ -23,7 +22,8 @@ def pack(sketch: Sketch) -> bytes:
     lines = (sketch.words, sorted(sketch.names), sorted(sketch.numbers), sorted(sketch.days))
     text = "\n".join("\t".join(line) for line in lines)
     header = HEADER.pack(FORMAT, LIVE if sketch.live else 0, len(lead), len(body))
-    return header + _little_endian(array("I", [*lead, *body])).tobytes() + text.encode("utf-8", "surrogatepass")
+    hashes = struct.pack(f"<{len(lead) + len(body)}I", *lead, *body)
+    return header + hashes + text.encode("utf-8", "surrogatepass")
 
 
 def unpack(data: bytes) -> Sketch:
@@ -31,25 +31,15 @@ def unpack(data: bytes) -> Sketch:
     version, flags, leads, bodies = HEADER.unpack_from(data)
     if version != FORMAT:
         raise ValueError(f"sketch of format {version}, expected {FORMAT}")
-    end = HEADER.size + 4 * (leads + bodies)
-    hashes = array("I")
-    hashes.frombytes(data[HEADER.size : end])
-    hashes = _little_endian(hashes)
-    words, names, numbers, days = (
-        tuple(line.split("\t")) if line else () for line in data[end:].decode("utf-8", "surrogatepass").split("\n")
-    )
+    middle = HEADER.size + 4 * leads
+    end = middle + 4 * bodies
+    words, names, numbers, days = data[end:].decode("utf-8", "surrogatepass").split("\n")
     return Sketch(
-        words=words,
-        names=frozenset(names),
-        numbers=frozenset(numbers),
-        days=frozenset(days),
-        lead=frozenset(hashes[:leads]),
-        body=frozenset(hashes[leads:]),
+        words=tuple(words.split("\t")) if words else (),
+        names=frozenset(names.split("\t")) if names else NOTHING,
+        numbers=frozenset(numbers.split("\t")) if numbers else NOTHING,
+        days=frozenset(days.split("\t")) if days else NOTHING,
+        lead=frozenset(struct.unpack(f"<{leads}I", data[HEADER.size : middle])),
+        body=frozenset(struct.unpack(f"<{bodies}I", data[middle:end])) if bodies else NOTHING,
         live=bool(flags & LIVE),
     )
-
-
-def _little_endian(hashes: array) -> array:
-    if byteorder == "big":
-        hashes.byteswap()
-    return hashes

@@ -15,7 +15,6 @@ import sqlalchemy as sa
 
 from monitor.model import (
     Assignment,
-    Candidate,
     Entry,
     Judged,
     Level,
@@ -23,18 +22,43 @@ from monitor.model import (
     Pickup,
     Reason,
     Rule,
-    Snapshot,
     Standing,
     Told,
     record,
 )
 from monitor.store import letters
-from monitor.store.database import chunks, insert_new, upsert
-from monitor.store.schema import alerts, dedup_keys, entries, fingerprints, matches, stories
-from monitor.store.sketches import pack, unpack
+from monitor.store.candidates import save_keys
+from monitor.store.database import chunks, insert_new, insert_plain, listed, upsert
+from monitor.store.merging import story_now
+from monitor.store.schema import (
+    alerts,
+    as_number,
+    entries,
+    fingerprints,
+    matches,
+    merged_stories,
+    stories,
+    versions,
+)
+from monitor.store.sketches import pack
+from monitor.store.versions import MOST_VERSIONS, keep_version
 
 REFRESH = timedelta(days=30)  # a fingerprint is dated anew only so often
-POSTINGS = 64  # entries read behind one key: the newest
+
+_GROW = (
+    stories.update()
+    .where(stories.c.id == sa.bindparam("story"))
+    .values(
+        updated_at=sa.bindparam("now"),
+        pickups=stories.c.pickups + sa.bindparam("more"),
+        credit=sa.func.coalesce(stories.c.credit, sa.bindparam("agency", type_=sa.String)),
+        lead_entry=sa.func.coalesce(sa.bindparam("lead", type_=sa.String), stories.c.lead_entry),
+        lead_length=sa.func.coalesce(sa.bindparam("lead_size", type_=sa.Integer), stories.c.lead_length),
+        body_entry=sa.func.coalesce(sa.bindparam("body", type_=sa.String), stories.c.body_entry),
+        body_length=sa.func.coalesce(sa.bindparam("body_size", type_=sa.Integer), stories.c.body_length),
+        title=sa.func.coalesce(sa.bindparam("headline", type_=sa.Text), stories.c.title),
+    )
+)
 
 
 @record
@@ -72,37 +96,19 @@ def fresh(tx: sa.Connection, found: Sequence[Entry], now: datetime) -> Fresh:
             new.append(entry)
             continue
         overlapping.add(entry.feed)
-        if row is not None and row.content_hash != entry.content_hash:
+        if row is not None and row.content_hash != entry.content_hash and row.revision < MOST_VERSIONS:
             edited.append(
                 Known(entry=_with_id(entry, row.id), story=row.story, rule=Rule(row.rule), similarity=row.similarity)
             )
     return Fresh(new=tuple(new), edited=tuple(edited), overlapping=frozenset(overlapping))
 
 
-def snapshot(tx: sa.Connection, new: Sequence[Entry], exact_keys: Iterable[int]) -> Snapshot:
-    """Earlier entries that share a key with any of the new ones.
-
-    `exact_keys` are the address, headline and text keys of the new entries; an address is looked up at any age.
-    """
-    wanted = {key for entry in new for key in entry.keys} | set(exact_keys)
-    postings = _postings(tx, wanted)
-    numbers = {number for ids in postings.values() for number in ids}
-    rows = [
-        *_candidate_rows(tx, entries.c.seq, sorted(numbers)),
-        *_candidate_rows(tx, entries.c.url_key, sorted({entry.url_key for entry in new if entry.url_key})),
-    ]
-    ids = {row.seq: row.id for row in rows}
-    named = {key: tuple(ids[n] for n in numbers if n in ids) for key, numbers in postings.items()}
-    for row in rows:
-        if row.url_key:
-            named[row.url_key] = (row.id, *(i for i in named.get(row.url_key, ()) if i != row.id))
-    return Snapshot(candidates=tuple({row.id: _candidate(row) for row in rows}.values()), postings=tuple(named.items()))
-
-
 def standings(tx: sa.Connection, ids: Iterable[str]) -> dict[str, Standing]:
     """Where these stories stand: their pickups, best texts, alerts so far and messages that still wait."""
     ids = sorted(set(ids))
-    rows = [row for part in chunks(ids) for row in tx.execute(sa.select(stories).where(stories.c.id.in_(part)))]
+    if not ids:
+        return {}
+    rows = tx.execute(sa.select(stories).where(stories.c.id.in_(listed(tx, ids)))).all()
     pickups = list_pickups(tx, ids)
     texts = _texts(tx, {entry for row in rows for entry in (row.lead_entry, row.body_entry)})
     alerted = _alerted(tx, ids)
@@ -125,14 +131,15 @@ def standings(tx: sa.Connection, ids: Iterable[str]) -> dict[str, Standing]:
 def save(tx: sa.Connection, judged: Sequence[Judged], now: datetime) -> None:
     """Write entries, keys, stories, matches and alerts of one judgement; doing it twice changes nothing."""
     new = [one for one in judged if not one.is_edit]
-    insert_new(tx, entries, [_entry_row(one, now) for one in new])
+    insert_plain(tx, "entries", _ENTRY_COLUMNS, [_entry_row(one, now) for one in new])
     for one in judged:
         if one.is_edit:
+            keep_version(tx, one.entry, now)
             _update_entry(tx, one.entry, now)
     _save_keys(tx, [one.entry for one in judged])
     founders = [one for one in new if one.assignment.story == one.entry.id]
-    insert_new(tx, stories, [_story_row(one.entry, now) for one in founders])
-    _grow_stories(tx, judged, now)
+    insert_plain(tx, "stories", _STORY_COLUMNS, [_story_row(one, now) for one in founders])
+    _grow_stories(tx, [one for one in judged if one.is_edit or one.assignment.story != one.entry.id], now)
     save_decisions(tx, judged, now)
 
 
@@ -148,12 +155,13 @@ def list_pickups(tx: sa.Connection, ids: Sequence[str]) -> dict[str, tuple[Picku
     """All copies of these stories, in the order in which we saw them."""
     columns = (
         entries.c.seq, entries.c.id, entries.c.story, entries.c.feed, entries.c.outlet, entries.c.url, entries.c.title,
-        entries.c.published_at, entries.c.seen_at, entries.c.similarity, entries.c.rule,
+        entries.c.published_at, entries.c.seen_at, entries.c.similarity, entries.c.rule, entries.c.credit,
+        entries.c.slug,
     )  # fmt: skip
     found: defaultdict[str, list[Pickup]] = defaultdict(list)
-    for part in chunks(ids):
-        for row in tx.execute(sa.select(*columns).where(entries.c.story.in_(part)).order_by(entries.c.seq)):
-            found[row.story].append(_pickup(row))
+    wanted = sa.select(*columns).where(entries.c.story.in_(listed(tx, ids))).order_by(entries.c.seq)
+    for row in tx.execute(wanted).all():
+        found[row.story].append(_pickup(row))
     return {story: tuple(pickups) for story, pickups in found.items()}
 
 
@@ -192,11 +200,13 @@ def list_matches(tx: sa.Connection, ids: Sequence[str]) -> dict[str, tuple[sa.Ro
 
 
 def find_story(tx: sa.Connection, prefix: str) -> sa.RowMapping | None:
-    """The story whose id is, or begins uniquely with, `prefix`."""
+    """The story whose id is, or begins uniquely with, `prefix`; also by the id of one that was merged into it."""
     begins = (
         sa.select(stories).where(stories.c.id >= prefix, stories.c.id < prefix + "g").limit(2)
     )  # ids are hexadecimal
     rows = tx.execute(begins).mappings().all()
+    if not rows and (moved := story_now(tx, prefix)) is not None:
+        rows = tx.execute(sa.select(stories).where(stories.c.id == moved)).mappings().all()
     return rows[0] if len(rows) == 1 else None
 
 
@@ -226,18 +236,23 @@ def text_of(tx: sa.Connection, story: sa.RowMapping) -> tuple[str, str]:
     return texts.get(story["lead_entry"], ("", ""))[0], texts.get(story["body_entry"], ("", ""))[1]
 
 
-def forget_old(tx: sa.Connection, now: datetime, *, seen_before: datetime, keys_before: datetime) -> tuple[int, int]:
-    """Delete stories (with all their entries) not touched since `seen_before`, leaving fingerprints; and
-    blocking keys of entries older than `keys_before`. Returns deleted entries and stories."""
-    last_kept = tx.execute(sa.select(sa.func.min(entries.c.seq)).where(entries.c.seen_at >= keys_before)).scalar()
-    if last_kept is not None:
-        tx.execute(dedup_keys.delete().where(dedup_keys.c.entry < last_kept))
+def first_number_since(tx: sa.Connection, seen_at: datetime) -> int | None:
+    """The lowest number of an entry seen since then, or None where there is none."""
+    return tx.execute(sa.select(sa.func.min(entries.c.seq)).where(entries.c.seen_at >= seen_at)).scalar()
+
+
+def forget_old(tx: sa.Connection, now: datetime, *, seen_before: datetime) -> tuple[int, int]:
+    """Delete stories (with all their entries) not touched since `seen_before`, leaving fingerprints. Returns deleted
+    entries and stories."""
     old = sa.select(stories.c.id).where(stories.c.updated_at < seen_before)
     gone = tx.execute(sa.select(entries.c.id, entries.c.feed, entries.c.url_key).where(entries.c.story.in_(old))).all()
     prints = {name for row in gone for name in _fingerprints(row.id, row.feed, row.url_key)}
     insert_new(tx, fingerprints, [{"id": name, "seen_at": now} for name in sorted(prints)])
     tx.execute(matches.delete().where(matches.c.story.in_(old)))
+    tx.execute(versions.delete().where(versions.c.entry.in_(sa.select(entries.c.id).where(entries.c.story.in_(old)))))
     tx.execute(entries.delete().where(entries.c.story.in_(old)))
+    tx.execute(merged_stories.delete().where(merged_stories.c.story.in_(old)))
+    tx.execute(stories.update().where(stories.c.related.in_(old)).values(related=None))
     deleted = tx.execute(stories.delete().where(stories.c.updated_at < seen_before)).rowcount
     return len(gone), deleted
 
@@ -253,19 +268,18 @@ def forget_fingerprints(tx: sa.Connection, *, seen_before: datetime) -> None:
 def _known_entries(tx: sa.Connection, found: Sequence[Entry]) -> tuple[dict, dict]:
     columns = (
         entries.c.id, entries.c.feed, entries.c.url_key, entries.c.content_hash, entries.c.story, entries.c.rule,
-        entries.c.similarity, entries.c.title_key, entries.c.published_at,
+        entries.c.similarity, entries.c.title_key, entries.c.published_at, entries.c.revision,
     )  # fmt: skip
     by_id = {
         row.id: row
-        for part in chunks([entry.id for entry in found])
-        for row in tx.execute(sa.select(*columns).where(entries.c.id.in_(part)))
+        for row in tx.execute(sa.select(*columns).where(entries.c.id.in_(listed(tx, [one.id for one in found])))).all()
     }
     unknown = [entry for entry in found if entry.id not in by_id and entry.url_key]
     names = {entry.feed for entry in found}
+    addresses = listed(tx, {entry.url_key for entry in unknown}, numbers=True)
     by_address = {
         (row.feed, row.url_key): row
-        for part in chunks(sorted({entry.url_key for entry in unknown}))
-        for row in tx.execute(sa.select(*columns).where(entries.c.url_key.in_(part)))
+        for row in tx.execute(sa.select(*columns).where(entries.c.url_key.in_(addresses))).all()
         if row.feed in names
     }
     return by_id, by_address
@@ -276,8 +290,7 @@ def _known_fingerprints(tx: sa.Connection, found: Sequence[Entry], now: datetime
     names = {name: entry.id for entry in found for name in _fingerprints(entry.id, entry.feed, entry.url_key)}
     known = {
         row.id: row.seen_at
-        for part in chunks(sorted(names))
-        for row in tx.execute(sa.select(fingerprints).where(fingerprints.c.id.in_(part)))
+        for row in tx.execute(sa.select(fingerprints).where(fingerprints.c.id.in_(listed(tx, names)))).all()
     }
     stale = sorted(name for name, seen_at in known.items() if seen_at < now - REFRESH)
     for part in chunks(stale):
@@ -298,40 +311,6 @@ def _fingerprints(entry: str, feed: str, url_key: int | None) -> tuple[str, ...]
     return (entry,) if url_key is None else (entry, f"{feed} {url_key}")
 
 
-def _postings(tx: sa.Connection, keys: Iterable[int]) -> dict[int, list[int]]:
-    """Numbers of the newest entries behind each key, newest first."""
-    found: defaultdict[int, list[int]] = defaultdict(list)
-    for part in chunks(sorted(keys)):
-        statement = sa.select(dedup_keys).where(dedup_keys.c.key.in_(part))
-        for row in tx.execute(statement.order_by(dedup_keys.c.key, dedup_keys.c.entry.desc())):
-            if len(found[row.key]) < POSTINGS:
-                found[row.key].append(row.entry)
-    return found
-
-
-def _candidate_rows(tx: sa.Connection, column: sa.Column, values: Sequence[int]) -> list[sa.Row]:
-    columns = (
-        entries.c.seq, entries.c.id, entries.c.story, entries.c.feed, entries.c.outlet, entries.c.published_at,
-        entries.c.seen_at, entries.c.url_key, entries.c.title_key, entries.c.text_key, entries.c.sketch,
-    )  # fmt: skip
-    return [row for part in chunks(values) for row in tx.execute(sa.select(*columns).where(column.in_(part)))]
-
-
-def _candidate(row: sa.Row) -> Candidate:
-    return Candidate(
-        entry=row.id,
-        story=row.story,
-        feed=row.feed,
-        outlet=row.outlet,
-        published_at=row.published_at,
-        seen_at=row.seen_at,
-        url_key=row.url_key,
-        title_key=row.title_key,
-        text_key=row.text_key,
-        sketch=unpack(row.sketch),
-    )
-
-
 def _pickup(row: sa.Row) -> Pickup:
     return Pickup(
         entry=row.id,
@@ -343,14 +322,17 @@ def _pickup(row: sa.Row) -> Pickup:
         seen_at=row.seen_at,
         similarity=row.similarity,
         rule=Rule(row.rule),
+        credit=row.credit,
+        slug=row.slug,
     )
 
 
 def _texts(tx: sa.Connection, ids: Iterable[str]) -> dict[str, tuple[str, str]]:
     return {
         row.id: (row.summary, row.body)
-        for part in chunks(sorted(ids))
-        for row in tx.execute(sa.select(entries.c.id, entries.c.summary, entries.c.body).where(entries.c.id.in_(part)))
+        for row in tx.execute(
+            sa.select(entries.c.id, entries.c.summary, entries.c.body).where(entries.c.id.in_(listed(tx, ids)))
+        ).all()
     }
 
 
@@ -370,6 +352,26 @@ def _with_id(entry: Entry, known_as: str) -> Entry:
     return entry if entry.id == known_as else replace(entry, id=known_as)
 
 
+_ENTRY_COLUMNS = (
+    "id", "feed", "outlet", "story", "rule", "similarity", "nearest", "nearest_similarity", "refused_because",
+    "published_at", "seen_at", "updated_at", "revision", "content_hash", "url_key", "title_key", "text_key", "language",
+    "slug", "credit", "sketch", "guid", "url", "author", "title", "summary", "body",
+)  # fmt: skip
+
+
+def _entry_row(one: Judged, now: datetime) -> tuple:
+    """The values of _ENTRY_COLUMNS."""
+    entry, assignment, seen_at = one.entry, one.assignment, as_number(now)
+    published_at = as_number(entry.published_at) if entry.published_at else None
+    refused = assignment.nearest_similarity if assignment.nearest else None
+    return (
+        entry.id, entry.feed, entry.outlet, assignment.story, assignment.rule.value, assignment.similarity,
+        assignment.nearest, refused, assignment.refused_because, published_at, seen_at, seen_at, 0, entry.content_hash,
+        entry.url_key, entry.title_key, entry.text_key, entry.language, entry.slug, entry.credit, pack(entry.sketch),
+        entry.guid, entry.url, entry.author, entry.title, entry.summary, entry.body,
+    )  # fmt: skip
+
+
 def _text_columns(entry: Entry, now: datetime) -> dict:
     return {
         "published_at": entry.published_at,
@@ -386,29 +388,6 @@ def _text_columns(entry: Entry, now: datetime) -> dict:
     }
 
 
-def _entry_row(one: Judged, now: datetime) -> dict:
-    entry, assignment = one.entry, one.assignment
-    return {
-        "id": entry.id,
-        "feed": entry.feed,
-        "outlet": entry.outlet,
-        "story": assignment.story,
-        "rule": assignment.rule,
-        "similarity": assignment.similarity,
-        "nearest": assignment.nearest,
-        "nearest_similarity": assignment.nearest_similarity if assignment.nearest else None,
-        "refused_because": assignment.refused_because,
-        "seen_at": now,
-        "revision": 0,
-        "url_key": entry.url_key,
-        "language": entry.language,
-        "guid": entry.guid,
-        "url": entry.url,
-        "author": entry.author,
-        **_text_columns(entry, now),
-    }
-
-
 def _update_entry(tx: sa.Connection, entry: Entry, now: datetime) -> None:
     tx.execute(
         entries.update()
@@ -418,52 +397,44 @@ def _update_entry(tx: sa.Connection, entry: Entry, now: datetime) -> None:
 
 
 def _save_keys(tx: sa.Connection, saved: Sequence[Entry]) -> None:
-    numbers = {
-        row.id: row.seq
-        for part in chunks([entry.id for entry in saved])
-        for row in tx.execute(sa.select(entries.c.id, entries.c.seq).where(entries.c.id.in_(part)))
-    }
+    ids = listed(tx, [entry.id for entry in saved])
+    numbers = dict(tx.execute(sa.select(entries.c.id, entries.c.seq).where(entries.c.id.in_(ids))).all())
+    save_keys(tx, {numbers[entry.id]: entry.keys for entry in saved})
+
+
+_STORY_COLUMNS = (
+    "id", "title", "url", "language", "credit", "first_seen_at", "published_at", "updated_at", "pickups", "related",
+    "lead_entry", "lead_length", "body_entry", "body_length",
+)  # fmt: skip
+
+
+def _story_row(one: Judged, now: datetime) -> tuple:
+    """The values of _STORY_COLUMNS."""
+    entry, seen_at = one.entry, as_number(now)
+    published_at = as_number(entry.published_at) if entry.published_at else None
+    return (
+        entry.id, entry.title, entry.url, entry.language, entry.credit, seen_at, published_at, seen_at, 1,
+        one.assignment.related, entry.id, len(entry.summary), entry.id, len(entry.body),
+    )  # fmt: skip
+
+
+def _grow_stories(tx: sa.Connection, joined: Sequence[Judged], now: datetime) -> None:
     rows = [
-        {"key": key, "entry": numbers[entry.id]}
-        for entry in saved
-        for key in {*entry.keys, entry.title_key, entry.text_key}
-        if key
+        {
+            "story": one.assignment.story,
+            "now": now,
+            "more": 0 if one.is_edit else 1,
+            "agency": one.entry.credit,
+            "lead": one.entry.id if one.lead_grew else None,
+            "lead_size": len(one.entry.summary) if one.lead_grew else None,
+            "body": one.entry.id if one.body_grew else None,
+            "body_size": len(one.entry.body) if one.body_grew else None,
+            "headline": one.entry.title if one.is_edit and one.entry.id == one.assignment.story else None,
+        }
+        for one in joined
     ]
-    insert_new(tx, dedup_keys, rows)
-
-
-def _story_row(entry: Entry, now: datetime) -> dict:
-    return {
-        "id": entry.id,
-        "title": entry.title,
-        "url": entry.url,
-        "language": entry.language,
-        "credit": entry.credit,
-        "first_seen_at": now,
-        "published_at": entry.published_at,
-        "updated_at": now,
-        "pickups": 0,  # _grow_stories counts the founder too
-        "lead_entry": entry.id,
-        "lead_length": len(entry.summary),
-        "body_entry": entry.id,
-        "body_length": len(entry.body),
-    }
-
-
-def _grow_stories(tx: sa.Connection, judged: Sequence[Judged], now: datetime) -> None:
-    for one in judged:
-        entry, values = one.entry, {"updated_at": now}
-        if not one.is_edit:
-            values["pickups"] = stories.c.pickups + 1
-        if entry.credit:
-            values["credit"] = sa.func.coalesce(stories.c.credit, entry.credit)
-        if one.lead_grew:
-            values |= {"lead_entry": entry.id, "lead_length": len(entry.summary)}
-        if one.body_grew:
-            values |= {"body_entry": entry.id, "body_length": len(entry.body)}
-        if one.is_edit and entry.id == one.assignment.story:
-            values["title"] = entry.title
-        tx.execute(stories.update().where(stories.c.id == one.assignment.story).values(**values))
+    if rows:
+        tx.execute(_GROW, rows)
 
 
 def _match_row(story: str, match: Match, reason: str, now: datetime) -> dict:

@@ -16,9 +16,11 @@ from typing import Any
 from aiohttp import web
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
+from monitor.core.spread import spread_of
 from monitor.status import status_of
 from monitor.store import feeds, letters, stories
 from monitor.store.database import Database
+from monitor.store.relatives import list_relatives
 
 LOOKBACK = timedelta(hours=24)
 ROWS = 200
@@ -130,9 +132,12 @@ async def _story(request: web.Request) -> web.Response:
         if row is None:
             raise web.HTTPNotFound(text="No such story.\n")
         ids = [row["id"]]
+        pickups, relatives = stories.list_pickups(tx, ids).get(row["id"], ()), list_relatives(tx, ids)[row["id"]]
         return {
             "story": row,
-            "pickups": stories.list_pickups(tx, ids).get(row["id"], ()),
+            "pickups": pickups,
+            "relatives": relatives,
+            "spread": spread_of(pickups, relatives),
             "matches": stories.list_matches(tx, ids).get(row["id"], ()),
         }
 

@@ -72,6 +72,11 @@ def test_what_becomes_urgent_overtakes_the_normal_message_that_waits():
     assert one.cancelled == {"d1"} and one.rewritten == ()
 
 
+def test_what_becomes_urgent_is_not_told_as_picked_up_beside_it():
+    urgent = watchlist(urgent=2.0, threshold=1.5, update_pickups=(2,))
+    assert [alert.reason for alert in alerts([judged(entry(TITLE, feed="herald"), story(), History(), urgent)])] == [Reason.BECAME_URGENT]
+
+
 # ── corrections and kills ────────────────────────────────────────────────────────────────────────
 
 
@@ -146,6 +151,12 @@ def test_a_corrected_headline_is_edited_into_the_first_message_at_once():
 
 def test_an_edit_that_changes_nothing_is_none():
     assert judged(entry(TITLE), story(placed=(placed(),)), is_edit=True).deliveries == ()
+
+
+def test_each_edit_is_a_revision_of_its_own_and_updates_are_not_edited():
+    have = (placed(revision=3), placed(alert="a2", message=message(thread="a1")))
+    one = judged(entry(TITLE, feed="herald"), story(placed=have))
+    assert [(made.alert, made.revision) for made in one.deliveries] == [("a1", 4)]
 
 
 # ── held back ────────────────────────────────────────────────────────────────────────────────────

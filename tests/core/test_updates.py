@@ -23,6 +23,7 @@ CASES = [
     ("a figure that changed in a copy", {"title": "Quake kills 31 in the north"}, Reason.NEW_FIGURE),
     ("a figure in another headline is none", {"title": "Rescuers reach 31 villages after the quake"}, None),
     ("a headline without a figure is none", {"title": "Quake kills dozens in the north"}, None),
+    ("a figure that was added is none", {"title": "Quake kills 12 in the north 3", "is_edit": True}, None),
     ("a name that changed is no figure", {"title": "Quake kills 12 in the south", "is_edit": True}, None),
     ("the first outlet of tier 1", {"title": SAME, "feed": "wire"}, Reason.TIER_ONE),
     ("the second outlet of tier 1", {"title": SAME, "feed": "wire", "before": Standing(story="s1", first_seen_at=NOW, pickups=(pickup(SAME, feed="wire"),))}, None),
@@ -57,6 +58,10 @@ NOTICES = [
 def test_what_a_desk_takes_back_or_corrects_is_an_update(title, reason, says):
     update = notice(entry(title), TOLD)
     assert (update.reason, says in update.news) == (reason, True)
+
+
+def test_a_correction_of_the_text_alone_repeats_no_headline():
+    assert notice(entry("CORRECTED-Quake kills 12 in the north"), TOLD).news == "Corrected by Gazette."
 
 
 def test_a_film_title_kills_nothing():

@@ -6,14 +6,19 @@ import shutil
 import socket
 import subprocess
 import tempfile
+from datetime import UTC, timedelta
 from pathlib import Path
 
 import pytest
 
+from monitor import operator
 from monitor.demo.serve import sample_feeds
+from monitor.digests import Gathering, gather
 from monitor.errors import InstanceRunning
+from monitor.model import Channel, DeliveryStatus, HoldReason
+from monitor.store import channels, due, letters, outbox
 from monitor.store.database import Database
-from tests.builders import NOW
+from tests.builders import NOW, delivery
 from tests.daemon import wirewatch
 from tests.fakeweb import FakeWeb
 
@@ -84,3 +89,30 @@ def test_one_instance_holds_a_postgresql_database(postgres):
         Database.open(postgres)
     held.close()
     Database.open(postgres).close()
+
+
+def test_the_outbox_over_postgresql_holds_merges_claims_and_moves(postgres):
+    database = Database.open(postgres)
+    channel = Channel(name="desk", operator=True)
+    how = Gathering(channel=channel, zone=UTC, lines=50)
+    held = {"state": DeliveryStatus.HELD}
+    try:
+        with database.write() as tx:
+            outbox.enqueue(tx, [delivery(f"c{n}", hold=HoldReason.RATE_CAP, **held) for n in range(3)])
+            outbox.enqueue(tx, [delivery(f"q{n}", hold=HoldReason.QUIET_HOURS, **held) for n in range(2)])
+            outbox.enqueue(tx, [delivery(f"s{n}") for n in range(21)])
+            gather(tx, how, NOW)
+            claimed = [outbox.claim(tx, "desk", NOW) for _ in range(4)]
+            assert sorted(len(one.message.why) for one in claimed if one) == [2, 3, 21]
+            channels.pause(tx, "desk", until=NOW, suspended=True, error="401")
+            due.shift(tx, timedelta(hours=-1))
+            assert outbox.recover(tx, NOW, asking=["desk"]) == 3
+            assert outbox.retry(tx, ["a1"], NOW) == 3
+            assert operator.tell(tx, [channel], zone=UTC, now=NOW) >= 1
+            outbox.cancel_orphaned_edits(tx)
+            assert outbox.due_channels(tx, NOW) == ("desk",)
+            outbox.settle_dead(tx, outbox.claim(tx, "desk", NOW).id, error="552")
+            assert letters.messages_on(tx, ["s1"]) == ({}, {})
+            tx.rollback()
+    finally:
+        database.close()

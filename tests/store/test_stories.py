@@ -1,6 +1,5 @@
 from dataclasses import replace
 
-from monitor.core.pipeline import exact_keys
 from monitor.model import Assignment, Decision, Judged, Reason, Rule, Verdict
 from monitor.store import outbox, stories
 from tests.builders import NOW, ago, alert, delivery, entry, match, told_as
@@ -54,23 +53,6 @@ def test_saving_twice_changes_nothing(tx):
     assert len(stories.list_pickups(tx, [row["id"]])[row["id"]]) == 1
 
 
-def test_a_snapshot_finds_what_shares_a_key_newest_first(tx):
-    old, new = entry(guid="1"), entry(guid="2", feed="chronicle")
-    save(tx, judged(old))
-    save(tx, judged(new))
-    third = entry(guid="3", feed="herald")
-    snapshot = stories.snapshot(tx, [third], exact_keys(third))
-    assert {candidate.entry for candidate in snapshot.candidates} == {old.id, new.id}
-    assert dict(snapshot.postings)[third.title_key] == (new.id, old.id)
-    assert next(c for c in snapshot.candidates if c.entry == old.id).sketch == old.sketch
-
-
-def test_a_snapshot_leaves_out_what_shares_nothing(tx):
-    save(tx, judged(entry(title="A comet is seen over the southern hills tonight")))
-    third = entry(guid="3", feed="herald")
-    assert stories.snapshot(tx, [third], exact_keys(third)).candidates == ()
-
-
 def test_a_standing_holds_pickups_best_texts_alerts_and_waiting_messages(tx):
     first = entry(guid="1", summary="Short.", body="")
     second = entry(
@@ -118,7 +100,7 @@ def test_what_retention_deleted_is_still_known(tx):
     save(tx, judged(one), now=ago(days=100))
     fresh_one = entry(title="A comet is seen over the southern hills", feed="herald")
     save(tx, judged(fresh_one))
-    assert stories.forget_old(tx, NOW, seen_before=ago(days=90), keys_before=ago(days=6)) == (1, 1)
+    assert stories.forget_old(tx, NOW, seen_before=ago(days=90)) == (1, 1)
     again = stories.fresh(tx, [one, replace(one, id="another")], NOW)
     assert [found.id for found in again.new] == ["another"]
     assert stories.find_story(tx, fresh_one.id) is not None

@@ -74,7 +74,7 @@ def build(parts: dict[str, Any]) -> Any:
 
     plugin = apprise.Apprise.instantiate(parts, asset=_asset(apprise.AppriseAsset))
     if plugin is not None:
-        plugin.request_rate_per_sec = 0  # no throttle: pacing is the dispatcher's
+        plugin.throttle = lambda *_, **__: None  # it sleeps; pacing is the dispatcher's
         plugin.retry = 0
         plugin.optional = False  # else a failure would count as success
         plugin.overflow_mode = apprise.OverflowMode.TRUNCATE
@@ -154,6 +154,8 @@ def _overheard(send: Callable[..., Any]) -> Callable[..., Any]:
         if exchange is None:
             return send(session, prepared, **kwargs)
         exchange.failure = None
+        if exchange.answers and exchange.answers[-1].status_code == 429:
+            raise requests.RequestException("asked to wait")  # some plug-ins would try again at once
         try:
             answer = send(session, prepared, **(kwargs | {"allow_redirects": False}))
         except requests.RequestException as cause:

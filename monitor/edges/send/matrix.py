@@ -131,6 +131,7 @@ class MatrixSender:
         self._base, self._discovers = _origin(plugin), plugin.discovery and plugin.secure and not plugin.port
         self._verified = plugin.verify_certificate
         self._aliases: dict[str, str] = {}
+        self._ciphered: set[str] = set()
         self._state_dir = state_dir
         self._encryption: Encryption | None = None
         self._seconds = timeout.total_seconds()
@@ -150,6 +151,8 @@ class MatrixSender:
         """Close the connections. The login stays: the next start uses the same device."""
         if self._session is not None:
             await self._session.close()
+        if self._encryption is not None:
+            self._encryption.close()
 
     async def _send(self, delivery: Delivery) -> Sent:
         await self._discover()
@@ -167,11 +170,12 @@ class MatrixSender:
         state = await self._authorised("GET", f"{_API}/rooms/{_quoted(room)}/state/m.room.encryption/")
         if state.errcode == "M_FORBIDDEN":
             return state
-        kind, event = "m.room.message", matrix_event.event(delivery, msgtype=self._msgtype)
-        if state.status == 200:
-            kind, event = "m.room.encrypted", await self._encrypted(room, event, state.said)
-        elif state.status != 404:
+        if state.status not in (200, 404):
             raise refusal(state, secrets=self._secrets, about_message=False)
+        kind, event = "m.room.message", matrix_event.event(delivery, msgtype=self._msgtype)
+        if state.status == 200 or room in self._ciphered:  # what was encrypted once stays so, whatever the server says
+            self._ciphered.add(room)
+            kind, event = "m.room.encrypted", await self._encrypted(room, event, state.said)
         path = f"{_API}/rooms/{_quoted(room)}/send/{kind}/{_quoted(delivery.id)}"
         return await self._authorised("PUT", path, event)
 

@@ -12,9 +12,11 @@ see a device whose keys changed and hide what it sends; so that is refused, with
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import logging
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -113,14 +115,20 @@ class Encryption:
         """Who can read the room, or will be able to once they accept their invitation."""
         said = await self._ask("GET", f"/rooms/{quote(room, safe='')}/members?not_membership=leave", None)
         events = said.get("chunk") or ()
-        return sorted({e["state_key"] for e in events if e.get("content", {}).get("membership") in ("join", "invite")})
+        users = {e["state_key"] for e in events if e.get("content", {}).get("membership") in ("join", "invite")}
+        if self._user not in users:  # a list without us is not whole, and whoever is missing could not read
+            raise DeliveryError("the homeserver does not say who is in the room")
+        return sorted(users)
 
     async def _learn_devices(self, users: list[str]) -> None:
         """Learn of devices that came and went, and open a way to each that we have none to."""
         import nio
 
         said = await self._ask("POST", "/keys/query", {"device_keys": {user: [] for user in users}})
-        self._olm.handle_response(nio.KeysQueryResponse.from_dict(said))
+        devices = nio.KeysQueryResponse.from_dict(said)
+        if not isinstance(devices, nio.KeysQueryResponse):
+            raise DeliveryError("the homeserver does not say which devices are in the room")
+        self._olm.handle_response(devices)
         missing = self._olm.get_missing_sessions(users)
         if missing:
             wanted = {user: dict.fromkeys(devices, "signed_curve25519") for user, devices in missing.items()}
@@ -149,13 +157,35 @@ class Encryption:
 
     async def _share(self, room: str, users: list[str], rules: dict[str, Any]) -> None:
         """Make a new key for the room and hand it to everyone's devices."""
-        self._olm.create_outbound_group_session(room)
-        session = self._olm.outbound_group_sessions[room]
-        _obey(session, rules)
-        for devices, messages in self._olm.share_group_session_parallel(room, users, ignore_unverified_devices=True):
-            await self._ask("PUT", f"/sendToDevice/m.room.encrypted/{uuid.uuid4().hex}", messages)
-            session.users_shared_with |= devices
-        session.mark_as_shared()
+        with self._alone():
+            # another process (test-channel beside the daemon) may have talked to these devices since
+            self._olm.session_store = self._olm.store.load_sessions()
+            self._olm.create_outbound_group_session(room)
+            session = self._olm.outbound_group_sessions[room]
+            _obey(session, rules)
+            for devices, messages in self._olm.share_group_session_parallel(
+                room, users, ignore_unverified_devices=True
+            ):
+                await self._ask("PUT", f"/sendToDevice/m.room.encrypted/{uuid.uuid4().hex}", messages)
+                session.users_shared_with |= devices
+            session.mark_as_shared()
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Nobody else uses this device's sessions meanwhile: a key of theirs used twice cannot be read."""
+        with (self._folder / f"{self._device}.lock").open("w") as lock:
+            busy = False
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                busy = True
+            if busy:
+                raise DeliveryError("another process is handing out this device's keys")
+            yield
+
+    def close(self) -> None:
+        """Close the store of keys."""
+        self._olm.store.database.close()
 
 
 def _open(user: str, device: str, folder: Path) -> Any:
@@ -169,7 +199,8 @@ def _open(user: str, device: str, folder: Path) -> Any:
     failed = ""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        (folder / f"{device}.db").touch(mode=0o600)
+        for kind in ("db", "lock"):
+            (folder / f"{device}.{kind}").touch(mode=0o600)
         return Olm(user, device, SqliteStore(user, device, str(folder), database_name=f"{device}.db"))
     except (OSError, PeeweeException, ValueError) as cause:
         failed = type(cause).__name__

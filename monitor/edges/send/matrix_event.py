@@ -27,11 +27,11 @@ _RED = "#b00020"
 
 def event(delivery: Delivery, *, msgtype: str = "m.text") -> dict[str, Any]:
     """The content of the event that carries a delivery. `m.mentions` is empty wherever it may stand, so
-    nobody is called whatever the text says."""
+    nobody is called whatever the text says. What was refused goes without a relation: the first message may be gone."""
     whole = content(delivery.message, msgtype=msgtype, plain=delivery.plain)
     if delivery.kind is DeliveryKind.EDIT and delivery.replaces:
         return _edit(whole, delivery)
-    if delivery.thread_root:
+    if delivery.thread_root and not delivery.plain:
         whole["m.relates_to"] = _relation(delivery.thread_root, layout.retracts(delivery.message))
     return whole
 

@@ -8,22 +8,7 @@ blocks: they have URLs of their own, `mmosts://` and `rockets://`).
 
 A webhook has no key against doubles, no edits and no threads. A bot's message bears the delivery's id in its
 metadata: where an earlier attempt may have arrived, the channel is read back first, and what stands there
-is not sent again. What an answer means, by the name of Slack's error (`_ERRORS`), else by its status:
-
-    answer                                          outcome
-    200 ok, {"ok": true}                            accepted
-    invalid_payload, no_text, invalid_blocks, …     this message; so 400, 413 with words nobody knows
-    invalid_auth, not_in_channel, no_service,       channel broken; so 401, 403, 404, 410, a redirect,
-      channel_is_archived, action_prohibited, …       a certificate that is not trusted
-    ratelimited, 429                                again later, when Retry-After says
-    rollup_error, internal_error, 5xx, a web page,  again later
-      200 with an error nobody knows
-    no connection, or lost before the body left     again later
-    lost, or silent, after the body left            ambiguous; again later for an edit, which repeats itself
-    thread_not_found                                sent once more at once, outside the thread
-    an edit: message_not_found, edit_window_closed, accepted, and said: there is nothing left to rewrite,
-      cant_update_message                             and what is new comes as an update of its own
-    reading back: missing_scope, …                  sent, and the answer says that nobody looked
+is not sent again. What answers mean stands in `slack_answers.py`.
 """
 
 from __future__ import annotations
@@ -31,8 +16,8 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import AsyncIterator, Awaitable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncIterator, Awaitable
+from dataclasses import replace
 from datetime import UTC, timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -44,93 +29,21 @@ from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from monitor.edges.send import http, layout
 from monitor.edges.send.apprise import read_url
-from monitor.edges.send.outcome import http_error, quoted, retry_after
+from monitor.edges.send.slack_answers import Answer, as_object, error_of, judge, place_of
 from monitor.edges.send.slack_blocks import payload
-from monitor.errors import DeliveryError, DeliveryErrorKind
+from monitor.errors import DeliveryError
 from monitor.model import Delivery, DeliveryKind, Sent
 
 _HOSTS = {"hook": "https://hooks.slack.com", "gov-hook": "https://hooks.slack-gov.com", "bot": "https://slack.com"}
 _QUIET = logging.Logger("slack", logging.CRITICAL)  # unattached: the SDK logs URLs, and ours are secrets
 
-# https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks and …/methods/chat.postMessage
-_MESSAGE_ERRORS = """
-    invalid_payload no_text too_many_attachments invalid_blocks invalid_blocks_format msg_too_long
-    msg_blocks_too_long invalid_arguments invalid_form_data invalid_json markdown_text_conflict
-"""
-_CHANNEL_ERRORS = """
-    invalid_auth not_authed account_inactive token_revoked token_expired invalid_token no_permission
-    missing_scope not_allowed_token_type access_denied two_factor_setup_required org_login_required
-    team_access_not_granted ekm_access_denied no_team team_disabled no_service no_service_id
-    no_active_hooks action_prohibited posting_to_general_channel_denied channel_not_found
-    channel_is_archived is_archived not_in_channel restricted_action restricted_action_read_only_channel
-    user_not_found messages_tab_disabled
-"""
-_RETRY_ERRORS = """
-    ratelimited rate_limited rollup_error internal_error fatal_error service_unavailable request_timeout
-    team_added_to_org
-"""
 _NOTHING_LEFT = frozenset({"message_not_found", "edit_window_closed", "cant_update_message"})
 _UNSEEN = frozenset(
     {"missing_scope", "no_permission", "channel_not_found", "not_in_channel", "thread_not_found", "unknown_method"}
 )
 _EVENT = "wirewatch_alert"  # names our metadata
 _SKEW = timedelta(minutes=5)  # ours: by so much our clock and Slack's may differ
-_PAGES, _PAGE = 5, 200  # read back at most so many messages
-_ERRORS = (
-    dict.fromkeys(_MESSAGE_ERRORS.split(), DeliveryErrorKind.MESSAGE)
-    | dict.fromkeys(_CHANNEL_ERRORS.split(), DeliveryErrorKind.CHANNEL)
-    | dict.fromkeys(_RETRY_ERRORS.split(), DeliveryErrorKind.RETRY)
-)
-
-
-# ── the answer ───────────────────────────────────────────────────────────────────────────────────
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What Slack said to one request."""
-
-    status: int
-    body: str
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-
-def judge(answer: Answer, *, secrets: tuple[str, ...] = ()) -> Sent | DeliveryError:
-    """Whether Slack took the message; the name of its error counts more than the status."""
-    said = _as_object(answer.body)
-    error = str(said.get("error", "")) if said else answer.body.strip()
-    if answer.status == 200 and not _refused(said, answer.body):
-        return Sent(remote_id=_id_of(said), answer="ok")
-    kind = _ERRORS.get(error)
-    if kind is None and answer.status == 200:
-        kind = DeliveryErrorKind.RETRY
-    if kind is None or answer.status == 429:
-        return http_error(answer.status, error, answer.headers, secrets=secrets)
-    return DeliveryError(f"Slack said {quoted(error, secrets)}", kind=kind, retry_after=retry_after(answer.headers))
-
-
-def _id_of(said: dict[str, Any]) -> str | None:
-    """How we name a message: `C0123:1700000000.000001`, the channel's id and Slack's time stamp."""
-    return f"{said.get('channel', '')}:{said['ts']}" if said.get("ts") else None
-
-
-def _place_of(remote_id: str) -> tuple[str, str]:
-    """Channel (may be empty) and time stamp of such a name."""
-    channel, _, ts = remote_id.rpartition(":")
-    return channel, ts
-
-
-def _as_object(body: str) -> dict[str, Any]:
-    try:
-        said = json.loads(body)
-    except (ValueError, RecursionError):
-        return {}
-    return said if isinstance(said, dict) else {}
-
-
-def _refused(said: dict[str, Any], body: str) -> bool:
-    """A 200 that is no yes: `{"ok": false}`, or a web page in place of Slack (a portal, a proxy)."""
-    return said.get("ok") is False or body.lstrip().startswith("<") or body.strip() in _ERRORS
+_PAGES, _PAGE = 5, 200  # ours: read back at most so many messages
 
 
 # ── the sender ───────────────────────────────────────────────────────────────────────────────────
@@ -194,30 +107,31 @@ class SlackSender:
 
     async def _post(self, delivery: Delivery, body: dict[str, Any]) -> Sent | DeliveryError:
         body["channel"] = delivery.recipient
-        body["metadata"] = {"event_type": _EVENT, "event_payload": {"delivery": delivery.id}}
+        if not delivery.plain:  # which is for what was refused with all this
+            body["metadata"] = {"event_type": _EVENT, "event_payload": {"delivery": delivery.id}}
         thread = {}
         if delivery.thread_root:  # what takes a story back is shown in the channel, too
-            thread = {"thread_ts": _place_of(delivery.thread_root)[1]}
+            thread = {"thread_ts": place_of(delivery.thread_root)[1]}
             thread |= {"reply_broadcast": True} if layout.retracts(delivery.message) else {}
         answer = await self._exchange(self._call("chat.postMessage", json=body | thread))
-        if thread and _error(answer) == "thread_not_found":
+        if thread and error_of(answer) == "thread_not_found":
             answer = await self._exchange(self._call("chat.postMessage", json=body))
         if isinstance(answer, DeliveryError):
             return answer
         outcome = judge(answer, secrets=self._secrets)
         if isinstance(outcome, Sent) and outcome.remote_id:
-            self._places[delivery.recipient] = _place_of(outcome.remote_id)[0]
+            self._places[delivery.recipient] = place_of(outcome.remote_id)[0]
         return outcome
 
     async def _rewrite(self, delivery: Delivery, body: dict[str, Any]) -> Sent | DeliveryError:
-        channel, ts = _place_of(str(delivery.replaces))
+        channel, ts = place_of(str(delivery.replaces))
         kept = {key: value for key, value in body.items() if not key.startswith("unfurl")}
         edit = {"blocks": [], **kept, "channel": channel or delivery.recipient, "ts": ts}  # [] takes old blocks away
         answer = await self._exchange(self._call("chat.update", json=edit), effect=False)
         if isinstance(answer, DeliveryError):
             return answer
-        if _error(answer) in _NOTHING_LEFT:
-            return Sent(remote_id=delivery.replaces, answer=f"nothing to rewrite: {_error(answer)}")
+        if error_of(answer) in _NOTHING_LEFT:
+            return Sent(remote_id=delivery.replaces, answer=f"nothing to rewrite: {error_of(answer)}")
         return judge(answer, secrets=self._secrets)
 
     # what stands in the channel already
@@ -225,19 +139,25 @@ class SlackSender:
     async def _find(self, delivery: Delivery) -> Sent | DeliveryError | str:
         """The message of an earlier attempt; or an error; or, in a word, why nobody could look (empty where there
         is none)."""
-        root_channel, root = _place_of(delivery.thread_root or "")
+        root_channel, root = place_of(delivery.thread_root or "")
         channel = root_channel or await self._channel_id(delivery.recipient)
         if isinstance(channel, DeliveryError):
             return channel
         since = (delivery.first_attempt_at or delivery.created_at).astimezone(UTC) - _SKEW
         asked = {"channel": channel, "oldest": f"{since.timestamp():.6f}", "include_all_metadata": True, "limit": _PAGE}
-        method = "conversations.replies" if root else "conversations.history"
-        async for said in self._pages(method, asked | ({"ts": root} if root else {})):
+        found = await self._look("conversations.replies", asked | {"ts": root}, delivery.id) if root else None
+        if found is None or found == "thread_not_found":  # then it was posted outside
+            found = await self._look("conversations.history", asked, delivery.id)
+        return found
+
+    async def _look(self, method: str, asked: dict[str, Any], delivery: str) -> Sent | DeliveryError | str:
+        async for said in self._pages(method, asked):
             if not isinstance(said, dict):
                 return said
             for message in said.get("messages") or ():
-                if _is_ours(message, delivery.id):
-                    return Sent(remote_id=f"{channel}:{message['ts']}", answer="an earlier attempt had arrived")
+                if _is_ours(message, delivery):
+                    name = f"{asked['channel']}:{message['ts']}"
+                    return Sent(remote_id=name, answer="an earlier attempt had arrived")
         return ""
 
     async def _channel_id(self, recipient: str) -> str | DeliveryError:
@@ -261,9 +181,9 @@ class SlackSender:
             answer = await self._exchange(self._call(method, params=params), effect=False)
             refused = answer if isinstance(answer, DeliveryError) else judge(answer, secrets=self._secrets)
             if isinstance(refused, DeliveryError):
-                yield _error(answer) if _error(answer) in _UNSEEN else refused
+                yield error_of(answer) if error_of(answer) in _UNSEEN else refused
                 return
-            said = _as_object(answer.body) if isinstance(answer, Answer) else {}
+            said = as_object(answer.body) if isinstance(answer, Answer) else {}
             yield said
             cursor = str((said.get("response_metadata") or {}).get("next_cursor") or "")
             if not cursor:
@@ -306,11 +226,6 @@ class SlackSender:
         answer = json.dumps(data if isinstance(data, dict) else {"ok": False, "error": "unreadable answer"})
         headers = {key.title(): value for key, value in said.headers.items()}
         return Answer(status=getattr(said, "status_code", None) or said.status, body=answer, headers=headers)
-
-
-def _error(answer: Answer | DeliveryError) -> str:
-    """The name of Slack's error, or an empty string."""
-    return str(_as_object(answer.body).get("error", "")) if isinstance(answer, Answer) else ""
 
 
 def _is_ours(message: dict[str, Any], delivery: str) -> bool:

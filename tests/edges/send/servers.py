@@ -16,8 +16,11 @@ class Homeserver(FakeMatrix):
     def __init__(self) -> None:
         super().__init__()
         self.encrypted: set[str] = set()
+        self.refused_step = ""  # requests with this in their path are bad ones
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
+        if self.refused_step and self.refused_step in request.path:
+            return web.json_response({"errcode": "M_UNKNOWN", "error": "no"}, status=400)
         if not request.path.endswith("/state/m.room.encryption/"):
             return await super()._handle(request)
         room = unquote(request.raw_path.split("/")[5])

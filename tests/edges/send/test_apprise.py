@@ -201,6 +201,57 @@ def test_I10_a_chat_service_gets_no_live_mention():
     assert "@channel" not in text and "@all" not in text and "](" not in text
 
 
+# ── services as they are ─────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def discord(monkeypatch: pytest.MonkeyPatch):
+    """Discord's plug-in, its address turned to loopback."""
+    from apprise.plugins.discord import NotifyDiscord
+
+    with FakeHttp() as server:
+        monkeypatch.setattr(NotifyDiscord, "notify_url", f"http://127.0.0.1:{server.port}/api/webhooks")
+        yield server, f"discord://{'1' * 18}/{'t' * 68}"
+
+
+def test_I10_discord_gets_a_message_within_its_limit_that_calls_nobody(discord):
+    server, url = discord
+    calls = "@everyone @here <@123> [bank](https://evil.example) "
+    accepted(url, delivery(replace(MESSAGE, title=calls, headline=calls, lead=calls * 60)))
+    (request,) = server.requests
+    text = str(request.json)
+    assert not any(live in text for live in ("@everyone", "@here", "<@123>", "]("))
+    assert len(request.json.get("content") or "") <= 2_000 and "Freighter" not in text
+    assert request.path.startswith("/api/webhooks/1111")
+
+
+def test_L1_discord_says_how_long_to_wait_and_apprise_does_not_wait_itself(discord):
+    server, url = discord
+    now = {"X_RateLimit_Remaining": "0", "X_RateLimit_Reset": str(2**31)}  # by which its plug-in would sleep for years
+    server.fails_with(429, '{"retry_after": 7.5}', retry_after=8, **now)
+    error = refused(url)
+    assert error.kind is RETRY and error.retry_after is not None
+    assert len(server.requests) == 1
+
+
+def test_ntfy_gets_the_headline_as_title_on_its_topic():
+    with FakeHttp() as server:
+        accepted(f"ntfy://127.0.0.1:{server.port}/duty?mode=private")
+        (request,) = server.requests
+    assert MESSAGE.headline in (request.json["title"], request.headers.get("X-Title"))
+    assert MESSAGE.lead in request.json["message"] and request.json["topic"] == "duty"
+
+
+def test_a_digest_of_as_many_lines_as_promised_is_not_cut(discord):
+    server, url = discord
+    sender = open_sender("desk", url)
+    lines = tuple(f"{n} {'word ' * 20}https://x.example/{n}" for n in range(sender.digest_lines))
+    accepted(
+        url, delivery(replace(MESSAGE, mark="digest", title="", url="", lead="", spread="", why=lines, story_link=""))
+    )
+    assert all(f"https://x.example/{n}" in str(server.requests[0].json) for n in range(sender.digest_lines))
+
+
 # ── secrets and URLs ─────────────────────────────────────────────────────────────────────────────
 
 

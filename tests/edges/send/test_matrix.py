@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 from dataclasses import replace
@@ -11,7 +12,7 @@ import pytest
 from monitor.edges.send import open_sender
 from monitor.edges.send.matrix import Answer, MatrixSender, device_of, refusal
 from monitor.edges.send.matrix_event import EVENT_LIMIT, content, event, html
-from monitor.errors import DeliveryErrorKind
+from monitor.errors import DeliveryError, DeliveryErrorKind
 from monitor.model import DeliveryKind, Sent
 from tests.edges.send.samples import (
     MESSAGE,
@@ -199,6 +200,19 @@ def test_nothing_goes_in_clear_to_an_encrypted_room_not_even_once_it_became_one(
         assert len(matrix.messages()) == 1
 
 
+def test_a_room_that_was_encrypted_gets_nothing_in_clear_when_the_server_denies_it(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "nio", None)
+    with FakeMatrix() as matrix, asyncio.Runner() as loop:
+        matrix.encrypted.add(matrix.room)
+        sender = open_sender("desk", matrix.url)
+        for _ in range(2):
+            with pytest.raises(DeliveryError, match="encrypted"):
+                loop.run(sender.send(delivery(recipient=matrix.room)))
+            matrix.encrypted.clear()
+        loop.run(sender.close())
+        assert matrix.messages() == []
+
+
 # ── the account and the room ─────────────────────────────────────────────────────────────────────
 
 
@@ -273,6 +287,8 @@ ANSWERS = [
     ("a room that is closed to us", 403, "M_FORBIDDEN", CHANNEL),
     ("an account that was closed", 403, "M_USER_DEACTIVATED", CHANNEL),
     ("a room that is gone", 404, "M_NOT_FOUND", CHANNEL),
+    ("a homeserver that moved away", 410, "", CHANNEL),
+    ("a request that took too long", 408, "", RETRY),
     ("a server that does not speak Matrix", 404, "", CHANNEL),
     ("a fault of the server's", 500, "M_UNKNOWN", RETRY),
     ("a fault of a proxy's", 502, "", RETRY),
@@ -283,6 +299,15 @@ ANSWERS = [
 @pytest.mark.parametrize(("status", "errcode", "kind"), [case[1:] for case in ANSWERS], ids=[c[0] for c in ANSWERS])
 def test_L4_L5_an_answer_has_its_outcome(status: int, errcode: str, kind: DeliveryErrorKind):
     assert refusal(Answer(status=status, said={"errcode": errcode} if errcode else {})).kind is kind
+
+
+@pytest.mark.parametrize("step", ["/directory/room/", "/login", "/state/", "/join/"])
+def test_no_step_before_the_event_is_the_messages_fault(step: str):
+    with FakeMatrix() as matrix:
+        matrix.joined.clear()
+        matrix.refused_step = step
+        error = refused(matrix.url_of(matrix.alias))
+    assert error.kind is CHANNEL and "M_UNKNOWN" in str(error)
 
 
 def test_a_refused_login_is_never_the_messages_fault():

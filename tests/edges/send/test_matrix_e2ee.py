@@ -13,11 +13,11 @@ from urllib.parse import quote
 
 import pytest
 
-from monitor.edges.send import matrix_e2ee
+from monitor.edges.send import matrix_e2ee, open_sender
 from monitor.edges.send.matrix import device_of
 from monitor.errors import DeliveryErrorKind
 from monitor.model import DeliveryKind
-from tests.edges.send.samples import MESSAGE, accepted, delivery, refused, send
+from tests.edges.send.samples import MESSAGE, Listener, accepted, delivery, refused, send
 from tests.synapse import SERVER_NAME, Synapse, running_synapse, synapse_python
 
 vodozemac = pytest.importorskip("vodozemac", reason="needs the extra matrix-e2ee")
@@ -99,8 +99,10 @@ def raw(synapse: Synapse, room: str) -> list[dict[str, Any]]:
 
 def test_another_users_client_reads_what_the_server_cannot(synapse: Synapse, room: str, keys: Path, tmp_path: Path):
     with Reader(synapse, tmp_path) as reader:
-        sent = accepted(synapse.url(room), delivery(id="e2ee-first"), state_dir=keys)
+        with Listener() as log:
+            sent = accepted(synapse.url(room), delivery(id="e2ee-first"), state_dir=keys)
         (told,) = reader.reads()
+    assert not any(word in line for line in log.heard for word in ("INSERT", "session_key", synapse.password("bot")))
     (event,) = raw(synapse, room)
     assert told["body"].startswith(MESSAGE.headline) and told["m.mentions"] == {}
     assert MESSAGE.url.replace("&", "&amp;") in told["formatted_body"]
@@ -188,6 +190,19 @@ def test_a_restart_keeps_the_device_and_a_new_device_of_a_reader_gets_the_next_m
     assert devices == {device_of("desk")}
 
 
+def test_a_test_message_beside_the_daemon_costs_no_later_alert(synapse: Synapse, room: str, keys: Path, tmp_path: Path):
+    daemon = open_sender("desk", synapse.url(room), state_dir=keys)
+    with asyncio.Runner() as loop, Reader(synapse, tmp_path / "desk") as desk:
+        loop.run(daemon.send(delivery(id="e2ee-daemon-1", recipient=room)))
+        accepted(
+            synapse.url(room), delivery(id="e2ee-test-channel"), state_dir=keys
+        )  # another process, the same device
+        with Reader(synapse, tmp_path / "phone"):  # a new device, so that a new key is handed out
+            loop.run(daemon.send(delivery(id="e2ee-daemon-2", recipient=room)))
+        assert [told.get("body", "unreadable")[:8] for told in desk.reads()] == ["[urgent]"] * 3
+        loop.run(daemon.close())
+
+
 def test_one_key_serves_many_messages_until_somebody_leaves(synapse: Synapse, room: str, keys: Path, tmp_path: Path):
     synapse._register("guest")
     token = synapse._login("guest")
@@ -195,8 +210,6 @@ def test_one_key_serves_many_messages_until_somebody_leaves(synapse: Synapse, ro
     synapse.call("POST", f"/join/{quote(room, safe='')}", {}, token=token)
 
     async def talk() -> None:
-        from monitor.edges.send import open_sender
-
         sender = open_sender("desk", synapse.url(room), state_dir=keys)
         for name in ("one", "two"):
             await sender.send(delivery(id=f"e2ee-{name}", recipient=room))

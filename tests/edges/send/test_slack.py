@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from monitor.edges.send import open_sender
-from monitor.edges.send.slack import Answer, SlackSender, judge
+from monitor.edges.send.slack import SlackSender
+from monitor.edges.send.slack_answers import Answer, judge
 from monitor.edges.send.slack_blocks import escape, payload
 from monitor.errors import DeliveryError, DeliveryErrorKind
 from monitor.model import DeliveryKind, Level, Sent
@@ -202,6 +203,20 @@ def test_L9_a_message_in_doubt_that_had_arrived_is_found_and_not_sent_again(root
     assert sent.answer == "an earlier attempt had arrived"
 
 
+def test_L9_an_update_in_doubt_whose_thread_is_gone_is_found_in_the_channel():
+    with SlackApi() as slack:
+        gone = delivery(UPDATE, thread_root=f"{slack.place}:1.2")
+        accepted(slack.bot_url, gone)
+        assert accepted(slack.bot_url, replace(gone, doubt=True)).answer == "an earlier attempt had arrived"
+        assert len(slack.messages) == 1
+
+
+def test_the_plainest_form_of_a_bots_message_has_no_metadata_either():
+    with SlackApi() as slack:
+        accepted(slack.bot_url, delivery(plain=True))
+        assert "metadata" not in slack.messages[0]
+
+
 def test_a_message_in_doubt_that_had_not_arrived_is_sent():
     with SlackApi() as slack:
         accepted(slack.bot_url, delivery(id="another"))
@@ -330,6 +345,8 @@ ANSWERS = [
     ("a token that is gone", 200, '{"ok":false,"error":"token_revoked"}', CHANNEL),
     ("blocks that are refused", 200, '{"ok":false,"error":"invalid_blocks"}', MESSAGE_KIND),
     ("an error nobody knows", 200, '{"ok":false,"error":"moon_phase"}', RETRY),
+    ("a fault after some of it was done", 200, '{"ok":false,"error":"fatal_error"}', AMBIGUOUS),
+    ("metadata that is refused", 200, '{"ok":false,"error":"invalid_metadata_schema"}', MESSAGE_KIND),
     ("a login page in place of Slack", 200, "<!DOCTYPE html><html>", RETRY),
     ("a payload that is refused", 400, "invalid_payload", MESSAGE_KIND),
     ("a message without text", 400, "no_text", MESSAGE_KIND),
@@ -337,6 +354,10 @@ ANSWERS = [
     ("an archived channel in a 400", 400, "channel_is_archived", CHANNEL),
     ("a forbidden action", 403, "action_prohibited", CHANNEL),
     ("a webhook that was removed", 404, "no_service", CHANNEL),
+    ("a token nobody knows", 401, "invalid_token", CHANNEL),
+    ("a gateway that wants a login", 401, "", CHANNEL),
+    ("a gateway that moved", 302, "", CHANNEL),
+    ("a gateway that was slow", 408, "", RETRY),
     ("a channel that was archived", 410, "channel_is_archived", CHANNEL),
     ("a message too large for a proxy", 413, "", MESSAGE_KIND),
     ("a rate limit", 429, "rate_limited", RETRY),

@@ -87,10 +87,26 @@ def upgrade() -> None:
     )
     op.create_table(
         "dedup_keys",
-        sa.Column("key", sa.BigInteger(), primary_key=True, autoincrement=False),
-        sa.Column("entry", sa.BigInteger(), primary_key=True, autoincrement=False),
+        sa.Column("posting", Sequence, primary_key=True, autoincrement=False),
+    )
+    op.create_table(
+        "versions",
+        sa.Column("entry", sa.String(), primary_key=True),
+        sa.Column("revision", sa.Integer(), primary_key=True, autoincrement=False),
+        sa.Column("replaced_at", Time, nullable=False),
+        sa.Column("changed", sa.Text(), nullable=False),
+        sa.Column("title", sa.Text(), nullable=False),
+        sa.Column("summary", sa.Text(), nullable=False),
         sqlite_with_rowid=False,
     )
+    op.create_table(
+        "merged_stories",
+        sa.Column("id", sa.String(), primary_key=True),
+        sa.Column("story", sa.String(), nullable=False),
+        sa.Column("merged_at", Time, nullable=False),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("merged_into", "merged_stories", ["story"])
     op.create_table(
         "stories",
         sa.Column("id", sa.String(), primary_key=True),
@@ -102,12 +118,14 @@ def upgrade() -> None:
         sa.Column("published_at", Time),
         sa.Column("updated_at", Time, nullable=False),
         sa.Column("pickups", sa.Integer(), nullable=False),
+        sa.Column("related", sa.String()),
         sa.Column("lead_entry", sa.String(), nullable=False),
         sa.Column("lead_length", sa.Integer(), nullable=False),
         sa.Column("body_entry", sa.String(), nullable=False),
         sa.Column("body_length", sa.Integer(), nullable=False),
     )
     op.create_index("stories_seen", "stories", ["first_seen_at"])
+    op.create_index("stories_related", "stories", ["related"])
     op.create_table(
         "matches",
         sa.Column("story", sa.String(), primary_key=True),

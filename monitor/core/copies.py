@@ -1,0 +1,248 @@
+"""A likeness → whether two texts are copies, by which rule, or why not.
+
+Every "no" is tried before any "yes": a false merge hides a story, a miss is one more alert. The thresholds are those
+of the project's measured design (docs/decisions.md, "Recognising copies").
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from rapidfuzz import fuzz
+
+from monitor.core.likeness import Likeness, subset_ratio
+from monitor.core.sketch import telling_of, telling_words
+from monitor.core.vocabulary import AGAIN, COMMON, OPPOSITES
+from monitor.model import Candidate, Entry, Rule, Sketch, record
+
+SERIES_GAP = timedelta(hours=18)  # the same headline from the same outlet later than this is the next of a series
+TITLE_ALONE_GAP = timedelta(hours=48)
+SAME_PUBLISHER_GAP = timedelta(hours=12)
+TRUSTED_HASHES = 25  # two bodies with so many hashes can refuse each other
+MERGING_TITLE = 45  # of both stories that one long text joins: a round-up's headline names neither
+NOTICE_SHARE = 66  # percent of a notice's telling words that must stand in the headline of its story
+NOTICE_WORDS = frozenset("story headline article item version earlier withdrawn kill correction corrected".split())
+OTHER_FIGURES = "other figures in the headline"
+OTHER_BODY = "the bodies are different texts"
+OTHER_WORD = 70  # two words less alike than this are two words, not two spellings of one
+
+
+@record
+class Opinion:
+    """Whether a candidate is a copy, how similar it is, and why (or why not)."""
+
+    same: bool
+    similarity: float
+    rule: Rule | None = None
+    why: str = ""
+    vetoed: bool = False  # something speaks against it, not just too little for it
+    related: bool = False  # not a copy, but of the same event
+
+
+def opinion(
+    entry: Entry | Candidate, candidate: Candidate, like: Likeness, *, window: timedelta, series: bool = False
+) -> Opinion:
+    """Whether two texts are copies. `series` says that the entry's outlet has more headlines of this very pattern."""
+    shown = max(like.title, 100 * like.lead, 100 * like.body)
+    if like.apart > window:
+        return Opinion(same=False, similarity=shown, why="too far apart in time", vetoed=True)
+    mine, theirs = entry.sketch, candidate.sketch
+    if entry.url_key is not None and entry.url_key == candidate.url_key and _same_page(mine, theirs, like):
+        return Opinion(same=True, similarity=100.0, rule=Rule.SAME_URL, why="same address")
+    refusal = _veto(mine, theirs, like, series) or _body_refusal(mine, theirs, like)
+    if refusal:
+        related = refusal in (OTHER_FIGURES, OTHER_BODY) and _same_event(mine, theirs, like)
+        return Opinion(same=False, similarity=shown, why=refusal, vetoed=True, related=related)
+    if entry.text_key is not None and entry.text_key == candidate.text_key and _text_identifies(like):
+        return Opinion(same=True, similarity=100.0, rule=Rule.SAME_TEXT, why="same text")
+    if entry.title_key and entry.title_key == candidate.title_key and _title_identifies(mine, theirs, like):
+        return Opinion(same=True, similarity=100.0, rule=Rule.SAME_TITLE, why="same headline")
+    why = _by_body(like) or _by_lead(like) or _by_title(mine, theirs, like)
+    if why:
+        return Opinion(same=True, similarity=shown, rule=Rule.SIMILAR, why=why)
+    return Opinion(same=False, similarity=shown, why="not alike enough", related=_same_event(mine, theirs, like))
+
+
+def notice_opinion(entry: Entry, candidate: Candidate, like: Likeness, *, window: timedelta) -> Opinion:
+    """Whether a correction, kill or withdrawal is about this story. It names the story in a few words, and says other
+    figures by its nature: most of its telling words must stand in the headline."""
+    telling = telling_of(entry.sketch.words) - NOTICE_WORDS
+    named = telling & frozenset(candidate.sketch.words)
+    share = 100 * len(named) / len(telling) if telling else 0.0
+    close = like.apart <= window and not (entry.sketch.days and candidate.sketch.days and like.title < 80)
+    least = 2 if like.same_outlet else 3
+    if close and ((len(named) >= least and share >= NOTICE_SHARE) or (like.lead >= 0.5 and like.lead_shared >= 8)):
+        return Opinion(same=True, similarity=max(share, like.title), rule=Rule.SIMILAR, why="a notice on this story")
+    return Opinion(same=False, similarity=max(share, like.title), why="not the story that the notice names")
+
+
+def shows_whole(long: Sketch, short: Sketch, like: Likeness) -> bool:
+    """Whether a long text holds a short one almost entirely, under a like headline: what may join two stories."""
+    longer = len(long.lead) + len(long.body) > len(short.lead) + len(short.body)
+    held = (like.lead >= 0.8 and like.lead_shared >= 8) or (like.body >= 0.8 and like.body_shared >= 8)
+    return longer and held and like.title >= MERGING_TITLE
+
+
+def _same_page(mine: Sketch, theirs: Sketch, like: Likeness) -> bool:
+    """Whether one address means one item: a new headline is an edit, but `latest.html` holds another text each week."""
+    if mine.live or theirs.live:
+        return like.title >= 90 or (like.lead >= 0.75 and like.lead_shared >= 8)
+    return like.title >= 66 or (like.lead >= 0.45 and like.lead_shared >= 5) or like.body >= 0.35
+
+
+# ── no ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _veto(mine: Sketch, theirs: Sketch, like: Likeness, series: bool) -> str:
+    """Why two texts that look alike are two stories, or "" where nothing says so."""
+    if like.body >= 0.8 and like.body_shared >= 8:
+        return ""
+    if mine.days and theirs.days and mine.days != theirs.days:
+        return "another day in the headline"
+    if like.same_outlet and like.title >= 90 and like.apart > SERIES_GAP and not _same_once_more(mine, theirs, like):
+        return "the next of a series: same headline, same outlet, another day"
+    if (mine.live or theirs.live) and like.title < 90:
+        return "a live page, rewritten all day"
+    if like.same_outlet and series and (slot := swapped_slot(mine, theirs, like)):
+        return slot
+    if like.lead >= (0.9 if like.same_outlet else 0.75) and like.lead_shared >= 8:
+        return ""
+    if like.title >= 75 and _conflict(mine.numbers, theirs.numbers):
+        return OTHER_FIGURES
+    if like.body >= 0.48 or (like.lead >= 0.6 and like.lead_shared >= 12):
+        return ""
+    return _turn(like) or _swapped_name(mine, theirs, like)
+
+
+def _same_once_more(mine: Sketch, theirs: Sketch, like: Likeness) -> bool:
+    """Whether an outlet shows the same item on another day: equal first words, or nothing but an equal headline that
+    is too particular for a column's."""
+    if like.lead >= 0.75 and like.lead_shared >= 15:
+        return True
+    silent = not (mine.lead and theirs.lead)
+    return silent and like.title >= 97 and min(telling_words(mine.words), telling_words(theirs.words)) >= 5
+
+
+def _conflict(mine: frozenset[str], theirs: frozenset[str]) -> bool:
+    return bool(mine - theirs) and bool(theirs - mine)
+
+
+def _turn(like: Likeness) -> str:
+    """The same words but for one that says it is another event, or the opposite."""
+    if again := (like.own | like.other) & AGAIN:
+        return f"another event: only one headline says {sorted(again)[0]}"
+    for word in like.own & OPPOSITES.keys():
+        if opposite := like.other & OPPOSITES[word]:
+            return f"the opposite: {word} / {sorted(opposite)[0]}"
+    return ""
+
+
+def _swapped_name(mine: Sketch, theirs: Sketch, like: Likeness) -> str:
+    """The same skeleton with another name in one slot: results of two companies, strikes on two cities."""
+    own, other = like.own, like.other
+    if not own or not other or len(own) > 3 or len(other) > 3 or max(len(own), len(other)) > like.common:
+        return ""
+    for name in sorted(own & mine.names):
+        for another in sorted(other & theirs.names):
+            if fuzz.ratio(name, another) < OTHER_WORD:
+                return f"another name in the same headline: {name} / {another}"
+    return ""
+
+
+def swapped_slot(mine: Sketch, theirs: Sketch, like: Likeness) -> str:
+    """One outlet's series: its headlines differ in one slot, whatever stands in it."""
+    own, other = like.own - COMMON, like.other - COMMON
+    if not own or not other or len(own) > 2 or len(other) > 2 or like.common < 3 or like.body >= 0.8:
+        return ""
+    named = bool(own & mine.names) and bool(other & theirs.names)
+    if like.lead >= 0.75 and like.lead_shared >= 8 and not named:
+        return ""
+    if all(max(fuzz.ratio(word, another) for another in other) < OTHER_WORD for word in own):
+        return f"the next of a series: {' '.join(sorted(own))} / {' '.join(sorted(other))} in the same headline"
+    return ""
+
+
+def _body_refusal(mine: Sketch, theirs: Sketch, like: Likeness) -> str:
+    if min(len(mine.body), len(theirs.body)) >= TRUSTED_HASHES and like.body < 0.15:
+        return OTHER_BODY
+    return ""
+
+
+# ── yes ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _text_identifies(like: Likeness) -> bool:
+    """Whether an equal text is enough; one outlet's equal text under another headline may be boilerplate."""
+    return not like.titled or like.title >= (75 if like.same_outlet else 40)
+
+
+def _title_identifies(mine: Sketch, theirs: Sketch, like: Likeness) -> bool:
+    """Whether an equal headline is enough: "Press release" is not."""
+    telling = telling_words(mine.words)
+    if like.lead_shared >= 3 or like.body_shared >= 3:
+        return True
+    if mine.lead and theirs.lead:
+        return telling >= 5 and like.apart <= TITLE_ALONE_GAP and not like.same_outlet
+    return telling >= 3 and like.apart <= (TITLE_ALONE_GAP if telling < 5 else like.apart)
+
+
+def _by_body(like: Likeness) -> str:
+    if like.body_shared < 4:
+        return ""
+    if like.body >= 0.6:
+        supported = like.title >= 40 or like.lead >= 0.2 or like.body_shared >= 45
+        if not like.same_outlet or supported:
+            return "the same body"
+    if like.body >= 0.48 and like.title >= 55:
+        return "most of the body and a like headline"
+    return ""
+
+
+def _by_lead(like: Likeness) -> str:
+    if like.lead >= 0.62 and like.lead_shared >= 8:
+        close = like.title >= 45 and like.apart <= timedelta(hours=24) if like.same_outlet else like.title >= 38
+        if close:
+            return "the same first words"
+    if like.lead >= 0.8 and like.lead_shared >= 12 and not like.titled:
+        return "the same words, without a headline"
+    if like.lead >= 0.85 and like.lead_shared >= 25:
+        return "the same first words under another headline"
+    if like.lead >= 0.33 and like.lead_shared >= 5 and like.title >= 74:
+        return "like first words under a like headline"
+    return ""
+
+
+def _by_title(mine: Sketch, theirs: Sketch, like: Likeness) -> str:
+    if like.apart > TITLE_ALONE_GAP or _bodies_differ(mine, theirs, like):
+        return ""
+    telling = min(telling_words(mine.words), telling_words(theirs.words))
+    both_led = bool(mine.lead and theirs.lead)
+    if telling < 2 or (both_led and like.lead_shared < 3 and telling < 5):
+        return ""
+    shorter, longer = sorted((len(mine.words), len(theirs.words)))
+    needed = 93.0 if both_led else 86.0
+    if like.same_outlet and like.apart <= SAME_PUBLISHER_GAP:
+        needed = 80.0
+    if shorter <= 4:
+        needed = max(needed, 90.0)
+    if shorter >= 3 and like.title >= needed:
+        return "the same headline, hardly changed"
+    leads_agree = not both_led or like.lead_shared >= 3
+    if leads_agree and telling >= 4 and subset_ratio(mine, theirs) >= 98:
+        if shorter >= 7 and shorter / longer >= 0.7:
+            return "the same headline, shortened"
+        if like.same_outlet and like.apart <= timedelta(hours=24) and shorter / longer >= 0.5:
+            return "the same outlet's headline, shortened"
+    return ""
+
+
+def _bodies_differ(mine: Sketch, theirs: Sketch, like: Likeness) -> bool:
+    both = min(len(mine.body), len(theirs.body)) >= TRUSTED_HASHES
+    return both and like.body < 0.35 and like.title < 85
+
+
+def _same_event(mine: Sketch, theirs: Sketch, like: Likeness) -> bool:
+    """Whether two texts that are no copies seem to tell of one event."""
+    shared = len(telling_of(mine.words) & telling_of(theirs.words))
+    by_words = like.lead_shared >= 4 and like.lead >= 0.15
+    return shared >= 3 and (like.title >= 60 or by_words)

@@ -1,0 +1,46 @@
+"""Words that say little, and words that turn a headline into another one: what comparing headlines rests on."""
+
+from __future__ import annotations
+
+# Words so common in headlines that a pair of them says nothing; own list.
+COMMON = frozenset(
+    "a after against all amid an and are as at back be by call case day deal for from gets has have he her his"
+    " how in into is it its live more new news no not of off on one over out report say says set she than that"
+    " the their they this to two up us was we what when who why will with you year years der die das und in von"
+    " im den la le les de du des et el los y".split()
+)
+# Words that name a kind of column, not what it is about; own list.
+RUBRIC = frozenset(
+    "analysis answers answer articles blog briefing briefs brief bulletin column columns comment comments crossword"
+    " daily diary digest editorial editorials evening forecast gallery guide headlines highlights hints horoscope"
+    " horoscopes leader leading letter letters lottery morning newsletter newswrap night notes opinion page pages"
+    " papers photos picture pictures podcast preview press quiz readers release results review round roundup schedule"
+    " snapshot statement sunday summary today tomorrow tonight top update updates video watch weather week weekend"
+    " weekly wordle wrap yesterday monday tuesday wednesday thursday friday saturday markets market".split()
+)
+# In English; other languages' names of countries are names like any other.
+COUNTRIES = frozenset(
+    "afghanistan algeria argentina armenia australia austria azerbaijan bangladesh belarus belgium bolivia"
+    " brazil britain bulgaria cambodia cameroon canada chad chile china colombia congo croatia cuba cyprus"
+    " denmark ecuador egypt england eritrea estonia ethiopia finland france gaza georgia germany ghana greece"
+    " guatemala haiti honduras hungary iceland india indonesia iran iraq ireland israel italy jamaica japan"
+    " jordan kazakhstan kenya korea kosovo kuwait latvia lebanon libya lithuania malaysia mali mexico moldova"
+    " mongolia morocco mozambique myanmar nepal netherlands nicaragua niger nigeria norway pakistan palestine"
+    " panama peru philippines poland portugal qatar romania russia rwanda scotland senegal serbia singapore"
+    " slovakia slovenia somalia spain sudan sweden switzerland syria taiwan tanzania thailand tunisia turkey"
+    " uganda ukraine uruguay uzbekistan venezuela vietnam wales yemen zambia zimbabwe africa america asia"
+    " europe usa".split()
+)
+
+# A word that only one of two like headlines holds, and that makes it another event; own list.
+AGAIN = frozenset("another again second third fourth fifth no not never".split())
+_PAIRS = (
+    "rise fall|rises falls|rose fell|raise cut|raises cuts|up down|gain drop|gains drops|gains losses"
+    "|higher lower|wins loses|agrees refuses|agrees rejects|accepts rejects|approves rejects|opens closes"
+    "|reopens closes|starts ends|begins ends|hit miss|beats misses|jumps slumps|climbs slips|backs opposes"
+    "|denies confirms|arrives leaves|extends ends|lifts imposes|killed rescued|north south|east west"
+)
+OPPOSITES: dict[str, frozenset[str]] = {}
+for _pair in _PAIRS.split("|"):
+    for _one, _other in (_pair.split(), _pair.split()[::-1]):
+        OPPOSITES[_one] = OPPOSITES.get(_one, frozenset()) | {_other}
