@@ -109,10 +109,10 @@ def _closing(paragraph: str, *, whole: bool) -> list[tuple[int, int]]:
 def _may_close(folded: str) -> bool:
     """Whether any of the words stands there that the patterns need; asked of every text, so spelt out for speed."""
     return (
-        "appeared" in folded or "published" in folded or "ing by" in folded or "reserved" in folded or "©" in folded
-        or "copyright" in folded or "(c)" in folded or "continue reading" in folded or "read " in folded
-        or "view " in folded or "see " in folded or "click here" in folded or "ed by" in folded
-        or "written by" in folded or "translation by" in folded or "graphic" in folded
-        or "erschien" in folded or "apparu" in folded or "primero" in folded or "primeiro" in folded or "proviene" in folded or "verscheen" in folded
-        or "впервые" in folded
+        "appeared" in folded or "published" in folded or "reserved" in folded or "©" in folded or "(c)" in folded
+        or "copyright" in folded or "continue reading" in folded or "read " in folded or "view " in folded
+        or "see " in folded or "click here" in folded or "ing by" in folded or "ed by" in folded
+        or "written by" in folded or "translation by" in folded or "graphic" in folded or "erschien" in folded
+        or "apparu" in folded or "primero" in folded or "primeiro" in folded or "proviene" in folded
+        or "verscheen" in folded or "впервые" in folded
     )  # fmt: skip
