@@ -149,7 +149,7 @@ class Dispatcher:
         crash.reach("accepted")
         await self._writer.run(_settle_delivered, delivery, sent, self._clock())
         crash.reach("settled")
-        return _fact(delivery, "delivered")
+        return replace(_fact(delivery, "delivered"), says=sent.answer if delivery.doubt or delivery.replaces else None)
 
     async def _failed(self, delivery: Delivery, error: DeliveryError) -> Attempted:
         settle = {DeliveryErrorKind.CHANNEL: _suspend, DeliveryErrorKind.MESSAGE: _refused}.get(error.kind, _again)

@@ -708,6 +708,7 @@ class Attempted:
     outcome: str  # delivered, retry, plain (once more, in its plainest form), dead, suspended, held, stopped
     attempts: int = 0
     error: str | None = None
+    says: str | None = None  # of an acceptance that was not simply one
 
 
 @record

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from monitor.store.database import Database
+from tests.crash.nursery import Nursery
 from tests.fakeweb import FakeWeb
 
 
@@ -33,6 +34,13 @@ def shared_data():
     if not folder.is_dir():
         pytest.skip("needs the real feeds in ../shared/data, which are not part of this repository")
     return folder
+
+
+@pytest.fixture(scope="session")
+def nursery():
+    """Forks daemons, for tests that start many."""
+    with Nursery() as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -24,7 +24,11 @@ from tests.served import HttpFake, Seen, Served
 
 
 class FakeHttp(HttpFake):
-    """A sink that says 200 to everything; `url` is Apprise's for it."""
+    """A sink that says 200 to everything; `url` is Apprise's for it, `accepted` what it said so to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.accepted: list[Seen] = []
 
     @property
     def url(self) -> str:
@@ -33,6 +37,7 @@ class FakeHttp(HttpFake):
 
     def answer(self, seen: Seen) -> web.Response:
         """Always yes."""
+        self.accepted.append(seen)
         return web.Response(text="thank you")
 
 
@@ -60,6 +65,7 @@ class FakeMatrix(HttpFake):
     def __init__(self) -> None:
         super().__init__()
         self.logins: list[str] = []  # device ids
+        self._spares_logins = False
         self.joined = {self.room}
         self.invited: set[str] = set()
         self._tokens: dict[str, str] = {}  # token → device
@@ -102,6 +108,15 @@ class FakeMatrix(HttpFake):
         """All logins end."""
         self._tokens.clear()
         return self
+
+    def spares_logins(self) -> Self:
+        """From now on faults strike messages only."""
+        self._spares_logins = True
+        return self
+
+    def may_fault(self, seen: Seen) -> bool:
+        """All requests, unless it spares logins."""
+        return seen.method == "PUT" or not self._spares_logins
 
     def knows_token(self, token: str) -> Self:
         """A login from elsewhere."""
@@ -223,6 +238,11 @@ class FakeSmtp(Served):
         self._tls, self._user, self._password = tls, user, password
         self._refusals: deque[tuple[str, str, str]] = deque()
         self._after_dot: deque[str] = deque()
+
+    def lets_in(self, user: str, password: str) -> Self:
+        """Only who knows this password."""
+        self._user, self._password = user, password
+        return self
 
     def url_of(self, *recipients: str, scheme: str = "mailto", login: str = "", **options: str) -> str:
         """This server as a channel URL."""

@@ -136,7 +136,7 @@ class HttpFake(Served):
             at=time.monotonic(),
         )
         self.requests.append(seen)
-        fault = self._faults.popleft() if self._faults else None
+        fault = self._faults.popleft() if self._faults and self.may_fault(seen) else None
         if fault is None or fault.effect:
             answer = self.answer(seen)
         if fault is None:
@@ -149,7 +149,18 @@ class HttpFake(Served):
         if fault.cut and request.transport is not None:
             request.transport.abort()
         words = self.words(fault.status, fault.body)
-        return web.Response(status=fault.status or 200, text=words, headers=fault.headers)
+        kind = "application/json" if words.startswith("{") else "text/plain"
+        headers = {"Content-Type": kind} | fault.headers
+        return web.Response(status=fault.status or 200, body=words.encode(), headers=headers)
+
+    def works_again(self) -> Self:
+        """Forget the faults that have not struck yet."""
+        self._faults.clear()
+        return self
+
+    def may_fault(self, seen: Seen) -> bool:
+        """Whether faults strike this request."""
+        return True
 
     def words(self, status: int, body: str | None) -> str:
         """The body of a scripted refusal."""

@@ -19,17 +19,13 @@ NAMED, AT_RANDOM = 36, 6  # of each world: 210 kills in all
 
 
 @pytest.fixture(scope="module")
-def nursery():
-    with Nursery() as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
 def worlds(tmp_path_factory):
     """One a seed, two at a time: each is killed, let live, and judged."""
 
+    folders = {seed: tmp_path_factory.mktemp(f"seed{seed}") for seed in SEEDS}
+
     def run(seed):
-        with Nursery() as nursery, World(nursery, tmp_path_factory.mktemp(f"seed{seed}"), seed) as world:
+        with Nursery() as nursery, World(nursery, folders[seed], seed) as world:
             return world.run(named=NAMED, at_random=AT_RANDOM), world.finish()
 
     with ThreadPoolExecutor(2) as pool:
@@ -57,10 +53,10 @@ MISTAKES = {
 @pytest.mark.parametrize("design", MISTAKES)
 def test_the_harness_finds_a_known_mistake(nursery, tmp_path, design):
     places, says = MISTAKES[design]
-    with World(nursery, tmp_path, seed=5, design=design) as world:
-        for _ in range(4):
-            for place in places:
-                world.kill(place)
+    with World(nursery, tmp_path, seed=5, design=design, feeds=12) as world:
+        for place in places * 3:
+            world.press.publish(matching=3)
+            world.kill(place)
         verdict = world.finish()
     assert any(says in wrong for wrong in verdict.wrong), f"{design} was not found: {verdict}"
 

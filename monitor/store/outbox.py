@@ -266,7 +266,8 @@ def _take_up(tx: sa.Connection, in_hand: sa.ColumnElement[bool], now: datetime, 
         "hold": HoldReason.AMBIGUOUS,
         "error": "stopped in mid-send; it may have arrived",
     }
-    common = {"lease_until": None, "doubt": True}
+    unrefused = sa.case((deliveries.c.attempts > 1, deliveries.c.attempts - 1), else_=1)  # nobody refused it
+    common = {"lease_until": None, "doubt": True, "attempts": unrefused}
     count = tx.execute(deliveries.update().where(asked).values(**held, **common)).rowcount
     again = {"state": DeliveryStatus.QUEUED, **common}
     return count + tx.execute(deliveries.update().where(in_hand).values(**again)).rowcount

@@ -107,6 +107,33 @@ def random_transaction_ids() -> None:
     MatrixSender.send = send_as_new
 
 
+def impatient() -> None:
+    """No mistake, a condition: sends are given up after a second, so that a test need not wait for half a minute."""
+    from datetime import timedelta
+    from functools import partial
+
+    import monitor.channels
+
+    monitor.channels.open_sender = partial(monitor.channels.open_sender, timeout=timedelta(seconds=1))
+
+
+def clock_jumps() -> None:
+    """No mistake, a condition: the clock is ahead by as many seconds as the file $CLOCK_JUMP says."""
+    import os
+    from datetime import timedelta
+    from pathlib import Path
+
+    import monitor.cli
+
+    made, path = monitor.cli.clock_from, Path(os.environ["CLOCK_JUMP"])
+
+    def clock_from(start, speed):
+        steady = made(start, speed)
+        return lambda: steady() + timedelta(seconds=float(path.read_text()) if path.exists() else 0)
+
+    monitor.cli.clock_from = clock_from
+
+
 DESIGNS = {
     design.__name__: design
     for design in (
@@ -115,5 +142,7 @@ DESIGNS = {
         mark_before_send,
         fire_and_forget,
         random_transaction_ids,
+        impatient,
+        clock_jumps,
     )
 }

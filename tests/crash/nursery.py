@@ -40,6 +40,10 @@ class Life:
         """SIGTERM."""
         self._signal(signal.SIGTERM)
 
+    def hang_up(self) -> None:
+        """SIGHUP: reload."""
+        self._signal(signal.SIGHUP)
+
     def wait(self, seconds: float = PATIENCE) -> bool:
         """Wait for its death; whether it came."""
         return self.dead.wait(seconds)

@@ -52,7 +52,7 @@ class Press:
         self._lock = threading.Lock()
         self.items: dict[str, Item] = {}
         self.feeds: dict[str, list[Item]] = {f"feed{number}": [] for number in range(feeds)}
-        self._answered: dict[str, str] = {}  # feed → the newest ETag that it has answered with, whole
+        self._answered: list[tuple[str, str]] = []  # feed and ETag of whole answers
         self.asked = threading.Event()
         self.trap: tuple[str, Callable[[], None]] | None = None  # "head" or "body", and what then happens
         for name in self.feeds:
@@ -78,13 +78,14 @@ class Press:
         """Wait until somebody has asked for a feed since `asked` was cleared."""
         self.asked.wait(10)
 
-    def all_answered(self) -> bool:
-        """Whether every feed has been asked for since `forget_answers`, as it now is."""
+    def all_answered_twice(self) -> bool:
+        """Whether every feed has been asked for twice since `forget_answers`, as it now is: nobody asks for a feed
+        again before what it answered is saved."""
         with self._lock:
-            return all(self._answered.get(name) == _etag(self._document(name)) for name in self.feeds)
+            return all(self._answered.count((name, _etag(self._document(name)))) >= 2 for name in self.feeds)
 
     def forget_answers(self) -> None:
-        """From here on `all_answered` counts."""
+        """From here on `all_answered_twice` counts."""
         with self._lock:
             self._answered.clear()
 
@@ -125,7 +126,7 @@ class Press:
                 yield self._dice.uniform(0, 0.01)  # it is parsing, or has just parsed
                 trap[1]()
         with self._lock:
-            self._answered[feed] = etag
+            self._answered.append((feed, etag))
 
     def _sprung(self) -> tuple[str, Callable[[], None]] | None:
         with self._lock:

@@ -25,9 +25,10 @@ from tests.crash.verdict import Verdict, judge
 from tests.fakeweb import FakeWeb
 
 SPEED = 20.0  # simulated seconds in one
+A_CROWD = 6  # alerts: more than `collapse_above`
 BUSY = 15  # waiting deliveries: with so many there is enough to send without new items
 DRAINED_WITHIN = timedelta(minutes=5)  # simulated, after faults have stopped
-POINTS = ("fetched", "parsed", "saving", "saved", "claimed", "accepted", "settling", "settled")
+POINTS = ("fetched", "parsed", "saving", "saved", "claimed", "accepted", "settling", "settled", "merged")
 READING = ("fetched", "parsed", "saving", "saved")  # those of the half that listens: they need something new
 CHANNELS = ("room", "hook", "mail", "json")
 NAMED = (*POINTS, "draining", *(f"sink {channel}" for channel in CHANNELS), "feed head", "feed body")
@@ -42,6 +43,9 @@ host_gap = "0s"
 per_host = 8
 interval = "5s"
 min_interval = "1s"
+[alerts]
+collapse_above = 4
+singles_per_hour = 1000
 [web]
 listen = ""
 [[route]]
@@ -62,17 +66,19 @@ weight = 2
 class World:
     """See above. `design` is the known mistake that its daemons make, if any."""
 
-    def __init__(self, nursery: Nursery, folder: Path, seed: int, *, design: str = "", share: float = 0.15):
+    def __init__(
+        self, nursery: Nursery, folder: Path, seed: int, *, design: str = "", share: float = 0.15, feeds: int = 6
+    ):
         self.seed, self._nursery, self._folder, self._design = seed, nursery, folder, design
         self._dice = random.Random(seed)
-        self._share = share
+        self._share, self._feeds = share, feeds
         self.kills: Counter[str] = Counter()
         self.unforeseen: list[str] = []  # ends that nobody asked for
         self._began, self._origin = time.monotonic(), datetime.now(UTC)
 
     def __enter__(self) -> World:
         self._stack = ExitStack()
-        self.press = Press(self._stack.enter_context(FakeWeb()), random.Random(self.seed + 1), self.clock)
+        self.press = Press(self._stack.enter_context(FakeWeb()), random.Random(self.seed + 1), self.clock, self._feeds)
         self.sinks = self._stack.enter_context(open_sinks(random.Random(self.seed + 2), share=self._share))
         self._write()
         return self
@@ -113,8 +119,10 @@ class World:
     def kill_at(self, point: str) -> None:
         """A life that ends at a named point, such as "accepted:2"."""
         name, _, often = point.partition(":")
-        if name in READING or not self._busy():
-            self.press.publish(feeds=int(often or "1"))
+        if name == "merged":
+            self.press.publish(matching=A_CROWD)
+        elif name in READING or not self._busy():
+            self.press.publish(matching=self._dice.choice((1, 2, 3)), feeds=int(often or "1"))
         life = self._start(point)
         if name == "draining":
             self.press.wait_until_asked()  # before that it may not listen to signals yet
@@ -207,12 +215,7 @@ class World:
 
     def _drained(self) -> bool:
         waiting = self._rows("SELECT count(*) FROM deliveries WHERE state IN ('queued', 'held', 'sending')")
-        return self.press.all_answered() and waiting[0][0] == 0 and self._taken_in()
-
-    def _taken_in(self) -> bool:
-        """Whether the documents that were answered whole are in the database, as far as the validators say."""
-        unknown = self._rows("SELECT count(*) FROM feeds WHERE configured AND seeded_at IS NULL")
-        return unknown[0][0] == 0
+        return self.press.all_answered_twice() and waiting[0][0] == 0
 
     def _rows(self, query: str) -> list[tuple]:
         path = self._folder / "wirewatch.db"

@@ -17,7 +17,7 @@ import logging
 import uuid
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -28,6 +28,9 @@ from monitor.errors import DeliveryError, DeliveryErrorKind
 
 Ask = Callable[[str, str, dict[str, Any] | None], Awaitable[dict[str, Any]]]
 """One request to the homeserver as our user: method, path below `/_matrix/client/v3`, body; raises DeliveryError."""
+
+
+_WAY_LASTS = timedelta(days=7)  # ours: as long as a room's key lasts at most
 
 
 def available() -> bool:
@@ -129,11 +132,21 @@ class Encryption:
         if not isinstance(devices, nio.KeysQueryResponse):
             raise DeliveryError("the homeserver does not say which devices are in the room")
         self._olm.handle_response(devices)
-        missing = self._olm.get_missing_sessions(users)
-        if missing:
-            wanted = {user: dict.fromkeys(devices, "signed_curve25519") for user, devices in missing.items()}
+        wanted = self._unreached(users)
+        if wanted:
             said = await self._ask("POST", "/keys/claim", {"one_time_keys": wanted})
             self._olm.handle_response(nio.KeysClaimResponse.from_dict(said))
+
+    def _unreached(self, users: list[str]) -> dict[str, dict[str, str]]:
+        """Devices to open a way to, as `/keys/claim` wants them: those without, and those whose way is old. A device
+        that lost its end of it says so only to those who read, and would never get a key again."""
+        wanted: dict[str, dict[str, str]] = {}
+        for device in (one for user in users for one in self._olm.device_store.active_user_devices(user)):
+            way = self._olm.session_store.get(device.curve25519)
+            old = way is None or datetime.now() - way.creation_time > _WAY_LASTS
+            if old and (device.user_id, device.id) != (self._user, self._device):
+                wanted.setdefault(device.user_id, {})[device.id] = "signed_curve25519"
+        return wanted
 
     # the room's key
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
@@ -201,6 +203,20 @@ def test_a_test_message_beside_the_daemon_costs_no_later_alert(synapse: Synapse,
             loop.run(daemon.send(delivery(id="e2ee-daemon-2", recipient=room)))
         assert [told.get("body", "unreadable")[:8] for told in desk.reads()] == ["[urgent]"] * 3
         loop.run(daemon.close())
+
+
+def test_a_way_to_a_device_that_is_a_week_old_is_opened_anew(synapse: Synapse, room: str, keys: Path, tmp_path: Path):
+    database = keys / "matrix-keys" / f"{device_of('desk')}.db"
+    with Reader(synapse, tmp_path) as reader:
+        accepted(synapse.url(room), delivery(id="e2ee-way-1"), state_dir=keys)
+        with closing(sqlite3.connect(database)) as store, store:
+            before = store.execute("SELECT count(*) FROM olmsessions").fetchone()
+            store.execute("UPDATE olmsessions SET creation_time = '2020-01-01 00:00:00.000000'")
+        send(synapse.url(room), delivery(id="e2ee-way-2"), delivery(id="e2ee-way-3"), state_dir=keys)
+        assert [told.get("body", "unreadable")[:8] for told in reader.reads()] == ["[urgent]"] * 3
+    with closing(sqlite3.connect(database)) as store:
+        fresh = store.execute("SELECT count(*) FROM olmsessions WHERE creation_time > '2021'").fetchone()
+    assert 1 <= fresh[0] <= before[0]
 
 
 def test_one_key_serves_many_messages_until_somebody_leaves(synapse: Synapse, room: str, keys: Path, tmp_path: Path):
