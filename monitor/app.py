@@ -40,6 +40,7 @@ from monitor.logs import keep_secret, say, say_fact
 from monitor.model import Attempted, Feed, FeedChecked, Fetched, ParsedFeed, Reloaded, Swept, Validators
 from monitor.reload import InForce
 from monitor.store import channels, due, feeds, meta, outbox
+from monitor.store.channels import Recipients
 from monitor.store.database import Database
 from monitor.upkeep import sweep
 from monitor.writer import Writer
@@ -49,6 +50,7 @@ SWEEP_EVERY = timedelta(hours=24)
 CLOCK_WATCH = timedelta(seconds=5)
 CLOCK_JUMP = timedelta(minutes=1)  # less is an ordinary correction
 EARLIEST = datetime(2026, 1, 1, tzinfo=UTC)  # no clock that is set shows less
+LONGEST_HOLD = timedelta(hours=26)  # until the next time of day, on the longest day
 SPREAD = timedelta(minutes=5)  # over which feeds that are all overdue take their turns
 WATCH = timedelta(seconds=2)  # between looks at the watchlists folder
 DRAIN_PATIENCE = timedelta(seconds=20)  # less than systemd's TimeoutStopSec
@@ -151,7 +153,7 @@ class App:
         async with contextlib.AsyncExitStack() as stack:
             watching = asyncio.create_task(self._watch_clock(scheduler))
             stack.callback(watching.cancel)
-            await self.writer.run(self._record_tick)
+            await self.writer.run(self._record_tick, self._recipients())
             await self._open_page(stack)
             say(
                 "started",
@@ -248,7 +250,7 @@ class App:
 
     async def _heartbeat(self) -> None:
         try:
-            await self.writer.run(self._record_tick)
+            await self.writer.run(self._record_tick, self._recipients())
         except StoreError as error:
             await self._tell_of_database(error)
             raise
@@ -468,17 +470,21 @@ class App:
             checks_by=now + max(config.polling.max_interval, GONE_LATER * 1.1),
             attempts_by=now + longest_wait,
             pauses_by=now + ASKED_AT_MOST,
+            held_by=now + LONGEST_HOLD,
         )
+
+    def _recipients(self) -> Recipients:
+        return {name: tuple(sender.recipients) for name, sender in self._senders.items()}
 
     def _register(self, tx, config: Config) -> None:
         feeds.register(tx, config.feeds, self.clock())
-        known = [channel.name for channel in config.channels]
-        outbox.cancel_unknown_channels(tx, known)
+        known = self._recipients()
+        outbox.cancel_unknown(tx, known)
         channels.forget_unknown(tx, known)
         channels.probe_all(tx)  # what was broken may just have been mended
 
-    def _record_tick(self, tx) -> None:
-        outbox.cancel_unknown_channels(tx, self._senders)  # also what was being sent while its channel was removed
+    def _record_tick(self, tx, known: Recipients) -> None:
+        outbox.cancel_unknown(tx, known)  # also what was being sent while its channel was removed
         meta.put(tx, "last_tick", {"at": rfc3339(self.clock()), "pid": os.getpid()})
 
     def _reload_note(self, reloaded: Reloaded) -> dict:

@@ -97,6 +97,7 @@ def _entry(story: Archived) -> Entry:
         url=story.url,
         title=story.title,
         headline=read_headline(story.title, story.outlet).text,
+        slug=read_headline(story.title, story.outlet).slug,
         summary=story.lead,
         body=story.body,
         language=story.language,

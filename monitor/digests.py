@@ -43,7 +43,7 @@ def gather(tx: sa.Connection, how: Gathering, now: datetime, *, ignore_wait: boo
     """Release or merge what waits for a channel; makes at most one digest a recipient and reason, so that a large
     backlog becomes messages one at a time. `ignore_wait`: also what still collects after an outage."""
     _hold_quiet(tx, how, now)
-    _hold_crowds(tx, how, now)
+    _hold_crowds(tx, how, now, ignore_wait=ignore_wait)
     for heap in backlog.due_heaps(tx, how.channel.name, now, ignore_wait=ignore_wait):
         rows = backlog.rows_of(tx, how.channel.name, heap, now, limit=how.lines)
         if len(rows) == 1:
@@ -53,24 +53,27 @@ def gather(tx: sa.Connection, how: Gathering, now: datetime, *, ignore_wait: boo
 
 
 def _hold_quiet(tx: sa.Connection, how: Gathering, now: datetime) -> None:
-    for level in Level:
-        until = quiet_until(how.channel, level, now=now, zone=how.zone)
+    held = {level: quiet_until(how.channel, level, now=now, zone=how.zone) for level in Level}
+    for digest in backlog.open_digests(tx, how.channel.name) if any(held.values()) else ():
+        if held[digest.message.level] is not None:  # it goes in the one that ends the quiet hours
+            backlog.dissolve(tx, digest.id)
+    for level, until in held.items():
         if until is not None:
             backlog.hold_quiet(tx, how.channel.name, [level], now=now, until=until)
 
 
-def _hold_crowds(tx: sa.Connection, how: Gathering, now: datetime) -> None:
+def _hold_crowds(tx: sa.Connection, how: Gathering, now: datetime, *, ignore_wait: bool) -> None:
     """Recipients for whom too much is due, or for whom a digest failed and more has come since: all of it goes as
     digests when the channel works again."""
     name = how.channel.name
-    waiting = backlog.crowds(tx, name, now)
+    waiting = backlog.crowds(tx, name, now, ignore_wait=ignore_wait)
     crowded = {recipient for recipient, count in waiting.items() if count > how.collapse_above}
-    for digest in backlog.failing_digests(tx, name):
-        if waiting.get(digest.recipient) and len(digest.message.why) < how.lines:
+    for digest in backlog.open_digests(tx, name):
+        if digest.attempts and waiting.get(digest.recipient) and len(digest.message.why) < how.lines:
             backlog.dissolve(tx, digest.id)
             crowded.add(digest.recipient)
     for recipient in crowded:
-        backlog.hold_back(tx, name, recipient, now)
+        backlog.hold_back(tx, name, recipient, now, ignore_wait=ignore_wait)
 
 
 def expire(tx: sa.Connection, channel: str, recipient: str, now: datetime) -> int:
@@ -78,7 +81,7 @@ def expire(tx: sa.Connection, channel: str, recipient: str, now: datetime) -> in
     since = trouble_of(tx, channel, recipient).failing_since
     if since is None or now - since < EXPIRES_AFTER:
         return 0
-    for digest in backlog.failing_digests(tx, channel):
+    for digest in backlog.open_digests(tx, channel):
         if digest.recipient == recipient:
             backlog.dissolve(tx, digest.id)
     return backlog.expire(tx, channel, recipient, created_before=now - EXPIRES_AFTER, error=EXPIRED)
@@ -87,7 +90,7 @@ def expire(tx: sa.Connection, channel: str, recipient: str, now: datetime) -> in
 def _merge(tx: sa.Connection, rows: tuple[Delivery, ...], heap: Heap, now: datetime) -> None:
     lines = tuple(Line(message=row.message, score=row.score) for row in rows)
     digest = Delivery(
-        id=name_of("digest", *(row.id for row in rows)),
+        id=name_of("digest", now.isoformat(), *(row.id for row in rows)),
         alert="",
         channel=rows[0].channel,
         recipient=heap.recipient,

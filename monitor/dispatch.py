@@ -23,8 +23,8 @@ from monitor.core.pace import expired, next_attempt
 from monitor.core.render import plainest
 from monitor.digests import EXPIRED, Gathering, expire, gather
 from monitor.errors import DeliveryError, DeliveryErrorKind
-from monitor.model import Attempted, Channel, Delivery, Sent, record
-from monitor.store import channels, outbox
+from monitor.model import Attempted, Channel, Delivery, DeliveryKind, Sent, record
+from monitor.store import backlog, channels, outbox
 from monitor.store.channels import Trouble
 from monitor.writer import Writer
 
@@ -175,14 +175,13 @@ def _settle_delivered(tx, delivery: Delivery, sent: Sent, now: datetime) -> None
 
 def _suspend(tx, delivery: Delivery, error: DeliveryError, now: datetime) -> str:
     """The channel is broken: its rows stay as they are, and it is probed later."""
-    trouble = _more_trouble(tx, delivery, now)
+    trouble = _more_trouble(tx, delivery, now, suspended=True)
     outbox.settle_retry(tx, delivery.id, error=str(error), burn_attempt=False)
     channels.pause(
         tx,
         delivery.channel,
         recipient=delivery.recipient,
         until=now + PROBE,
-        suspended=True,
         error=str(error),
         trouble=trouble,
     )
@@ -191,6 +190,9 @@ def _suspend(tx, delivery: Delivery, error: DeliveryError, now: datetime) -> str
 
 def _refused(tx, delivery: Delivery, error: DeliveryError, now: datetime) -> str:
     """This message will never be taken as it is: once more in its plainest form, then it is a dead letter."""
+    if delivery.plain and delivery.kind is DeliveryKind.DIGEST:  # one of its alerts may be what is refused
+        backlog.dissolve(tx, delivery.id, alone=True)
+        return "plain"
     if delivery.plain:
         outbox.settle_dead(tx, delivery.id, error=str(error))
         return "dead"
@@ -207,12 +209,14 @@ def _hold(tx, delivery: Delivery, error: DeliveryError, now: datetime) -> str:
 def _again(tx, delivery: Delivery, error: DeliveryError, now: datetime) -> str:
     """It is tried again, in its place: the recipient pauses, so that nothing overtakes it. After some attempts it lets
     the others pass, and after 72 h it is a dead letter."""
-    trouble = _more_trouble(tx, delivery, now)
+    trouble = _more_trouble(tx, delivery, now, suspended=False)
     wait = next_attempt(
         trouble.failures, now=now, delivery_id=f"{delivery.channel} {delivery.recipient}", retry_after=error.retry_after
     )
-    pause = {} if error.retry_after else {"recipient": delivery.recipient}
-    channels.pause(tx, delivery.channel, until=wait, error=str(error), trouble=trouble, **pause)
+    said = {"until": wait, "error": str(error)}
+    channels.pause(tx, delivery.channel, recipient=delivery.recipient, trouble=trouble, **said)
+    if error.retry_after:
+        channels.pause(tx, delivery.channel, **said)
     if expired(delivery.first_attempt_at or now, now):
         outbox.settle_dead(tx, delivery.id, error=f"{EXPIRED}; last: {error}")
         return "dead"
@@ -223,9 +227,12 @@ def _again(tx, delivery: Delivery, error: DeliveryError, now: datetime) -> str:
     return "retry"
 
 
-def _more_trouble(tx, delivery: Delivery, now: datetime) -> Trouble:
+def _more_trouble(tx, delivery: Delivery, now: datetime, *, suspended: bool) -> Trouble:
+    """One more failure in a row; what failed while suspended does not count against what is only down."""
     known = channels.trouble_of(tx, delivery.channel, delivery.recipient)
-    return replace(known, failures=known.failures + 1, failing_since=known.failing_since or now)
+    if known.suspended != suspended:
+        known = Trouble()
+    return Trouble(failures=known.failures + 1, failing_since=known.failing_since or now, suspended=suspended)
 
 
 def _fact(delivery: Delivery, outcome: str, error: str | None = None) -> Attempted:

@@ -12,6 +12,8 @@ from enum import StrEnum
 
 record = dataclass(frozen=True, slots=True, kw_only=True)
 
+RETRACTIONS = frozenset({"kill", "withdrawn"})  # marks of messages that take a story back
+IMPERATIVE = RETRACTIONS | {"correction"}  # … or correct it: nothing holds them back, nothing overtakes them
 NEAR_MISS = 0.7  # of the threshold: what comes so near is kept, also where it stays silent
 
 
@@ -77,7 +79,9 @@ class Reason(StrEnum):
     BACKLOG = "backlog"
     ARCHIVED = "archived"
     ALREADY_ALERTED = "already_alerted"
+    RETRACTED = "retracted"
     SILENCED = "silenced"
+    FEED_SILENCED = "feed_silenced"
     SHADOW = "shadow"
 
 
@@ -357,7 +361,7 @@ class Told:
 
 @record
 class Waiting:
-    """A delivery that has not been tried yet, so its message may still tell of more copies."""
+    """A delivery that certainly has not arrived, so its message may still tell of more copies, or be taken back."""
 
     delivery: str
     message: Message
@@ -568,7 +572,7 @@ class Silence:
     feed: str | None = None
     starts_at: datetime
     ends_at: datetime
-    until_new_fact: bool = False  # what is new about a story passes, and ends the silence of a story
+    until_new_fact: bool = False  # what is new about a story passes
     comment: str = ""
 
 

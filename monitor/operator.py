@@ -155,7 +155,7 @@ def _refused_reload(tx: sa.Connection) -> Iterator[Notice]:
 def _counted(tx: sa.Connection, now: datetime) -> Iterator[Notice]:
     """What is counted is told when it has grown, and not again within a while."""
     told: dict[str, Any] = meta.get_all(tx).get("operator_told", {})
-    for kind, what, count, notice in _counts(tx):
+    for kind, what, count, notice in _counts(tx, now):
         known = told.get(f"{kind}:{what}", {"count": 0, "at": None})
         recent = known["at"] is not None and now - datetime.fromisoformat(known["at"]) < TOLD_AGAIN[kind]
         if count > known["count"] and not recent:
@@ -166,21 +166,21 @@ def _counted(tx: sa.Connection, now: datetime) -> Iterator[Notice]:
     meta.put(tx, "operator_told", told)
 
 
-def _counts(tx: sa.Connection) -> Iterator[tuple[str, str, int, Notice]]:
+def _counts(tx: sa.Connection, now: datetime) -> Iterator[tuple[str, str, int, Notice]]:
     for channel, count in letters.count_by_channel(tx, letters.IS_DEAD).items():
         says = f"{count} dead letter{'s' if count > 1 else ''} on channel {channel}"
         do = "`wirewatch alerts` shows them; `wirewatch alerts retry ID` sends one again."
-        notice = Notice(occasion=f"dead:{channel}:{count}", says=says, do=do, level=Level.URGENT, about=channel)
+        notice = Notice(occasion=f"dead:{channel}:{rfc3339(now)}", says=says, do=do, level=Level.URGENT, about=channel)
         yield "dead", channel, count, notice
     for channel, count in letters.count_by_channel(tx, letters.IS_IN_DOUBT).items():
         says = f"{count} message{'s' if count > 1 else ''} on channel {channel} may have arrived, or not"
         do = "Look there; `wirewatch alerts retry ID` sends again what is missing."
-        notice = Notice(occasion=f"doubt:{channel}:{count}", says=says, do=do, level=Level.URGENT, about=channel)
+        notice = Notice(occasion=f"doubt:{channel}:{rfc3339(now)}", says=says, do=do, level=Level.URGENT, about=channel)
         yield "doubt", channel, count, notice
     for name, gaps in _gaps(feeds.list_feeds(tx)).items():
         says = f"feed {name}: items may have come and gone between two checks ({gaps} times so far)"
         do = "Give it a shorter `interval`; what was not seen cannot be told."
-        yield "gap", name, gaps, Notice(occasion=f"gap:{name}:{gaps}", says=says, do=do)
+        yield "gap", name, gaps, Notice(occasion=f"gap:{name}:{rfc3339(now)}", says=says, do=do)
 
 
 def _gaps(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:

@@ -37,16 +37,7 @@ def status_of(tx: sa.Connection, database: str, *, now: datetime, pid: int | Non
     problems = [
         *([f"the daemon (pid {pid}) has made no progress since {last_tick['at']}"] if stuck else []),
         *(f"feed {row['name']} fails: {row['last_error']}" for row in rows if _fails(row)),
-        *(
-            f"channel {channel_store.shown(row)} is suspended: {row['last_error']}"
-            for row in channels
-            if row["suspended"]
-        ),
-        *(
-            f"channel {channel_store.shown(row)} takes nothing: {row['last_error']}"
-            for row in channels
-            if _failing(row, now)
-        ),
+        *(_channel_problem(row) for row in channels if row["suspended"] or _failing(row, now)),
         *([f"{depth['dead']} dead letters; `wirewatch alerts` shows them"] if depth.get("dead") else []),
         *([f"{doubts} messages may have arrived or not; `wirewatch alerts` shows them"] if doubts else []),
         *(f"last reload refused: {problem}" for problem in reloaded.get("problems", ())),

@@ -32,8 +32,8 @@ def fails(tx, **values):
 
 
 def suspended(tx, name="desk", **more):
-    values = {"until": NOW, "suspended": True, "error": "invalid_auth", "trouble": Trouble(failures=1, failing_since=NOW)}
-    channels.pause(tx, name, **{**values, **more})
+    trouble = Trouble(failures=1, failing_since=NOW, suspended=more.pop("suspended", True))
+    channels.pause(tx, name, **{"until": NOW, "error": "invalid_auth", "trouble": trouble, **more})
 
 
 def test_where_all_is_well_nothing_is_told(tx):

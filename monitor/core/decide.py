@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 
 from monitor.core.hold import LOUDNESS
 from monitor.core.names import name_of
+from monitor.core.wire import notice_of
 from monitor.model import (
     Alert,
     Channel,
@@ -18,6 +19,7 @@ from monitor.model import (
     Entry,
     Level,
     Match,
+    Notice,
     Reason,
     Route,
     Silence,
@@ -27,7 +29,7 @@ from monitor.model import (
     record,
 )
 
-UNSENT = frozenset({Reason.SHADOW, Reason.SILENCED})  # decided and recorded, sent to nobody
+UNSENT = frozenset({Reason.SHADOW, Reason.SILENCED, Reason.FEED_SILENCED})  # decided and recorded, sent to nobody
 
 
 @record
@@ -56,13 +58,19 @@ def decide(
     """
     if match.verdict is Verdict.SILENT:
         return Decision(match=match, reason=match.reason)
-    earlier = [told.level for told in standing.alerted if told.watchlist == watchlist.id]
+    earlier = [
+        told.level
+        for told in standing.alerted
+        if told.watchlist == watchlist.id and told.reason is not Reason.FEED_SILENCED
+    ]
     if any(LOUDNESS[level] >= LOUDNESS[match.level] for level in earlier):
         return Decision(match=match, reason=Reason.ALREADY_ALERTED)
     if watchlist.max_age is not None and now - (entry.published_at or standing.first_seen_at) > watchlist.max_age:
         return Decision(match=match, reason=Reason.TOO_OLD)
     if seeding:
         return Decision(match=match, reason=Reason.BACKLOG)
+    if retracted(entry.slug) or any(retracted(pickup.slug) for pickup in standing.pickups):
+        return Decision(match=match, reason=Reason.RETRACTED)
     reason = Reason.SHADOW if watchlist.shadow else Reason.BECAME_URGENT if earlier else Reason.MATCHED
     alert = alert_of(match, watchlist, entry, standing, reason, match.level, now)
     return hushed(Decision(match=match, reason=reason, alert=alert), entry, silences)
@@ -75,7 +83,15 @@ def hushed(decision: Decision, entry: Entry, silences: tuple[Silence, ...]) -> D
     if not fitting or decision.reason is Reason.SHADOW:
         return decision
     kept_back = replace(alert, reason=Reason.SILENCED, silence=fitting[0].id)
-    return replace(decision, reason=Reason.SILENCED, alert=kept_back)
+    if all(silence.feed is not None for silence in fitting):  # another feed's copy may still tell of it
+        id = name_of("silenced", alert.id, entry.feed)
+        kept_back = replace(kept_back, id=id, reason=Reason.FEED_SILENCED)
+    return replace(decision, reason=kept_back.reason, alert=kept_back)
+
+
+def retracted(slug: str | None) -> bool:
+    """Whether a slug takes a story back for good."""
+    return notice_of(slug) in (Notice.KILL, Notice.WITHDRAWAL)
 
 
 def alert_of(

@@ -26,7 +26,9 @@ def quiet_until(channel: Channel, level: Level, *, now: datetime, zone: tzinfo) 
     passes = channel.quiet_passes is not None and LOUDNESS[level] >= LOUDNESS[channel.quiet_passes]
     if channel.quiet is None or passes or not _within(now.astimezone(zone).time(), *channel.quiet):
         return None
-    return next_time((channel.quiet[1],), now=now, zone=zone)
+    later = (now.astimezone(zone).date() + timedelta(days=offset) for offset in range(2))
+    ends = (instant_of(day, channel.quiet[1], zone, second=second) for day in later for second in (False, True))
+    return min(instant for instant in ends if instant > now)
 
 
 def next_time(times: tuple[time, ...], *, now: datetime, zone: tzinfo) -> datetime:
@@ -36,13 +38,13 @@ def next_time(times: tuple[time, ...], *, now: datetime, zone: tzinfo) -> dateti
     return min(instant for day in days for at in times if (instant := instant_of(day, at, zone)) > now)
 
 
-def instant_of(day: date, at: time, zone: tzinfo) -> datetime:
-    """When it is this time on this day in the zone, UTC: the first of two, or the first after a gap."""
+def instant_of(day: date, at: time, zone: tzinfo, *, second: bool = False) -> datetime:
+    """When it is this time on this day in the zone, UTC: the first (or the second) of two, or the first after a gap."""
     local = datetime.combine(day, at)
-    instant = local.replace(tzinfo=zone, fold=0).astimezone(UTC)
-    if instant.astimezone(zone).replace(tzinfo=None) == local:
-        return instant
-    return _end_of_gap(local.replace(tzinfo=zone, fold=1).astimezone(UTC), instant, zone)
+    first, other = (local.replace(tzinfo=zone, fold=fold).astimezone(UTC) for fold in (0, 1))
+    if first.astimezone(zone).replace(tzinfo=None) == local:
+        return other if second else first
+    return _end_of_gap(other, first, zone)
 
 
 def _end_of_gap(before: datetime, after: datetime, zone: tzinfo) -> datetime:

@@ -21,7 +21,9 @@ from monitor.core.names import name_of
 from monitor.core.policy import Arrival, History, Policy
 from monitor.core.updates import Update
 from monitor.model import (
+    IMPERATIVE,
     NEAR_MISS,
+    RETRACTIONS,
     Alert,
     Decision,
     Delivery,
@@ -57,6 +59,7 @@ class Judging:
         self._policy, self._history, self._backlog, self._now = policy, history, backlog, now
         self._watchlists = {watchlist.id: watchlist for watchlist in policy.watchlists}
         self._channels = {channel.name: channel for channel in policy.channels}
+        self._recipients = {channel.name: channel.recipients for channel in policy.channels}
         self._singles = Counter(history.singles)
 
     def judge(self, arrival: Arrival, before: Standing, matches: tuple[Match, ...]) -> tuple[Judged, Standing]:
@@ -120,9 +123,10 @@ class Judging:
         match_of = {match.watchlist: match for match in matches}
         known = {told.alert for told in before.alerted}
         found = []
-        for name in dict.fromkeys(told.watchlist for told in before.alerted if told.reason is not Reason.SHADOW):
-            watchlist = self._watchlists.get(name)
-            if watchlist is None or watchlist.shadow or (name in louder and notice is None):
+        unsent = (Reason.SHADOW, Reason.FEED_SILENCED)
+        for name in dict.fromkeys(told.watchlist for told in before.alerted if told.reason not in unsent):
+            watchlist = self._watchlists.get(name) or _removed(name, before)
+            if notice is None and (watchlist.shadow or name in louder or name not in self._watchlists):
                 continue
             update = notice or self._development(arrival, before, after, watchlist)
             if update is None:
@@ -130,7 +134,7 @@ class Judging:
             match = match_of.get(name) or _unmatched(watchlist)
             alert = alert_of(match, watchlist, entry, before, update.reason, update.occasion, self._now)
             decision = Decision(match=match, reason=update.reason, alert=alert, again=True)
-            if update.reason not in updates.IMPERATIVE:
+            if update.reason not in updates.INSISTENT:
                 decision = hushed(decision, entry, self._history.silences)
             if alert.id not in known:
                 found.append((decision, update))
@@ -170,12 +174,12 @@ class Judging:
         mine = {told.alert for told in before.alerted if told.watchlist == alert.watchlist}
         still_wait = {(wait.channel, wait.recipient) for wait in before.waiting if wait.alert in mine}
         have = {(placed.channel, placed.recipient) for placed in before.placed if placed.alert in mine}
-        if update.reason in updates.IMPERATIVE:
+        if update.reason in updates.INSISTENT:
             recipients = [Recipient(channel=c, recipient=r, wait=NO_WAIT) for c, r in sorted(have)]
         else:
             routed = recipients_of(alert, self._policy.routes, self._policy.channels)
             recipients = [to for to in routed if (to.channel, to.recipient) not in still_wait]
-        return self._deliveries(alert, message, recipients, entry, imperative=update.reason in updates.IMPERATIVE)
+        return self._deliveries(alert, message, recipients, entry, imperative=update.reason in updates.INSISTENT)
 
     def _message(self, decision: Decision, entry: Entry, after: Standing, mark: str, news: str) -> Message:
         alert = decision.alert
@@ -200,7 +204,7 @@ class Judging:
         *,
         imperative: bool = False,
     ) -> Iterable[Delivery]:
-        recipients = [to for to in recipients if to.channel in self._channels]
+        recipients = [to for to in recipients if to.recipient in self._recipients.get(to.channel, ())]
         capped = not imperative and bool(recipients) and self._is_capped(alert)
         for to in recipients:
             hold = None if imperative else self._hold(to, alert, entry, capped)
@@ -277,6 +281,7 @@ def with_copy(standing: Standing, arrival: Arrival, now: datetime) -> Standing:
         seen_at=now,
         similarity=assignment.similarity,
         rule=assignment.rule,
+        slug=entry.slug,
     )
     others = tuple(known for known in standing.pickups if known.entry != entry.id)
     return replace(
@@ -308,18 +313,35 @@ def _afterwards(judged: Judged, before: Standing, after: Standing) -> Standing:
 
 
 def _overtaken(before: Standing, deliveries: Sequence[Delivery], *, killed: bool) -> frozenset[str]:
-    """Messages that wait and must not go any more: all of them after a kill; else those whose recipient gets the same
-    story as urgent."""
+    """Messages that wait and must not go any more: after a kill all but what takes the story back and edits, which now
+    say so; else those whose recipient gets the same story as urgent."""
     if killed:
-        return frozenset(wait.delivery for wait in before.waiting)
+        return frozenset(wait.delivery for wait in before.waiting if not _insists(wait) and not _is_edit(wait))
     louder = {
         (one.message.watchlist, one.channel, one.recipient)
         for one in deliveries
         if one.kind is DeliveryKind.ALERT and one.message.level is Level.URGENT and one.message.mark in ("", "update")
     }
     return frozenset(
-        wait.delivery for wait in before.waiting if (wait.message.watchlist, wait.channel, wait.recipient) in louder
+        wait.delivery
+        for wait in before.waiting
+        if (wait.message.watchlist, wait.channel, wait.recipient) in louder and wait.message.mark not in IMPERATIVE
     )
+
+
+def _insists(wait: Waiting) -> bool:
+    """A correction or a kill on its way to somebody who has the original."""
+    return wait.message.mark in IMPERATIVE and wait.message.thread != wait.alert
+
+
+def _is_edit(wait: Waiting) -> bool:
+    return wait.kind is DeliveryKind.EDIT
+
+
+def _removed(name: str, before: Standing) -> Watchlist:
+    """A watchlist that is configured no longer, as far as those who were told by it must still hear of a kill."""
+    titles = [one.message.watchlist_title for one in (*before.placed, *before.waiting) if one.message.watchlist == name]
+    return Watchlist(id=name, title=titles[0] if titles else name, threshold=0.0)
 
 
 def _waiting(delivery: Delivery) -> Waiting:
@@ -356,7 +378,10 @@ def _rewritten(entry: Entry, before: Standing, after: Standing, again: Sequence[
     changed = _rewording(again)
     if len(after.pickups) <= len(before.pickups) and changed is None:
         return ()
-    return tuple(replace(wait, message=_refreshed(wait.message, entry, after, changed)) for wait in before.waiting)
+    return tuple(
+        replace(wait, message=_refreshed(wait.message, entry, after, None if _insists(wait) else changed))
+        for wait in before.waiting
+    )
 
 
 def _rewording(again: Sequence[Update]) -> Update | None:
@@ -365,7 +390,8 @@ def _rewording(again: Sequence[Update]) -> Update | None:
 
 
 def _refreshed(message: Message, entry: Entry, after: Standing, changed: Update | None) -> Message:
-    if changed is None:
+    weaker = changed is None or (message.mark in IMPERATIVE and changed.reason not in updates.INSISTENT)
+    if weaker or (message.mark in RETRACTIONS and changed.reason not in updates.RETRACTED):
         return render.with_spread(message, after.pickups)
     mark = updates.MARKS.get(changed.reason, "update")
     title = message.title if changed.reason in updates.RETRACTED else entry.headline or entry.title

@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime, tzinfo
 
 from monitor.core.hold import LOUDNESS
-from monitor.model import Alert, Entry, Hit, HoldReason, Level, Match, Message, Pickup, record
+from monitor.model import IMPERATIVE, Alert, Entry, Hit, HoldReason, Level, Match, Message, Pickup, record
 
 TITLE_LENGTH = 200
 LEAD_LENGTH = 280  # two lines on a phone
@@ -28,7 +28,6 @@ WHY_TOGETHER = {
     HoldReason.CATCH_UP: "Missed during an outage.",
     HoldReason.BACKLOG: "So many alerts were waiting for this channel that they come together.",
 }
-RETRACTIONS = ("correction", "kill", "withdrawn")
 
 
 @record
@@ -154,7 +153,7 @@ def _digest_line(line: Line) -> str:
 
 def _bracketed(mark: str, level: Level) -> str:
     """What stands first: that a story is taken back or corrected, else how loud it is, else that it goes on."""
-    shown = level if level is Level.URGENT and mark not in RETRACTIONS else mark
+    shown = level if level is Level.URGENT and mark not in IMPERATIVE else mark
     return f"[{shown}] " if shown else ""
 
 

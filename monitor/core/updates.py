@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 
 from rapidfuzz import fuzz
 
+from monitor.core.decide import retracted
 from monitor.core.wire import notice_of, read_headline
 from monitor.model import Entry, Notice, Pickup, Reason, Standing, record
 
@@ -25,7 +26,7 @@ NOTICES = {
 MARKS = {reason: mark for reason, mark in NOTICES.values()}  # how a message is marked; all others are an "update"
 _RETRACTED_BY = {Notice.KILL: "Killed by", Notice.WITHDRAWAL: "Withdrawn by"}
 RETRACTED = frozenset({Reason.KILLED, Reason.WITHDRAWN})
-IMPERATIVE = frozenset(MARKS)  # reach everybody who has the original, past silences, quiet hours and caps
+INSISTENT = frozenset(MARKS)  # reach everybody who has the original, past silences, quiet hours and caps
 
 
 @record
@@ -66,6 +67,8 @@ def development(
 
     `levels` are the numbers of copies that the watchlist wants to hear of; `tier_of` gives a feed's tier.
     """
+    if any(retracted(pickup.slug) for pickup in before.pickups):
+        return None
     if figure := _new_figure(entry, before.pickups):
         return figure
     if is_edit:

@@ -10,13 +10,11 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from monitor.model import Delivery, DeliveryKind, DeliveryStatus, HoldReason, Level, record
+from monitor.model import IMPERATIVE, Delivery, DeliveryKind, DeliveryStatus, HoldReason, Level, record
 from monitor.store.channels import not_paused
 from monitor.store.database import chunks
 from monitor.store.letters import delivery_of, row_of
 from monitor.store.schema import deliveries
-
-IMPERATIVE = ("correction", "kill", "withdrawn")  # marks of messages that nothing holds back
 
 
 @record
@@ -33,7 +31,7 @@ def due_heaps(tx: sa.Connection, channel: str, now: datetime, *, ignore_wait: bo
     """What was held back and may go now; `ignore_wait`: also what still collects after an outage."""
     its_time = deliveries.c.next_attempt_at <= now
     if ignore_wait:
-        its_time = sa.or_(its_time, deliveries.c.hold == HoldReason.CATCH_UP)
+        its_time = sa.or_(its_time, deliveries.c.hold.in_((HoldReason.CATCH_UP, HoldReason.BACKLOG)))
     whose = sa.case((deliveries.c.hold == HoldReason.RATE_CAP, deliveries.c.watchlist)).label("whose")
     statement = (
         sa.select(deliveries.c.recipient, deliveries.c.hold, whose)
@@ -47,19 +45,21 @@ def due_heaps(tx: sa.Connection, channel: str, now: datetime, *, ignore_wait: bo
     return tuple(_counted(tx, channel, heap, now) for heap in heaps)
 
 
-def crowds(tx: sa.Connection, channel: str, now: datetime) -> dict[str, int]:
+def crowds(tx: sa.Connection, channel: str, now: datetime, *, ignore_wait: bool = False) -> dict[str, int]:
     """How many alerts are due for each recipient, one by one."""
     statement = (
         sa.select(deliveries.c.recipient, sa.func.count().label("waiting"))
-        .where(deliveries.c.channel == channel, *_is_due_single(now))
+        .where(deliveries.c.channel == channel, *_is_due_single(now, ignore_wait))
         .group_by(deliveries.c.recipient)
     )
     return {row.recipient: row.waiting for row in tx.execute(statement)}
 
 
-def hold_back(tx: sa.Connection, channel: str, recipient: str, now: datetime) -> None:
+def hold_back(tx: sa.Connection, channel: str, recipient: str, now: datetime, *, ignore_wait: bool = False) -> None:
     """All alerts that are due for a recipient go as digests, one after another."""
-    crowd = sa.and_(deliveries.c.channel == channel, deliveries.c.recipient == recipient, *_is_due_single(now))
+    crowd = sa.and_(
+        deliveries.c.channel == channel, deliveries.c.recipient == recipient, *_is_due_single(now, ignore_wait)
+    )
     values = {"state": DeliveryStatus.HELD, "hold": HoldReason.BACKLOG}
     tx.execute(deliveries.update().where(crowd).values(**values))
 
@@ -84,21 +84,21 @@ def merge(tx: sa.Connection, digest: Delivery, ids: Sequence[str]) -> None:
         tx.execute(deliveries.update().where(deliveries.c.id.in_(part)).values(**values))
 
 
-def failing_digests(tx: sa.Connection, channel: str) -> tuple[Delivery, ...]:
-    """Digests that were tried and certainly not accepted: what has come since can go with what they hold."""
+def open_digests(tx: sa.Connection, channel: str) -> tuple[Delivery, ...]:
+    """Digests that wait and certainly were not accepted: what they hold can still go otherwise."""
     statement = sa.select(deliveries).where(
         deliveries.c.channel == channel,
         deliveries.c.kind == DeliveryKind.DIGEST,
         deliveries.c.state == DeliveryStatus.QUEUED,
-        deliveries.c.attempts > 0,
         ~deliveries.c.doubt,
+        ~deliveries.c.plain,
     )
     return tuple(map(delivery_of, tx.execute(statement).mappings()))
 
 
-def dissolve(tx: sa.Connection, digest: str) -> None:
-    """Take a digest apart: its alerts wait again as they did."""
-    values = {"state": DeliveryStatus.QUEUED, "merged_into": None}
+def dissolve(tx: sa.Connection, digest: str, *, alone: bool = False) -> None:
+    """Take a digest apart: its alerts wait again as they did; `alone`: each goes plainly, and in no digest any more."""
+    values = {"state": DeliveryStatus.QUEUED, "merged_into": None, **({"plain": True} if alone else {})}
     tx.execute(deliveries.update().where(deliveries.c.merged_into == digest).values(**values))
     tx.execute(deliveries.delete().where(deliveries.c.id == digest))
 
@@ -121,10 +121,10 @@ def hold_quiet(tx: sa.Connection, channel: str, levels: Iterable[Level], *, now:
     due = sa.and_(
         deliveries.c.channel == channel,
         deliveries.c.level.in_(tuple(levels)),
-        deliveries.c.kind.in_((DeliveryKind.ALERT, DeliveryKind.DIGEST)),
+        deliveries.c.kind.in_((DeliveryKind.ALERT, DeliveryKind.NOTICE)),
         sa.or_(_is_held(), sa.and_(deliveries.c.state == DeliveryStatus.QUEUED, ~deliveries.c.doubt)),
         deliveries.c.next_attempt_at <= now,
-        deliveries.c.mark.not_in(IMPERATIVE),
+        deliveries.c.mark.not_in(sorted(IMPERATIVE)),
     )
     values = {"state": DeliveryStatus.HELD, "hold": HoldReason.QUIET_HOURS, "next_attempt_at": until}
     tx.execute(deliveries.update().where(due).values(**values))
@@ -141,7 +141,7 @@ def _in_heap(channel: str, heap: Heap, now: datetime) -> sa.ColumnElement[bool]:
     """All of a kind that was held back goes when the first of it may, so that nothing trickles after its digest."""
     here = sa.and_(deliveries.c.channel == channel, deliveries.c.recipient == heap.recipient)
     held = sa.and_(here, deliveries.c.state == DeliveryStatus.HELD, deliveries.c.hold == heap.hold)
-    if heap.hold is HoldReason.CATCH_UP:
+    if heap.hold in (HoldReason.CATCH_UP, HoldReason.BACKLOG):
         return held
     held = sa.and_(held, deliveries.c.next_attempt_at <= now)
     return held if heap.watchlist is None else sa.and_(held, deliveries.c.watchlist == heap.watchlist)
@@ -151,13 +151,17 @@ def _is_held() -> sa.ColumnElement[bool]:
     return sa.and_(deliveries.c.state == DeliveryStatus.HELD, deliveries.c.hold != HoldReason.AMBIGUOUS)
 
 
-def _is_due_single(now: datetime) -> tuple[sa.ColumnElement[bool], ...]:
+def _is_due_single(now: datetime, ignore_wait: bool) -> tuple[sa.ColumnElement[bool], ...]:
     """Alerts that can go now and certainly did not arrive yet."""
+    its_time = deliveries.c.next_attempt_at <= now
+    if ignore_wait:
+        its_time = sa.or_(its_time, deliveries.c.attempts == 0)
     return (
         deliveries.c.state == DeliveryStatus.QUEUED,
         deliveries.c.kind == DeliveryKind.ALERT,
         ~deliveries.c.doubt,
-        deliveries.c.next_attempt_at <= now,
+        ~deliveries.c.plain,
+        its_time,
         not_paused(now),
-        deliveries.c.mark.not_in(IMPERATIVE),
+        deliveries.c.mark.not_in(sorted(IMPERATIVE)),
     )

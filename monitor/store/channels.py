@@ -6,7 +6,7 @@ is core/pace.py's.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -15,6 +15,7 @@ from monitor.model import record
 from monitor.store.database import upsert
 from monitor.store.schema import channels, deliveries
 
+Recipients = Mapping[str, tuple[str, ...]]  # of each configured channel
 EVERYBODY = "*"  # all recipients of a channel
 
 
@@ -24,12 +25,15 @@ class Trouble:
 
     failures: int = 0  # in a row
     failing_since: datetime | None = None
+    suspended: bool = False  # broken, and probed; else only down
 
 
 def trouble_of(tx: sa.Connection, channel: str, recipient: str) -> Trouble:
     """What is known of a recipient's failures."""
     row = tx.execute(sa.select(channels).where(_is(channel, recipient))).one_or_none()
-    return Trouble(failures=row.failures, failing_since=row.failing_since) if row else Trouble()
+    return (
+        Trouble(failures=row.failures, failing_since=row.failing_since, suspended=row.suspended) if row else Trouble()
+    )
 
 
 def pause(
@@ -39,16 +43,14 @@ def pause(
     recipient: str = EVERYBODY,
     until: datetime,
     error: str,
-    suspended: bool = False,
     trouble: Trouble = Trouble(),
 ) -> None:
-    """Nothing goes to this recipient (or anybody) of a channel before `until`; `suspended`: it is broken and will then
-    be probed."""
+    """Nothing goes to this recipient (or anybody) of a channel before `until`."""
     row = {
         "name": channel,
         "recipient": recipient,
         "paused_until": until,
-        "suspended": suspended,
+        "suspended": trouble.suspended,
         "failures": trouble.failures,
         "failing_since": trouble.failing_since,
         "last_error": error,
@@ -67,9 +69,15 @@ def probe_all(tx: sa.Connection) -> None:
     tx.execute(channels.delete().where(channels.c.suspended))
 
 
-def forget_unknown(tx: sa.Connection, known: Iterable[str]) -> None:
-    """Forget channels that are no longer configured."""
-    tx.execute(channels.delete().where(channels.c.name.not_in(tuple(known))))
+def forget_unknown(tx: sa.Connection, known: Recipients) -> None:
+    """Forget channels, and recipients of channels, that are no longer configured."""
+    tx.execute(channels.delete().where(unknown(channels.c.name, channels.c.recipient, known, EVERYBODY)))
+
+
+def unknown(channel: sa.Column, recipient: sa.Column, known: Recipients, *also: str) -> sa.ColumnElement[bool]:
+    """A condition: the channel is none of these, or the recipient none of its (nor one of `also`)."""
+    removed = [sa.and_(channel == name, recipient.not_in((*to, *also))) for name, to in known.items()]
+    return sa.or_(channel.not_in(tuple(known)), *removed)
 
 
 def list_channels(tx: sa.Connection) -> tuple[sa.RowMapping, ...]:

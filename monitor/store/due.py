@@ -25,12 +25,16 @@ def shift(tx: sa.Connection, by: timedelta) -> None:
     tx.execute(deliveries.update().where(unheld).values(moved))
 
 
-def clamp(tx: sa.Connection, *, checks_by: datetime, attempts_by: datetime, pauses_by: datetime) -> None:
+def clamp(
+    tx: sa.Connection, *, checks_by: datetime, attempts_by: datetime, pauses_by: datetime, held_by: datetime
+) -> None:
     """Nothing is due later than it could have been made: the clock may have been ahead while nobody ran."""
     for column, latest in ((feeds.c.next_check_at, checks_by), (channels.c.paused_until, pauses_by)):
         tx.execute(column.table.update().where(column > latest).values({column.name: latest}))
     late = sa.and_(deliveries.c.state == DeliveryStatus.QUEUED, deliveries.c.next_attempt_at > attempts_by)
     tx.execute(deliveries.update().where(late).values(next_attempt_at=attempts_by))
+    held = sa.and_(deliveries.c.state == DeliveryStatus.HELD, deliveries.c.next_attempt_at > held_by)
+    tx.execute(deliveries.update().where(held).values(next_attempt_at=held_by))
 
 
 def spread_overdue(tx: sa.Connection, now: datetime, place: Callable[[str], timedelta]) -> int:

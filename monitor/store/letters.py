@@ -21,7 +21,6 @@ from monitor.model import (
     Level,
     Message,
     Placed,
-    Reason,
     Waiting,
 )
 from monitor.store.database import chunks
@@ -47,18 +46,18 @@ def messages_on(
         statement = (
             sa.select(alerts.c.story, deliveries)
             .join(deliveries, deliveries.c.alert == alerts.c.id)
-            .where(alerts.c.story.in_(part), deliveries.c.state.not_in(ENDED_UNSENT))
+            .where(alerts.c.story.in_(part))
             .order_by(deliveries.c.revision, deliveries.c.seq)
         )
         for row in tx.execute(statement).mappings():
             place = (row["alert"], row["channel"], row["recipient"])
             known = placed[row["story"]].get(place)
-            if row["state"] in WAITING and row["attempts"] == 0:
+            if row["state"] in WAITING and not row["doubt"]:
                 waiting[row["story"]].append(_waiting(row))
-            elif row["kind"] == DeliveryKind.ALERT:
+            elif row["kind"] == DeliveryKind.ALERT and (row["state"] not in ENDED_UNSENT or row["doubt"]):
                 placed[row["story"]][place] = _placed(row)
             if row["kind"] == DeliveryKind.EDIT and known:
-                placed[row["story"]][place] = replace(known, revision=row["revision"])
+                placed[row["story"]][place] = _edited(known, row)
     return (
         {story: tuple(found) for story, found in waiting.items()},
         {story: tuple(found.values()) for story, found in placed.items()},
@@ -66,11 +65,12 @@ def messages_on(
 
 
 def singles_since(tx: sa.Connection, since: datetime) -> dict[tuple[str, Level], int]:
-    """How many alerts each watchlist had since then, by its level; those not sent do not count."""
-    sent = alerts.c.reason.not_in((Reason.SHADOW, Reason.SILENCED))
+    """How many alerts of each watchlist went one by one since then, by its level."""
+    together = sa.or_(deliveries.c.state == DeliveryStatus.MERGED, deliveries.c.hold.is_not(None))
     statement = (
-        sa.select(alerts.c.watchlist, alerts.c.level, sa.func.count())
-        .where(alerts.c.created_at > since, sent)
+        sa.select(alerts.c.watchlist, alerts.c.level, sa.func.count(alerts.c.id.distinct()))
+        .join(deliveries, deliveries.c.alert == alerts.c.id)
+        .where(alerts.c.created_at > since, deliveries.c.kind == DeliveryKind.ALERT, ~together)
         .group_by(alerts.c.watchlist, alerts.c.level)
     )
     return {(watchlist, Level(level)): count for watchlist, level, count in tx.execute(statement)}
@@ -108,7 +108,8 @@ def depth(tx: sa.Connection) -> dict[str, int]:
 
 def oldest_waiting_at(tx: sa.Connection) -> datetime | None:
     """When the oldest delivery that should have gone was decided; what is held back on purpose does not count."""
-    waits = deliveries.c.state.in_((DeliveryStatus.QUEUED, DeliveryStatus.SENDING))
+    goes = deliveries.c.state.in_((DeliveryStatus.QUEUED, DeliveryStatus.SENDING))
+    waits = sa.and_(goes, deliveries.c.kind != DeliveryKind.EDIT)
     return tx.execute(sa.select(sa.func.min(deliveries.c.created_at)).where(waits)).scalar()
 
 
@@ -176,6 +177,13 @@ def _waiting(row: sa.RowMapping) -> Waiting:
         recipient=row["recipient"],
         kind=DeliveryKind(row["kind"]),
     )
+
+
+def _edited(known: Placed, row: sa.RowMapping) -> Placed:
+    """Its newest revision, which may have ended unsent, and its words as they stand at the server."""
+    stands = row["state"] in (DeliveryStatus.DELIVERED, DeliveryStatus.SENDING) or row["doubt"]
+    message = message_from(row["message"]) if stands else known.message
+    return replace(known, revision=row["revision"], message=message)
 
 
 def _placed(row: sa.RowMapping) -> Placed:

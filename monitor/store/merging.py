@@ -12,13 +12,13 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from monitor.model import DeliveryStatus, Rule
+from monitor.model import IMPERATIVE, DeliveryStatus, Rule
 from monitor.store.database import insert_new
 from monitor.store.schema import alerts, deliveries, entries, feedback, matches, merged_stories, silences, stories
 
 WAITING = (DeliveryStatus.QUEUED, DeliveryStatus.HELD)
 REPETITION = "the same text as a story already told"
-TOLD = (*WAITING, DeliveryStatus.SENDING, DeliveryStatus.DELIVERED)
+TOLD = (*WAITING, DeliveryStatus.SENDING, DeliveryStatus.DELIVERED, DeliveryStatus.MERGED)
 
 
 def merge_stories(tx: sa.Connection, story: str, gone: Sequence[str], now: datetime) -> None:
@@ -115,7 +115,8 @@ def _repeat_nothing(tx: sa.Connection, story: str, gone: str) -> None:
         .where(
             deliveries.c.alert.in_(of_gone),
             deliveries.c.state.in_(WAITING),
-            deliveries.c.attempts == 0,
+            ~deliveries.c.doubt,
+            deliveries.c.mark.not_in(sorted(IMPERATIVE)),
             already.exists(),
         )
         .values(state=DeliveryStatus.CANCELLED, error=REPETITION)

@@ -12,21 +12,22 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from monitor.model import Delivery, DeliveryKind, DeliveryStatus, HoldReason, Message, Sent, Waiting
-from monitor.store.channels import not_paused
+from monitor.model import IMPERATIVE, Delivery, DeliveryKind, DeliveryStatus, HoldReason, Message, Sent, Waiting
+from monitor.store.channels import Recipients, not_paused, unknown
 from monitor.store.database import insert_new
 from monitor.store.letters import ENDED_UNSENT, IS_IN_DOUBT, IS_LETTER, WAITING, delivery_of, message_json, row_of
 from monitor.store.schema import UtcTime, alerts, deliveries
 
+REMOVED = "the channel was removed"
 LEASE = timedelta(minutes=10)  # longer than any send may take
 
 
 def enqueue(
     tx: sa.Connection, new: Iterable[Delivery], rewritten: Iterable[Waiting] = (), cancelled: Iterable[str] = ()
 ) -> None:
-    """Put deliveries into the outbox; replace messages of those that nobody has tried yet, or cancel them."""
+    """Put deliveries into the outbox; replace messages of those that certainly have not arrived, or cancel them."""
     insert_new(tx, deliveries, [row_of(delivery) for delivery in new])
-    untried = sa.and_(deliveries.c.attempts == 0, deliveries.c.state.in_(WAITING))
+    untried = sa.and_(deliveries.c.state.in_(WAITING), ~deliveries.c.doubt)
     for waiting in rewritten:
         message = waiting.message
         values = {"message": message_json(message), "level": message.level, "mark": message.mark}
@@ -48,7 +49,7 @@ def claim(tx: sa.Connection, channel: str, now: datetime, *, ignore_group_wait: 
     """
     oldest = (
         sa.select(deliveries.c.seq)
-        .where(deliveries.c.channel == channel, *_due(now, ignore_group_wait), _has_what_it_edits())
+        .where(deliveries.c.channel == channel, *_due(now, ignore_group_wait))
         .order_by(deliveries.c.kind == DeliveryKind.EDIT, deliveries.c.next_attempt_at, deliveries.c.seq)
         .limit(1)
         .scalar_subquery()
@@ -85,7 +86,10 @@ def due_channels(tx: sa.Connection, now: datetime, *, ignore_group_wait: bool = 
 
 def settle_delivered(tx: sa.Connection, delivery: str, sent: Sent, now: datetime) -> None:
     """The server accepted it, and with it all that was merged into it."""
-    _settle(tx, delivery, state=DeliveryStatus.DELIVERED, sent_at=now, remote_id=sent.remote_id, error=None)
+    # Queued again: the lease ran out in mid-send, when a machine slept or its clock was set.
+    taken = (DeliveryStatus.SENDING, DeliveryStatus.QUEUED)
+    values = {"state": DeliveryStatus.DELIVERED, "sent_at": now, "remote_id": sent.remote_id, "error": None}
+    _settle(tx, delivery, taken, **values)
     tx.execute(deliveries.update().where(deliveries.c.merged_into == delivery).values(sent_at=now))
 
 
@@ -143,10 +147,10 @@ def requeue_expired(tx: sa.Connection, now: datetime, *, asking: Iterable[str] =
     return _take_up(tx, expired, now, asking)
 
 
-def cancel_unknown_channels(tx: sa.Connection, known: Iterable[str]) -> int:
-    """Cancel what waits for channels that are no longer configured. Returns how many."""
-    gone = sa.and_(deliveries.c.state.in_(WAITING), deliveries.c.channel.not_in(tuple(known)))
-    values = {"state": DeliveryStatus.CANCELLED, "hold": None, "error": "the channel was removed"}
+def cancel_unknown(tx: sa.Connection, known: Recipients) -> int:
+    """Cancel what waits for channels, or recipients of channels, that are no longer configured. Returns how many."""
+    gone = sa.and_(deliveries.c.state.in_(WAITING), unknown(deliveries.c.channel, deliveries.c.recipient, known))
+    values = {"state": DeliveryStatus.CANCELLED, "hold": None, "error": REMOVED}
     cancelled = tx.execute(deliveries.update().where(gone).values(**values)).rowcount
     if cancelled:
         _end_members(tx)
@@ -169,14 +173,19 @@ def cancel_silenced(tx: sa.Connection, *, watchlist: str | None, story: str | No
     of_story = sa.select(alerts.c.id).where(alerts.c.story == story)
     fits = deliveries.c.alert.in_(of_story) if story else deliveries.c.watchlist == watchlist
     waits = sa.and_(
-        fits, deliveries.c.state.in_(WAITING), deliveries.c.attempts == 0, deliveries.c.kind == DeliveryKind.ALERT
+        fits,
+        deliveries.c.state.in_(WAITING),
+        ~deliveries.c.doubt,
+        deliveries.c.kind == DeliveryKind.ALERT,
+        deliveries.c.mark.not_in(sorted(IMPERATIVE)),
     )
     values = {"state": DeliveryStatus.CANCELLED, "hold": None, "error": error}
     return tx.execute(deliveries.update().where(waits).values(**values)).rowcount
 
 
 def retry(tx: sa.Connection, ids: Iterable[str], now: datetime) -> int:
-    """Queue ended or doubtful deliveries of these alerts (or these deliveries) again. Returns how many."""
+    """Queue dead or doubtful deliveries of these alerts (or these deliveries) again, and those whose channel had been
+    removed; the alerts of a dead digest go by themselves. Returns how many."""
     ids = tuple(ids)
     digests = sa.select(deliveries.c.merged_into).where(deliveries.c.alert.in_(ids))
     chosen = sa.or_(deliveries.c.alert.in_(ids), deliveries.c.id.in_(ids), deliveries.c.id.in_(digests))
@@ -188,7 +197,8 @@ def retry(tx: sa.Connection, ids: Iterable[str], now: datetime) -> int:
         "first_attempt_at": None,
         "attempts": 0,
     }
-    ended = sa.and_(IS_LETTER, deliveries.c.state.in_(ENDED_UNSENT))  # the alerts of a digest go by themselves
+    removed = sa.and_(deliveries.c.state == DeliveryStatus.CANCELLED, deliveries.c.error == REMOVED)
+    ended = sa.and_(IS_LETTER, sa.or_(deliveries.c.state == DeliveryStatus.DEAD, removed))
     return tx.execute(deliveries.update().where(chosen, sa.or_(ended, IS_IN_DOUBT)).values(**values)).rowcount
 
 
@@ -209,7 +219,7 @@ def _due(now: datetime, ignore_group_wait: bool) -> tuple[sa.ColumnElement[bool]
     its_time = deliveries.c.next_attempt_at <= now
     if ignore_group_wait:
         its_time = sa.or_(its_time, deliveries.c.attempts == 0)
-    return deliveries.c.state == DeliveryStatus.QUEUED, its_time, not_paused(now)
+    return deliveries.c.state == DeliveryStatus.QUEUED, its_time, not_paused(now), _has_what_it_edits()
 
 
 def _is_root(root: sa.Alias, edit: sa.Table) -> sa.ColumnElement[bool]:
@@ -251,10 +261,10 @@ def _remote_id(tx: sa.Connection, delivery: Delivery, alert: str) -> str | None:
 # ── writing ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def _settle(tx: sa.Connection, delivery: str, **values) -> None:
+def _settle(tx: sa.Connection, delivery: str, taken: tuple[str, ...] = (DeliveryStatus.SENDING,), **values) -> None:
     tx.execute(
         deliveries.update()
-        .where(deliveries.c.id == delivery, deliveries.c.state == DeliveryStatus.SENDING)
+        .where(deliveries.c.id == delivery, deliveries.c.state.in_(taken))
         .values(lease_until=None, **values)
     )
 

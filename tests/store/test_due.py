@@ -41,7 +41,7 @@ def test_C1_what_is_due_impossibly_late_is_due_as_late_as_it_could_be(tx):
     feed(tx, next_check_at=NOW + 900 * HOUR)
     outbox.enqueue(tx, [delivery("d1", next_attempt_at=NOW + 900 * HOUR), delivery("d2", next_attempt_at=NOW)])
     channels.pause(tx, "desk", until=NOW + 900 * HOUR, error="429")
-    due.clamp(tx, checks_by=NOW + 24 * HOUR, attempts_by=NOW + HOUR, pauses_by=NOW + 24 * HOUR)
+    due.clamp(tx, checks_by=NOW + 24 * HOUR, attempts_by=NOW + HOUR, pauses_by=NOW + 24 * HOUR, held_by=NOW + 26 * HOUR)
     assert time_of(tx, feed_table.c.next_check_at) == [NOW + 24 * HOUR]
     assert sorted(time_of(tx, deliveries.c.next_attempt_at)) == [NOW, NOW + HOUR]
     assert time_of(tx, channel_table.c.paused_until) == [NOW + 24 * HOUR]

@@ -2,6 +2,7 @@ from datetime import timedelta
 
 from monitor.model import DeliveryStatus, Sent, Waiting
 from monitor.store import channels, letters, outbox
+from monitor.store.channels import Trouble
 from tests.builders import NOW, alert, delivery, message
 
 SOON = NOW + timedelta(seconds=60)
@@ -74,7 +75,7 @@ def test_a_broken_channel_burns_no_attempt(tx):
     outbox.enqueue(tx, [delivery()])
     outbox.claim(tx, "desk", NOW)
     outbox.settle_retry(tx, "d1", error="401", next_attempt_at=NOW, burn_attempt=False)
-    channels.pause(tx, "desk", until=SOON, suspended=True, error="401")
+    channels.pause(tx, "desk", until=SOON, error="401", trouble=Trouble(suspended=True))
     assert outbox.due_channels(tx, NOW) == ()
     assert outbox.due_channels(tx, SOON) == ("desk",)
     assert outbox.claim(tx, "desk", SOON).attempts == 1
@@ -103,7 +104,7 @@ def test_only_a_message_that_nobody_tried_is_rewritten(tx):
 
 def test_what_waits_for_a_removed_channel_ends_visibly(tx):
     outbox.enqueue(tx, [delivery("d1"), delivery("d2", channel="gone")])
-    assert outbox.cancel_unknown_channels(tx, ["desk"]) == 1
+    assert outbox.cancel_unknown(tx, {"desk": ("",)}) == 1
     assert states(tx) == {"d1": "queued", "d2": "cancelled"}
 
 
@@ -131,7 +132,7 @@ def test_no_alert_is_listed_twice_and_newest_come_first(tx):
 
 def test_one_broken_recipient_does_not_hold_up_the_others(tx):
     outbox.enqueue(tx, [delivery("d1", recipient="#gone"), delivery("d2", recipient="#desk")])
-    channels.pause(tx, "desk", recipient="#gone", until=SOON, suspended=True, error="not_in_channel")
+    channels.pause(tx, "desk", recipient="#gone", until=SOON, error="not_in_channel", trouble=Trouble(suspended=True))
     assert outbox.claim(tx, "desk", NOW).id == "d2"
     assert outbox.claim(tx, "desk", NOW) is None
     channels.probe_all(tx)
@@ -147,14 +148,14 @@ def test_what_was_claimed_and_never_settled_goes_again_when_its_lease_runs_out(t
 
 
 def test_a_removed_channel_is_no_trouble_any_more(tx):
-    channels.pause(tx, "gone", until=SOON, suspended=True, error="401")
-    channels.forget_unknown(tx, ["desk"])
+    channels.pause(tx, "gone", until=SOON, error="401", trouble=Trouble(suspended=True))
+    channels.forget_unknown(tx, {"desk": ("",)})
     assert channels.list_channels(tx) == ()
 
 
-def test_a_message_that_was_tried_stays_byte_identical(tx):
+def test_a_message_that_may_have_arrived_stays_byte_identical(tx):
     outbox.enqueue(tx, [delivery()])
     outbox.claim(tx, "desk", NOW)
-    outbox.settle_retry(tx, "d1", error="timeout", next_attempt_at=NOW)
+    outbox.settle_retry(tx, "d1", error="timeout", next_attempt_at=NOW, doubt=True)
     outbox.enqueue(tx, [], [Waiting(delivery="d1", message=message(spread="3 outlets"))])
     assert outbox.claim(tx, "desk", NOW).message.spread == ""

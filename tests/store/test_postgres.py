@@ -17,6 +17,7 @@ from monitor.digests import Gathering, gather
 from monitor.errors import InstanceRunning
 from monitor.model import Channel, DeliveryStatus, HoldReason
 from monitor.store import channels, due, letters, outbox
+from monitor.store.channels import Trouble
 from monitor.store.database import Database
 from tests.builders import NOW, delivery
 from tests.daemon import wirewatch
@@ -104,7 +105,7 @@ def test_the_outbox_over_postgresql_holds_merges_claims_and_moves(postgres):
             gather(tx, how, NOW)
             claimed = [outbox.claim(tx, "desk", NOW) for _ in range(4)]
             assert sorted(len(one.message.why) for one in claimed if one) == [2, 3, 21]
-            channels.pause(tx, "desk", until=NOW, suspended=True, error="401")
+            channels.pause(tx, "desk", until=NOW, error="401", trouble=Trouble(suspended=True))
             due.shift(tx, timedelta(hours=-1))
             assert outbox.recover(tx, NOW, asking=["desk"]) == 3
             assert outbox.retry(tx, ["a1"], NOW) == 3
