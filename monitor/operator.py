@@ -155,7 +155,10 @@ def _refused_reload(tx: sa.Connection) -> Iterator[Notice]:
 def _counted(tx: sa.Connection, now: datetime) -> Iterator[Notice]:
     """What is counted is told when it has grown, and not again within a while."""
     told: dict[str, Any] = meta.get_all(tx).get("operator_told", {})
-    for kind, what, count, notice in _counts(tx, now):
+    counts = tuple(_counts(tx, now))
+    present = {f"{kind}:{what}" for kind, what, _, _ in counts}
+    told = {key: known for key, known in told.items() if key in present}  # what was mended may happen anew
+    for kind, what, count, notice in counts:
         known = told.get(f"{kind}:{what}", {"count": 0, "at": None})
         recent = known["at"] is not None and now - datetime.fromisoformat(known["at"]) < TOLD_AGAIN[kind]
         if count > known["count"] and not recent:

@@ -14,7 +14,7 @@ from monitor.dispatch import IN_PLACE, PROBE, Dispatcher, Ways
 from monitor.errors import DeliveryError, DeliveryErrorKind
 from monitor.model import Channel, DeliveryKind, DeliveryStatus, HoldReason, Level, Sent
 from monitor.store import channels, letters, outbox
-from monitor.store.schema import deliveries
+from monitor.store.schema import alerts, deliveries
 from monitor.writer import Writer
 from tests.builders import NOW, alert, delivery, message
 
@@ -392,16 +392,110 @@ def test_a_digest_that_may_have_arrived_is_left_as_it_is(rig):
     assert sorted((one.kind, len(one.message.why)) for one in sender.sent) == [(DeliveryKind.ALERT, 0), (DeliveryKind.DIGEST, 21)]
 
 
-def test_a_digest_that_is_refused_goes_once_more_plainly_and_then_its_alerts_are_dead_letters(rig):
-    refusal = error(DeliveryErrorKind.MESSAGE)
-    rig.senders["desk"] = Recorder(refusal, refusal)
-    rig.enqueue(*crowd(21))
-    assert rig.drain() == ["plain", "dead"]
-    assert {(row["state"], row["error"]) for row in rig.everything()} == {("dead", "said no")}
+def test_L4_of_a_digest_that_is_refused_only_the_alert_that_is_at_fault_becomes_a_dead_letter(rig):
+    class Listed(Recorder):
+        async def send(self, one):
+            if any("news 3 " in f"{line} " for line in (*one.message.why, one.message.headline)):
+                raise error(DeliveryErrorKind.MESSAGE)
+            return await super().send(one)
+
+    rig.senders["desk"] = sender = Listed()
+    rig.enqueue(*(replace(one, message=replace(one.message, url="")) for one in crowd(21)))
+    rig.drain()
+    assert len(sender.sent) == 20
+    assert [(row["id"], row["error"]) for row in rows_of(rig, state="dead")] == [("d00003", "said no")]
     with rig.database.write() as tx:
-        assert letters.depth(tx) == {"dead": 21}
-        assert outbox.retry(tx, ["a00003"], rig.now) == 1
-    assert [row["id"] for row in rows_of(rig, state="queued")] == ["d00003"]
+        assert (letters.depth(tx), outbox.retry(tx, ["a00003"], rig.now)) == ({"dead": 1, "delivered": 20}, 1)
+
+
+def test_a_digest_is_never_put_into_a_digest(rig):
+    rig.ways, rig.senders["desk"] = quiet_ways(), (sender := Recorder(error(DeliveryErrorKind.RETRY)))
+    rig.now = datetime(2026, 8, 18, 20, 59, 59, tzinfo=UTC)
+    rig.enqueue(*crowd(21, next_attempt_at=rig.now))
+    rig.drain()
+    later(rig, minutes=5)  # quiet hours have begun
+    rig.enqueue(delivery("late", message=message(headline="Harbour — late"), next_attempt_at=rig.now))
+    rig.drain()
+    assert sender.sent == []
+    rig.now = datetime(2026, 8, 19, 6, 0, tzinfo=UTC)
+    rig.drain()
+    assert (len(sender.sent), len(told(sender)), "Harbour — late" in told(sender)) == (1, 22, True)
+
+
+def test_the_alerts_of_an_expired_digest_can_be_sent_again_together(rig):
+    rig.senders["desk"] = sender = Recorder(*[error(DeliveryErrorKind.AMBIGUOUS)] * 500)
+    rig.enqueue(*crowd(21))
+    for _ in range(80):
+        later(rig, hours=1)
+    sender.errors = []
+    with rig.database.write() as tx:
+        assert outbox.retry(tx, [f"a{n:05}" for n in range(21)], rig.now) == 21
+    rig.drain()
+    assert len(told(sender)) == 21
+
+
+def test_L5_what_waited_for_a_suspended_channel_is_not_burnt_when_it_is_mended(rig):
+    rig.senders["desk"] = sender = Recorder()
+    rig.enqueue(*(delivery(f"d{n}") for n in range(3)))
+    sender.errors = [error(DeliveryErrorKind.CHANNEL)] * 500
+    for _ in range(75):
+        later(rig, hours=1)
+    sender.errors = [error(DeliveryErrorKind.RETRY)]
+    later(rig, hours=1)
+    later(rig, hours=1)
+    assert [one.id for one in sender.sent] == ["d0", "d1", "d2"]
+
+
+def test_a_server_that_says_later_for_three_days_is_noticed_and_what_waits_ends(rig):
+    rig.senders["desk"] = sender = Recorder()
+    rig.enqueue(*(delivery(f"d{n}") for n in range(3)))
+    sender.errors = [error(DeliveryErrorKind.RETRY, retry_after=timedelta(hours=1))] * 500
+    for _ in range(80):
+        later(rig, hours=1)
+    with rig.database.read() as tx:
+        since = {row["failing_since"] for row in channels.list_channels(tx) if row["recipient"] == ""}
+    assert since == {NOW + timedelta(hours=1)} or since == {NOW}
+    assert {row["state"] for row in rig.everything()} == {"dead"}
+
+
+def test_an_acceptance_counts_although_the_lease_had_run_out(rig):
+    rig.enqueue(delivery("d1"))
+    with rig.database.write() as tx:
+        outbox.claim(tx, "desk", NOW)
+        outbox.requeue_expired(tx, NOW + 2 * outbox.LEASE)
+        outbox.settle_delivered(tx, "d1", Sent(), NOW)
+    assert rig.rows()["d1"]["state"] == "delivered"
+
+
+def test_a_killed_original_that_was_refused_before_does_not_go_after_the_kill(rig):
+    rig.enqueue(delivery("d1"))
+    with rig.database.write() as tx:
+        outbox.claim(tx, "desk", NOW)
+        outbox.settle_retry(tx, "d1", error="503", next_attempt_at=NOW)
+        tx.execute(alerts.insert().values(**{column: getattr(alert(), column) for column in alerts.c.keys()}))
+        waiting, placed = letters.messages_on(tx, ["s1"])
+        assert ([wait.delivery for wait in waiting["s1"]], placed["s1"]) == (["d1"], ())
+        outbox.enqueue(tx, [], [], ["d1"])
+    assert rig.rows()["d1"]["state"] == "cancelled"
+
+
+def test_a_first_message_is_known_by_its_newest_words(rig):
+    rig.senders["desk"] = Recorder()
+    kill = delivery("d1-1", kind=DeliveryKind.EDIT, revision=1, message=message(mark="kill"))
+    rig.enqueue(delivery("d1"), kill)
+    rig.drain()
+    rig.enqueue(delivery("d1-2", kind=DeliveryKind.EDIT, revision=2, state=DeliveryStatus.DEAD))
+    with rig.database.write() as tx:
+        tx.execute(alerts.insert().values(**{column: getattr(alert(), column) for column in alerts.c.keys()}))
+        _, placed = letters.messages_on(tx, ["s1"])
+    assert [(one.message.mark, one.revision) for one in placed["s1"]] == [("kill", 2)]
+
+
+def test_a_one_shot_run_collapses_what_only_waits_for_copies(rig):
+    rig.senders["desk"] = sender = Recorder()
+    rig.enqueue(*crowd(60, next_attempt_at=NOW + timedelta(seconds=60)))
+    rig.drain()
+    assert ([one.kind for one in sender.sent], len(told(sender))) == ([DeliveryKind.DIGEST] * 2, 60)
 
 
 def quiet_ways(**more):

@@ -77,6 +77,15 @@ def test_dead_letters_are_told_when_there_are_more_but_once_an_hour(tx):
     assert told(tx, now=NOW + timedelta(hours=1))[1][1] == "[operator] wirewatch — 2 dead letters on channel desk"
 
 
+def test_dead_letters_are_told_anew_after_they_were_mended(tx):
+    outbox.enqueue(tx, [delivery("d1", state=DeliveryStatus.DEAD)])
+    told(tx)
+    outbox.retry(tx, ["d1"], NOW)
+    told(tx, now=NOW + timedelta(hours=2))
+    outbox.enqueue(tx, [delivery("d2", state=DeliveryStatus.DEAD)])
+    assert len(told(tx, now=NOW + timedelta(days=7))) == 2
+
+
 def test_what_may_have_arrived_is_told(tx):
     outbox.enqueue(tx, [delivery(state=DeliveryStatus.HELD, hold=HoldReason.AMBIGUOUS)])
     assert "may have arrived" in told(tx)[0][1]

@@ -36,6 +36,14 @@ def test_quiet_hours_hold_until_they_end(channel, level, now, until):
     assert quiet_until(channel, level, now=at(now), zone=BERLIN) == (at(until) if until else None)
 
 
+def test_C5_quiet_hours_that_end_in_the_hour_that_comes_twice_end_with_its_second_half():
+    night = Channel(name="phone", quiet=(time(23), time(2, 30)))
+    second = datetime(2026, 10, 25, 1, 15, tzinfo=UTC)  # 02:15 for the second time
+    assert quiet_until(night, Level.NORMAL, now=second, zone=BERLIN) == datetime(2026, 10, 25, 1, 30, tzinfo=UTC)
+    skipped = datetime(2026, 3, 29, 0, 10, tzinfo=UTC)  # 01:10; 02:30 does not come
+    assert quiet_until(night, Level.NORMAL, now=skipped, zone=BERLIN) == datetime(2026, 3, 29, 1, 0, tzinfo=UTC)
+
+
 def test_C7_another_zone_is_another_night():
     tokyo = ZoneInfo("Asia/Tokyo")
     now = at("2026-08-18 17:00")  # midnight in Tokyo

@@ -115,6 +115,54 @@ def test_a_correction_of_what_was_never_told_is_an_alert_like_any_other():
     assert [alert.reason for alert in alerts([one])] == [Reason.MATCHED]
 
 
+def kill_that_waits():
+    return waiting("k1", alert="a9", message=message(mark="kill", thread="a1"))
+
+
+def test_a_second_copy_of_a_kill_takes_nothing_back_of_the_first():
+    first = judged(entry("KILL-" + TITLE, feed="wire"), story(placed=(placed(),)))
+    (alert,) = alerts([first])
+    known = story(placed=(placed(),), alerted=(told_as(), told_as(alert.id, reason=Reason.KILLED)), waiting=(kill_that_waits(),))
+    again = judged(entry("KILL-" + TITLE, feed="herald"), known)
+    assert (alerts([again]), again.cancelled) == ([], frozenset())
+
+
+def test_what_waits_to_take_a_story_back_is_neither_reworded_nor_overtaken():
+    known = story(placed=(placed(),), waiting=(kill_that_waits(),), pickups=(pickup("Harbour bill costs 12 million"),))
+    figure = judged(entry("Harbour bill costs 31 million", feed="herald"), known)
+    assert {wait.message.mark for wait in figure.rewritten} == {"kill"}
+    urgent = judged(entry(TITLE, feed="herald"), known, History(), watchlist(urgent=2.0, threshold=1.5))
+    assert "k1" not in urgent.cancelled
+
+
+def test_an_edit_that_waits_says_kill_when_the_story_is_killed():
+    edit = waiting("d9", kind=DeliveryKind.EDIT)
+    one = judged(entry("KILL-" + TITLE, feed="wire"), story(placed=(placed(revision=1),), waiting=(edit,)))
+    assert [(wait.delivery, wait.message.mark) for wait in one.rewritten] == [("d9", "kill")]
+    assert one.cancelled == frozenset()
+
+
+@pytest.mark.parametrize("title", [TITLE, "KILL-" + TITLE, "Harbour bill costs 31 million"])
+def test_a_killed_story_is_told_to_nobody_anew_nor_goes_on(title):
+    killed = (pickup("Harbour bill costs 12 million"), pickup("KILL-" + TITLE, feed="wire", slug="KILL"))
+    one = judged(entry(title, feed="herald"), story(alerted=(), pickups=killed))
+    assert (alerts([one]), {decision.reason for decision in one.decisions}) == ([], {Reason.RETRACTED})
+    told = story(alerted=(told_as(), told_as("k", reason=Reason.KILLED)), pickups=killed, placed=(placed(),))
+    assert [a.reason for a in alerts([judged(entry(title, feed="herald"), told)])] in ([], [Reason.KILLED])
+
+
+def test_a_kill_reaches_those_whose_watchlist_is_configured_no_longer():
+    one = judged(entry("KILL-" + TITLE, feed="wire"), story(placed=(placed(),)), History(), watchlist("other", "comet"))
+    assert sent(one) == [("desk", "", "kill")]
+    assert one.deliveries[0].message.watchlist_title == "Harbour"
+
+
+def test_a_recipient_that_was_removed_gets_nothing_more():
+    have = (placed(channel="mail", recipient="gone@example.org"), placed(channel="mail", recipient="a@example.org"))
+    one = judged(entry("KILL-" + TITLE, feed="wire"), story(placed=have))
+    assert sent(one) == [("mail", "a@example.org", "kill")]
+
+
 # ── edits in place ───────────────────────────────────────────────────────────────────────────────
 
 
@@ -204,10 +252,12 @@ def silence(**more):
     return History(silences=(Silence(**{"id": "x1", "starts_at": NOW, "ends_at": NOW + timedelta(hours=8), **more}),))
 
 
-@pytest.mark.parametrize("what", [{"watchlist": "harbour"}, {"feed": "gazette"}])
-def test_a_silenced_alert_is_recorded_and_sent_to_nobody(what):
+@pytest.mark.parametrize(
+    ("what", "reason"), [({"watchlist": "harbour"}, Reason.SILENCED), ({"feed": "gazette"}, Reason.FEED_SILENCED)]
+)
+def test_a_silenced_alert_is_recorded_and_sent_to_nobody(what, reason):
     one = first_alert(silence(**what))
-    assert [(alert.reason, alert.silence) for alert in alerts([one])] == [(Reason.SILENCED, "x1")]
+    assert [(alert.reason, alert.silence) for alert in alerts([one])] == [(reason, "x1")]
     assert one.deliveries == ()
 
 
@@ -219,6 +269,13 @@ def test_a_silence_of_something_else_changes_nothing(what):
 def test_what_was_silenced_does_not_come_back_with_the_next_copy():
     known = story(alerted=(told_as(reason=Reason.SILENCED),))
     assert alerts([judged(entry(TITLE, feed="herald"), known)]) == []
+
+
+def test_what_a_silenced_feed_brought_is_told_when_another_brings_it():
+    first = judged(entry(TITLE), story(alerted=(), pickups=()), silence(feed="gazette"))
+    known = story(alerted=(told_as(alerts([first])[0].id, reason=Reason.FEED_SILENCED),))
+    other = judged(entry(TITLE, feed="herald"), known, silence(feed="gazette"))
+    assert [(alert.reason, bool(other.deliveries)) for alert in alerts([other])] == [(Reason.MATCHED, True)]
 
 
 def test_until_a_new_fact_lets_a_changed_figure_through():
