@@ -11,7 +11,7 @@ import contextlib
 import logging
 import os
 import signal
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
@@ -72,7 +72,7 @@ class App:
         """`speed`: how many times faster than the wall's the clock goes (tests); waits are shortened by it."""
         self.in_force = in_force
         self.clock, self._speed = clock, speed
-        self._steady = SteadyClock(speed)
+        self._steady = SteadyClock(clock(), speed)
         self.notifier = notifier or Notifier(None)
         self._stack = contextlib.AsyncExitStack()
         self._stopping = asyncio.Event()
@@ -153,7 +153,7 @@ class App:
         async with contextlib.AsyncExitStack() as stack:
             watching = asyncio.create_task(self._watch_clock(scheduler))
             stack.callback(watching.cancel)
-            await self.writer.run(self._record_tick, self._recipients())
+            await self.writer.run(self._record_tick, _recipients(self._senders))
             await self._open_page(stack)
             say(
                 "started",
@@ -250,7 +250,7 @@ class App:
 
     async def _heartbeat(self) -> None:
         try:
-            await self.writer.run(self._record_tick, self._recipients())
+            await self.writer.run(self._record_tick, _recipients(self._senders))
         except StoreError as error:
             await self._tell_of_database(error)
             raise
@@ -357,7 +357,7 @@ class App:
         """What can fail stands before anything live is touched. Old senders and fetchers stay open for what is under
         way; they are closed with everything else."""
         senders = open_senders(config.channels, config.path, state_dir=config.state_dir)
-        await self.writer.run(self._register, config)
+        await self.writer.run(self._register, config, _recipients(senders))
         keep_secret(config.secrets)
         self._use_senders(senders, config)
         if _fetch_settings(config) != _fetch_settings(self.in_force.config):
@@ -453,7 +453,7 @@ class App:
         recovered = outbox.recover(tx, now, asking=self._ways().asking)
         if recovered:
             say("recovered", deliveries=recovered)
-        self._register(tx, self.in_force.config)
+        self._register(tx, self.in_force.config, _recipients(self._senders))
         meta.put(tx, "started", {"at": rfc3339(now), "pid": os.getpid(), "version": __version__})
         meta.put(tx, "last_reload", self._reload_note(Reloaded(ok=True, watchlists=len(self.in_force.watchlists))))
 
@@ -473,12 +473,8 @@ class App:
             held_by=now + LONGEST_HOLD,
         )
 
-    def _recipients(self) -> Recipients:
-        return {name: tuple(sender.recipients) for name, sender in self._senders.items()}
-
-    def _register(self, tx, config: Config) -> None:
+    def _register(self, tx, config: Config, known: Recipients) -> None:
         feeds.register(tx, config.feeds, self.clock())
-        known = self._recipients()
         outbox.cancel_unknown(tx, known)
         channels.forget_unknown(tx, known)
         channels.probe_all(tx)  # what was broken may just have been mended
@@ -502,6 +498,10 @@ class App:
 
     def _say_attempted(self, fact: Attempted) -> None:
         say_fact(fact, level=logging.INFO if fact.outcome == "delivered" else logging.WARNING)
+
+
+def _recipients(senders: Mapping[str, Sender]) -> Recipients:
+    return {name: tuple(sender.recipients) for name, sender in senders.items()}
 
 
 async def fetch_once(url: str, config: Config, feed: Feed | None = None) -> tuple[bytes, str]:

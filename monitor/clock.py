@@ -24,15 +24,12 @@ def clock_from(start: datetime | None = None, speed: float = 1.0) -> Clock:
 class SteadyClock:
     """Finds jumps of the wall clock by one that never jumps (and stands still while a machine sleeps)."""
 
-    def __init__(self, speed: float = 1.0):
-        """`speed`: how many times faster than the steady clock the wall's is meant to go (tests)."""
+    def __init__(self, now: datetime, speed: float = 1.0):
+        """`now` by the wall clock; `speed`: how many times faster than the steady one that is meant to go (tests)."""
         self._speed = speed
-        self._seen: tuple[datetime, float] | None = None
+        self._seen = now, time.monotonic()
 
     def look(self, now: datetime) -> timedelta:
         """How far the wall clock has jumped since the last look: negative where it was set back."""
-        ticks = time.monotonic()
-        before, self._seen = self._seen, (now, ticks)
-        if before is None:
-            return timedelta(0)
-        return now - before[0] - timedelta(seconds=(ticks - before[1]) * self._speed)
+        (then, ticks), self._seen = self._seen, (now, time.monotonic())
+        return now - then - timedelta(seconds=(self._seen[1] - ticks) * self._speed)
