@@ -60,7 +60,9 @@ def test_the_harness_finds_a_known_mistake(nursery, tmp_path, design):
     assert any(says in wrong for wrong in verdict.wrong), f"{design} was not found: {verdict}"
 
 
-@pytest.mark.parametrize(("design", "lost"), [("one_transaction_an_entry", 2 * 5), ("", 0)])
+@pytest.mark.parametrize(
+    ("design", "lost"), [("one_transaction_an_entry", 2 * 5), ("", 0)], ids=["with the mistake", "without"]
+)
 def test_the_harness_finds_entries_that_are_saved_one_by_one(nursery, tmp_path, design, lost):
     with World(nursery, tmp_path, seed=5, design=design, feeds=1) as world:
         world.kill_when_all_is_read()
