@@ -11,7 +11,6 @@ import contextlib
 import logging
 import os
 import signal
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -23,7 +22,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from monitor import __version__, backfill, crash, operator, reload
 from monitor.channels import open_senders
-from monitor.clock import Clock, system_clock
+from monitor.clock import Clock, SteadyClock, system_clock
 from monitor.config import ChannelConfig, Config
 from monitor.core.pace import ASKED_AT_MOST, GONE_LATER, LONGEST_RETRY, spread
 from monitor.core.parse import parse_fast, parse_slow
@@ -71,6 +70,7 @@ class App:
         """`speed`: how many times faster than the wall's the clock goes (tests); waits are shortened by it."""
         self.in_force = in_force
         self.clock, self._speed = clock, speed
+        self._steady = SteadyClock(speed)
         self.notifier = notifier or Notifier(None)
         self._stack = contextlib.AsyncExitStack()
         self._stopping = asyncio.Event()
@@ -144,10 +144,11 @@ class App:
             loop.add_signal_handler(stop, self._stopping.set)
         loop.add_signal_handler(signal.SIGHUP, self._hang_up)
         await self._await_clock()
+        await self.writer.run(due.spread_overdue, self.clock(), self._place)
+        self._steady.look(self.clock())
         scheduler = self._scheduler()
         scheduler.start()
         async with contextlib.AsyncExitStack() as stack:
-            await self.writer.run(due.spread_overdue, self.clock(), self._place)
             watching = asyncio.create_task(self._watch_clock(scheduler))
             stack.callback(watching.cancel)
             await self.writer.run(self._record_tick)
@@ -176,24 +177,24 @@ class App:
                 await asyncio.wait_for(self._stopping.wait(), CLOCK_WATCH.total_seconds() / self._speed)
 
     async def _watch_clock(self, scheduler: AsyncIOScheduler) -> None:
-        """Find jumps of the wall clock against the steady one (which stands still while a machine sleeps)."""
-        wall, steady = self.clock(), time.monotonic()
+        """After a jump the ticker's jobs wait for the old time: give them a new turn."""
         while True:
             await asyncio.sleep(CLOCK_WATCH.total_seconds() / self._speed)
-            now, ticks = self.clock(), time.monotonic()
-            jump = now - wall - timedelta(seconds=(ticks - steady) * self._speed)
-            wall, steady = now, ticks
-            if abs(jump) > CLOCK_JUMP:
-                await self._clock_jumped(jump)
-                for job in scheduler.get_jobs():  # their next turn was fixed by the old time
+            if await self._mind_clock():
+                for job in scheduler.get_jobs():
                     job.reschedule(job.trigger)
 
-    async def _clock_jumped(self, jump: timedelta) -> None:
+    async def _mind_clock(self) -> bool:
+        """Whether the clock has jumped since the last look; what is due is then mended, before anything is claimed."""
+        jump = self._steady.look(self.clock())
+        if abs(jump) <= CLOCK_JUMP:
+            return False
         say("clock_jumped", level=logging.WARNING, seconds=round(jump.total_seconds()))
         if jump < timedelta(0):
             await self.writer.run(due.shift, jump)
         else:
             await self.writer.run(due.spread_overdue, self.clock(), self._place)
+        return True
 
     def _place(self, feed: str) -> timedelta:
         """A feed's turn among all that are overdue."""
@@ -234,6 +235,7 @@ class App:
         return scheduler
 
     async def _feed_tick(self) -> None:
+        await self._mind_clock()
         room = 2 * self.in_force.config.polling.concurrency - self.ingest.running
         if room > 0:
             await self.ingest.start(self._feeds(), limit=room)
@@ -378,7 +380,7 @@ class App:
             origins=config.origins,
             routes=config.routes,
             channels=tuple(
-                channel.record(tuple(sender.recipients), edits=sender.edits)
+                channel.record(tuple(sender.recipients), edits=sender.edits, idempotent=sender.idempotent)
                 for channel in config.channels
                 for sender in (self._senders[channel.name],)
             ),
@@ -445,7 +447,7 @@ class App:
         """What only the holder of the instance lock may do: take up what a dead instance left."""
         now = self.clock()
         feeds.release_leases(tx)
-        self._clamp(tx, now)
+        self._mend_times(tx, now)
         recovered = outbox.recover(tx, now, asking=self._ways().asking)
         if recovered:
             say("recovered", deliveries=recovered)
@@ -453,8 +455,13 @@ class App:
         meta.put(tx, "started", {"at": rfc3339(now), "pid": os.getpid(), "version": __version__})
         meta.put(tx, "last_reload", self._reload_note(Reloaded(ok=True, watchlists=len(self.in_force.watchlists))))
 
-    def _clamp(self, tx, now: datetime) -> None:
-        config = self.in_force.config
+    def _mend_times(self, tx, now: datetime) -> None:
+        """The clock may have been set, back or forth, while nobody ran."""
+        config, last = self.in_force.config, meta.get_all(tx).get("last_tick")
+        behind = datetime.fromisoformat(last["at"]) - now if last else timedelta(0)
+        if behind > CLOCK_JUMP:
+            say("clock_jumped", level=logging.WARNING, seconds=-round(behind.total_seconds()))
+            due.shift(tx, -behind)
         longest_wait = max([LONGEST_RETRY, *(route.group_wait for route in config.routes)])
         due.clamp(
             tx,

@@ -276,8 +276,9 @@ class ChannelConfig:
     url: SecretStr
     settings: ChannelSection = field(repr=False)  # its url may hold secrets, too
 
-    def record(self, recipients: tuple[str, ...] = ("",), *, edits: bool = False) -> Channel:
-        """What the line needs to know of the channel: never its address. `recipients` and `edits` are its sender's."""
+    def record(self, recipients: tuple[str, ...] = ("",), *, edits: bool = False, idempotent: bool = False) -> Channel:
+        """What the line needs to know of the channel: never its address. The arguments are its sender's; where that is
+        idempotent there is nothing to ask before sending again."""
         settings = self.settings
         start, _, end = (settings.quiet_hours or "").partition("-")
         return Channel(
@@ -288,7 +289,7 @@ class ChannelConfig:
             quiet=(_clock_time(start), _clock_time(end)) if start else None,
             quiet_passes=None if settings.quiet_passes == "nothing" else Level(settings.quiet_passes),
             digest=tuple(map(_clock_time, settings.digest)),
-            holds_doubt=settings.ambiguous == "hold",
+            holds_doubt=settings.ambiguous == "hold" and not idempotent,
             edits=edits,
         )
 

@@ -43,16 +43,13 @@ def gather(tx: sa.Connection, how: Gathering, now: datetime, *, ignore_wait: boo
     """Release or merge what waits for a channel; makes at most one digest a recipient and reason, so that a large
     backlog becomes messages one at a time. `ignore_wait`: also what still collects after an outage."""
     _hold_quiet(tx, how, now)
+    _hold_crowds(tx, how, now)
     for heap in backlog.due_heaps(tx, how.channel.name, now, ignore_wait=ignore_wait):
         rows = backlog.rows_of(tx, how.channel.name, heap, now, limit=how.lines)
         if len(rows) == 1:
             backlog.release(tx, [rows[0].id])
         else:
             _merge(tx, rows, heap, now)
-    _take_apart(tx, how, now)
-    for heap in backlog.crowds(tx, how.channel.name, now):
-        if heap.count > how.collapse_above:
-            _merge(tx, backlog.rows_of(tx, how.channel.name, heap, now, limit=how.lines), heap, now)
 
 
 def _hold_quiet(tx: sa.Connection, how: Gathering, now: datetime) -> None:
@@ -62,16 +59,18 @@ def _hold_quiet(tx: sa.Connection, how: Gathering, now: datetime) -> None:
             backlog.hold_quiet(tx, how.channel.name, [level], now=now, until=until)
 
 
-def _take_apart(tx: sa.Connection, how: Gathering, now: datetime) -> None:
-    """Digests that failed, where more is due: all of it goes as one when the channel works again."""
-    waiting = {heap.recipient: heap.count for heap in backlog.crowds(tx, how.channel.name, now)}
-    for digest in backlog.failing_digests(tx, how.channel.name):
-        room = how.lines - len(digest.message.why)
-        if not waiting.get(digest.recipient) or room <= 0:
-            continue
-        backlog.dissolve(tx, digest.id)
-        whole = Heap(recipient=digest.recipient)
-        _merge(tx, backlog.rows_of(tx, how.channel.name, whole, now, limit=how.lines), whole, now)
+def _hold_crowds(tx: sa.Connection, how: Gathering, now: datetime) -> None:
+    """Recipients for whom too much is due, or for whom a digest failed and more has come since: all of it goes as
+    digests when the channel works again."""
+    name = how.channel.name
+    waiting = backlog.crowds(tx, name, now)
+    crowded = {recipient for recipient, count in waiting.items() if count > how.collapse_above}
+    for digest in backlog.failing_digests(tx, name):
+        if waiting.get(digest.recipient) and len(digest.message.why) < how.lines:
+            backlog.dissolve(tx, digest.id)
+            crowded.add(digest.recipient)
+    for recipient in crowded:
+        backlog.hold_back(tx, name, recipient, now)
 
 
 def expire(tx: sa.Connection, channel: str, recipient: str, now: datetime) -> int:
@@ -86,8 +85,6 @@ def expire(tx: sa.Connection, channel: str, recipient: str, now: datetime) -> in
 
 
 def _merge(tx: sa.Connection, rows: tuple[Delivery, ...], heap: Heap, now: datetime) -> None:
-    if not rows:
-        return
     lines = tuple(Line(message=row.message, score=row.score) for row in rows)
     digest = Delivery(
         id=name_of("digest", *(row.id for row in rows)),

@@ -194,7 +194,7 @@ def _refused(tx, delivery: Delivery, error: DeliveryError, now: datetime) -> str
     if delivery.plain:
         outbox.settle_dead(tx, delivery.id, error=str(error))
         return "dead"
-    outbox.settle_plain(tx, delivery.id, message=plainest(delivery.message), error=str(error), now=now)
+    outbox.settle_plain(tx, delivery.id, message=plainest(delivery.message), error=str(error))
     return "plain"
 
 

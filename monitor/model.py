@@ -118,6 +118,7 @@ class HoldReason(StrEnum):
     DIGEST = "digest"  # the channel collects until its times of day
     RATE_CAP = "rate_cap"  # the watchlist had its single alerts of this hour
     CATCH_UP = "catch_up"  # missed during an outage; all of it goes together
+    BACKLOG = "backlog"  # too many to go one by one; they follow each other as digests
     AMBIGUOUS = "ambiguous"  # it may have arrived, and the channel prefers asking to resending
 
 

@@ -91,8 +91,8 @@ def print_report(report: Report, zone: tzinfo) -> None:
     out.print(Text(f"{report.watchlist}: {clean(report.title)}", style="bold"))
     urgent = f", {report.urgent} of them urgent" if report.urgent else ""
     out.print(
-        f"  {len(report.alerts):,} alerts{urgent} in {report.stories:,} stories of {len(report.days)} days:"
-        f" {report.per_day:.1f} a day{_bars(report)}"
+        f"  {_many(len(report.alerts), 'alert')}{urgent} in {_many(report.stories, 'story', 'stories')} of"
+        f" {_many(len(report.days), 'day')}: {report.per_day:.1f} a day{_bars(report)}"
     )
     if not report.new:
         counts = (("gained", report.gained), ("lost", report.lost), ("kept", report.kept))
@@ -106,6 +106,10 @@ def print_report(report: Report, zone: tzinfo) -> None:
         _print_examples(out, word, outcomes, zone)
     _print_terms(out, report)
     out.print()
+
+
+def _many(count: int, one: str, more: str = "") -> str:
+    return f"{count:,} {one if count == 1 else more or f'{one}s'}"
 
 
 def _counts(counts: Iterable[tuple[str, tuple]]) -> Text:
@@ -146,8 +150,8 @@ def _print_terms(out: Console, report: Report) -> None:
     strongest = report.strongest
     if strongest and strongest.decides:
         out.print(
-            f"  decides most: {clean(strongest.term)}, {strongest.decides:,} of {len(report.alerts):,} alerts"
-            " would not be without it",
+            f"  decides most: {clean(strongest.term)}, without which {strongest.decides:,} of"
+            f" {_many(len(report.alerts), 'alert')} would not be",
             markup=False,
         )
     if report.never and report.alerts:

@@ -82,9 +82,9 @@ def test_a_broken_candidate_is_refused_with_its_line(archive):
 
 def test_a_person_reads_what_an_edit_changes(archive):
     said = archive.does("backtest", "--watchlist", draft(archive, NARROWER)).stdout
-    assert "2 alerts in 7 stories of 1 days: 2.0 a day" in said
+    assert "2 alerts in 7 stories of 1 day: 2.0 a day" in said
     assert "1 gained, 3 lost, 1 kept" in said
-    assert "A comet is seen" in said and "decides most: harbour, 2 of 2" in said
+    assert "A comet is seen" in said and "decides most: harbour, without which 2 of 2 alerts would not be" in said
 
 
 def test_backtest_writes_nothing(archive):

@@ -174,3 +174,9 @@ def test_test_hooks_are_off_unless_asked_for():
 def test_the_environment_of_this_process_is_the_default(write, monkeypatch):
     monkeypatch.setitem(os.environ, "ROOM_URL", "console://")
     assert load_config(write('[channel.desk]\nurl = { env = "ROOM_URL" }')).channels[0].url.get_secret_value() == "console://"
+
+
+def test_a_channel_asks_before_it_sends_again_only_where_a_second_copy_could_show(write):
+    config = load_config(write('[channel.desk]\nurl = "console://"\nambiguous = "hold"'), {})
+    (channel,) = config.channels
+    assert (channel.record().holds_doubt, channel.record(idempotent=True).holds_doubt) == (True, False)

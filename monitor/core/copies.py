@@ -103,7 +103,7 @@ def _veto(mine: Sketch, theirs: Sketch, like: Likeness, series: bool) -> str:
         return "the next of a series: same headline, same outlet, another day"
     if (mine.live or theirs.live) and like.title < 90:
         return "a live page, rewritten all day"
-    if like.same_outlet and series and (slot := swapped_slot(mine, theirs, like)):
+    if series and (slot := in_series(mine, theirs, like)):
         return slot
     if like.lead >= (0.9 if like.same_outlet else 0.75) and like.lead_shared >= 8:
         return ""
@@ -149,6 +149,13 @@ def _swapped_name(mine: Sketch, theirs: Sketch, like: Likeness) -> str:
     return ""
 
 
+def in_series(mine: Sketch, theirs: Sketch, like: Likeness) -> str:
+    """What makes two headlines of one outlet members of a series, or "" where they are none."""
+    if not like.same_outlet:
+        return ""
+    return swapped_slot(mine, theirs, like) or _pattern(like)
+
+
 def swapped_slot(mine: Sketch, theirs: Sketch, like: Likeness) -> str:
     """One outlet's series: its headlines differ in one slot, whatever stands in it."""
     own, other = like.own - COMMON, like.other - COMMON
@@ -159,6 +166,18 @@ def swapped_slot(mine: Sketch, theirs: Sketch, like: Likeness) -> str:
         return ""
     if all(max(fuzz.ratio(word, another) for another in other) < OTHER_WORD for word in own):
         return f"the next of a series: {' '.join(sorted(own))} / {' '.join(sorted(other))} in the same headline"
+    return ""
+
+
+def _pattern(like: Likeness) -> str:
+    """One outlet's headlines of a pattern: most words are the same, and each has telling ones of its own."""
+    if like.lead_shared >= 3 or like.body_shared >= 3:
+        return ""
+    own, other = telling_of(like.own), telling_of(like.other)
+    if not own or not other or like.common < 4:
+        return ""
+    if all(max(fuzz.ratio(word, another) for another in other) < OTHER_WORD for word in own):
+        return f"the same pattern with other words: {' '.join(sorted(own)[:3])} / {' '.join(sorted(other)[:3])}"
     return ""
 
 
@@ -190,7 +209,7 @@ def _by_body(like: Likeness) -> str:
     if like.body_shared < 4:
         return ""
     if like.body >= 0.6:
-        supported = like.title >= 40 or like.lead >= 0.2 or like.body_shared >= 45
+        supported = like.title >= 50 or (like.lead >= 0.2 and like.lead_shared >= 4) or like.body_shared >= 45
         if not like.same_outlet or supported:
             return "the same body"
     if like.body >= 0.48 and like.title >= 55:
@@ -200,14 +219,14 @@ def _by_body(like: Likeness) -> str:
 
 def _by_lead(like: Likeness) -> str:
     if like.lead >= 0.62 and like.lead_shared >= 8:
-        close = like.title >= 45 and like.apart <= timedelta(hours=24) if like.same_outlet else like.title >= 38
-        if close:
+        least = 50 if like.lead_shared < 14 else 45 if like.same_outlet else 38
+        if like.title >= least and (not like.same_outlet or like.apart <= timedelta(hours=24)):
             return "the same first words"
     if like.lead >= 0.8 and like.lead_shared >= 12 and not like.titled:
         return "the same words, without a headline"
     if like.lead >= 0.85 and like.lead_shared >= 25:
         return "the same first words under another headline"
-    if like.lead >= 0.33 and like.lead_shared >= 5 and like.title >= 74:
+    if like.lead >= 0.33 and like.lead_shared >= (5 if like.title >= 80 else 8) and like.title >= 74:
         return "like first words under a like headline"
     return ""
 
@@ -222,7 +241,7 @@ def _by_title(mine: Sketch, theirs: Sketch, like: Likeness) -> str:
     shorter, longer = sorted((len(mine.words), len(theirs.words)))
     needed = 93.0 if both_led else 86.0
     if like.same_outlet and like.apart <= SAME_PUBLISHER_GAP:
-        needed = 80.0
+        needed = 86.0 if both_led and not like.lead_shared else 80.0
     if shorter <= 4:
         needed = max(needed, 90.0)
     if shorter >= 3 and like.title >= needed:

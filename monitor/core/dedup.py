@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from heapq import nlargest
 
-from monitor.core.copies import Opinion, notice_opinion, opinion, shows_whole, swapped_slot
+from monitor.core.copies import Opinion, in_series, notice_opinion, opinion, shows_whole
 from monitor.core.likeness import NOTHING, Likeness, Yardstick
 from monitor.core.sketch import BODY, EXACT, KIND, LEAD, TITLE_PAIR
 from monitor.core.wire import notice_of
@@ -140,9 +140,7 @@ def _views(entry: Entry, likes: list[tuple[Candidate, Likeness]], window: timede
         noticed = [(notice_opinion(entry, one, like, window=window), one, like) for one, like in likes]
         if any(view.same for view, _, _ in noticed):
             return noticed
-    series = (
-        sum(like.same_outlet and bool(swapped_slot(entry.sketch, one.sketch, like)) for one, like in likes) >= SERIES
-    )
+    series = sum(bool(in_series(entry.sketch, one.sketch, like)) for one, like in likes) >= SERIES
     return [(opinion(entry, one, like, window=window, series=series), one, like) for one, like in likes]
 
 

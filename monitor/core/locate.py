@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass
-from itertools import accumulate
 
 from ahocorasick_rs import AhoCorasick, MatchKind
 from rapidfuzz import fuzz
@@ -212,12 +211,16 @@ class Locator:
         return found
 
     def _search(self, story: StoryWords, words: list[str], found: dict[int, list[Place]]) -> None:
-        text, offsets = _row(words, story.sentences)
-        for pattern, start, _ in self._automaton.find_matches_as_indexes(text, overlapping=True):
-            at = bisect_right(offsets, start) - 1
+        row = f" {' '.join(words)} "
+        at = counted = 0  # spaces before `counted` are the number of the word that begins there
+        for pattern, start, _ in self._automaton.find_matches_as_indexes(row, overlapping=True):
+            if start >= counted:
+                at, counted = at + row.count(" ", counted, start + 1), start + 1
+            else:
+                at, counted = row.count(" ", 0, start + 1), start + 1
             for number, index, back, length, check, exact in self._by_pattern[pattern]:
-                first = at - back
-                if check is None or _stands_at(story, first, check, exact):
+                first = at - 1 - back
+                if _stands_at(story, first, length, check, exact):
                     place = (first, first + length, 0, index)
                     if number in found:
                         found[number].append(place)
@@ -228,26 +231,15 @@ class Locator:
 _Use = tuple[int, int, int, int, Variant | None, bool]  # evidence, variant, words back, words, what to check, exact
 
 
-def _row(words: list[str], sentences: list[int]) -> tuple[str, list[int]]:
-    """The words with a space around each and a line break between sentences, and the offset of each word's space."""
-    breaks = [index for index in sentences if index]
-    if not breaks:
-        return f" {' '.join(words)} ", list(accumulate((len(w) + 1 for w in words), initial=0))
-    pieces, offsets, at, low = [], [], 0, 0
-    for high in [*breaks, len(words)]:
-        ends = accumulate(map(len, words[low:high]), lambda total, length: total + length + 1, initial=at)
-        offsets.extend(ends)
-        at = offsets.pop() + 2  # the closing space and the line break
-        pieces.append(f" {' '.join(words[low:high])} ")
-        low = high
-    return "\n".join(pieces), offsets
-
-
-def _stands_at(story: StoryWords, first: int, variant: Variant, exact: bool) -> bool:
-    """Whether a variant stands at a word, within one sentence."""
-    after = first + len(variant.words)
-    if first < 0 or after > len(story) or story.sentence_of(first) != story.sentence_of(after - 1):
+def _stands_at(story: StoryWords, first: int, length: int, check: Variant | None, exact: bool) -> bool:
+    """Whether a variant of so many words stands there, within one sentence; `check` where letters are not enough."""
+    after = first + length
+    if length > 1 and (first < 0 or after > len(story) or story.sentence_of(first) != story.sentence_of(after - 1)):
         return False
+    return check is None or _matches_at(story, first, check, exact)
+
+
+def _matches_at(story: StoryWords, first: int, variant: Variant, exact: bool) -> bool:
     for index, pattern in enumerate(variant.words, first):
         surface = story.surface(index)
         if not pattern.matches(text_forms(story.folded[index], surface)):

@@ -88,7 +88,10 @@ def plain_text(markup: str, *, is_text: bool = False) -> str:
     if "&" in text:
         text, escaped = _unescaped(text, strip=not is_text and not tagged)
         text, tagged = _cleaned(text), tagged or escaped
-    return _laid_out(text, tagged=tagged)
+    laid = _laid_out(text, tagged=tagged)
+    if not laid.isascii() and _MOJIBAKE.search(laid) and (mended := _cleaned(laid)) != laid:
+        return _laid_out(mended, tagged=tagged)  # what could not be mended for an odd space that is gone now
+    return laid
 
 
 def is_html(text: str) -> bool:

@@ -26,7 +26,7 @@ WHY_TOGETHER = {
     HoldReason.DIGEST: "Collected since the last digest.",
     HoldReason.RATE_CAP: "This watchlist had more alerts within the hour than go one by one; the rest comes together.",
     HoldReason.CATCH_UP: "Missed during an outage.",
-    None: "So many alerts were waiting for this channel that they come together.",
+    HoldReason.BACKLOG: "So many alerts were waiting for this channel that they come together.",
 }
 RETRACTIONS = ("correction", "kill", "withdrawn")
 
@@ -95,7 +95,7 @@ def corrected(message: Message, pickups: tuple[Pickup, ...], *, title: str, mark
     return with_spread(changed, pickups)
 
 
-def digest_of(lines: tuple[Line, ...], together: HoldReason | None, *, more: int = 0) -> Message:
+def digest_of(lines: tuple[Line, ...], together: HoldReason, *, more: int = 0) -> Message:
     """Several alerts in one message, the loudest and best scored first.
 
     `together` is why they come so; `more` is how many others follow in messages of their own.

@@ -47,13 +47,7 @@ _CALL = re.compile(
     r"[^.!?\n]{0,80}\W*$",
     re.IGNORECASE,
 )
-_CLOSERS = (
-    (("appeared", "published", "erschien", "apparu", "primero", "primeiro", "proviene", "verscheen", "впервые"),
-     _FIRST_APPEARED),
-    ((" by ",), _REPORTED_BY),
-    (("©", "(c)", "copyright", "reserved"), _RIGHTS),
-    (("reading", "read ", "view ", "see ", "click here"), _CALL),
-)  # fmt: skip
+_CLOSERS = (_FIRST_APPEARED, _REPORTED_BY, _RIGHTS, _CALL)
 # A paragraph that points to another story, or tells of a picture.
 _POINTER = re.compile(
     r"\W*(?:(?:also read|read also|read more|read next|see also|must read|more on this|don'?t miss"
@@ -104,9 +98,21 @@ def _closing(paragraph: str, *, whole: bool) -> list[tuple[int, int]]:
     """What closes a paragraph, from its end on; `whole` where it may be all of it."""
     offset = max(0, len(paragraph) - _LONGEST_CLOSING)
     tail = paragraph[offset:].rstrip()
-    folded = tail.lower()
-    patterns = [pattern for signs, pattern in _CLOSERS if any(sign in folded for sign in signs)]
+    if not _may_close(tail.lower()):
+        return []
     end = len(tail)
-    while end and (match := next(filter(None, (pattern.search(tail[:end]) for pattern in patterns)), None)):
+    while end and (match := next(filter(None, (pattern.search(tail[:end]) for pattern in _CLOSERS)), None)):
         end = len(tail[: match.start()].rstrip())
     return [(offset + end, len(paragraph))] if end < len(tail) and (whole or offset + end > 0) else []
+
+
+def _may_close(folded: str) -> bool:
+    """Whether any of the words stands there that the patterns need; asked of every text, so spelt out for speed."""
+    return (
+        "appeared" in folded or "published" in folded or "reserved" in folded or "©" in folded or "(c)" in folded
+        or "copyright" in folded or "continue reading" in folded or "read " in folded or "view " in folded
+        or "see " in folded or "click here" in folded or "ing by" in folded or "ed by" in folded
+        or "written by" in folded or "translation by" in folded or "graphic" in folded or "erschien" in folded
+        or "apparu" in folded or "primero" in folded or "primeiro" in folded or "proviene" in folded
+        or "verscheen" in folded or "впервые" in folded
+    )  # fmt: skip

@@ -21,6 +21,7 @@ BODY_SAMPLE = 4  # one shingle in four, by its hash: fair between long and short
 TITLE_KEY_WORDS = 5  # pairs of them: 10 keys; one word more where nothing but a headline is there
 LEAD_KEYS = 7
 BODY_KEYS = 12
+ECHOED = 0.3  # of a summary's words at most are new where it only repeats the headline
 TITLE_CASE = 0.7  # of the longer words written with a capital: a headline in Title Case
 TRUSTED_SUMMARY_SHARE = 0.2  # a body must hold this much of the summary's shingles …
 TRUSTED_TITLE_SHARE = 0.8  # … or of the headline's telling words; otherwise it is page furniture
@@ -49,14 +50,29 @@ DATELINE = re.compile(
     r"(?:,\s+\w{3,9}\.?\s+\d{1,2})?\s*(?:\([^)\n]{2,30}\))?\s*(?:[-–—:]|--)\s+"
     r"|[^\n(]{0,40}\((?:Reuters|AP|AFP|dpa|PA|PTI|ANI|Bloomberg|Xinhua|TASS|Yonhap|Kyodo|ANSA|EFE)\)\s*(?:[-–—]+\s*)?)"
 )
-LIVE_WORD = re.compile(r"[Ll][Ii][Vv][Ee]|happened|ighlights|ライブ")  # without which LIVE needs no look
-LIVE = re.compile(r"\blive\b|\bas it happened\b|\bhighlights:|【ライブ】", re.IGNORECASE)
-NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
-DAY = re.compile(
-    r"\b(?:(?:mon|tues|wednes|thurs|fri|satur|sun)day"
-    r"|(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.? \d{1,2}"
-    r"|\d{1,2} (?:january|february|march|april|may|june|july|august|september|october|november|december))\b",
+LIVE_WORD = re.compile(r"[Ll][Ii][Vv][Ee]|happened|ighlights|ライブ|direct|vivo|онлайн|실시간")  # LIVE needs one
+LIVE = re.compile(
+    r"\blive\b|\bas it happened\b|\bhighlights:|【ライブ】|\bliveticker\b|\ben directo?\b|\b(?:en|ao) vivo\b"
+    r"|\bонлайн\b|실시간",
     re.IGNORECASE,
+)
+NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+# Days of the week in English, German, French, Spanish, Portuguese, Italian and Russian; dates in English: elsewhere
+# the number of the day speaks.
+_WEEKDAYS = (
+    r"(?:mon|tues|wednes|thurs|fri|satur|sun)day|(?:mon|diens|donners|frei|sams|sonn)tag|mittwoch"
+    r"|(?:lun|mar|mercre|jeu|vendre|same)di|dimanche|lunes|martes|miercoles|jueves|viernes|sabado|domingo"
+    r"|(?:segunda|terca|quarta|quinta|sexta)-feira|(?:lune|marte|mercole|giove|vener)di|sabato|domenica"
+    r"|понедельник|вторник|сред[ау]|четверг|пятниц[ау]|суббот[ау]|воскресенье"
+)
+DAY = re.compile(
+    rf"\b(?:{_WEEKDAYS}"
+    r"|(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.? \d{1,2}"
+    r"|\d{1,2} (?:january|february|march|april|may|june|july|august|september|october|november|december))\b"
+)
+DAYISH = re.compile(  # without which DAY needs no look
+    r"\d|day|tag|mittw|di\b|manche|nes\b|tes\b|les\b|ves\b|bado|ming|feira|bato|menica"
+    r"|недел|втор|сред|четв|пятн|субб|воскр"
 )
 
 
@@ -89,6 +105,8 @@ def sketch_of(headline: str, summary: str, body: str) -> Sketched:
     """Take a text apart; a body that does not belong to its headline is left out."""
     words = fold_words(headline)
     summary_words = fold_words(_without_dateline(summary))
+    if len(summary_words) <= len(words) + 4 and len(set(summary_words) - set(words)) <= ECHOED * len(summary_words):
+        summary_words = []  # it repeats the headline (and names the outlet): nothing new to compare
     body_words = fold_words(_without_dateline(body)) if body else []
     reach = WIDE_LEAD_WORDS if WIDE.search(headline) else LEAD_WORDS
     summary_shingles = _shingles(summary_words[:reach])
@@ -166,8 +184,10 @@ def _names(headline: str, words: list[str]) -> frozenset[str]:
 
 def _days(headline: str) -> frozenset[str]:
     folded = headline.casefold()
-    if "day" not in folded and NUMBER.search(folded) is None:
+    if DAYISH.search(folded) is None:
         return frozenset()
+    if not folded.isascii():
+        folded = ACCENTS.sub("", unicodedata.normalize("NFKD", folded))
     return frozenset(DAY.findall(folded))
 
 

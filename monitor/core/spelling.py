@@ -4,9 +4,9 @@ Answers one question fast, however many names there are: which of them is this w
 where the window stands, nor what a name is evidence for.
 
 Similarity is rapidfuzz's `ratio`: 100 × (1 − d / (length + length)), d being the letters to take out and put in. From
-it follows what makes this cheap: to be near enough, d may be at most `_most_edits`. Cut a name into one piece more than
-that, and a near window must hold one piece unharmed; so names whose pieces are long are looked up by their pieces, and
-only the others are compared with every window of a fitting length.
+it follows what makes this cheap. Of a name and a window, whose lengths are known, d may be at most `most_edits`. Cut
+the name into one piece more than that, and a near window must hold one piece unharmed; so names whose pieces are long
+are looked up by their pieces, and only the others are compared one by one.
 """
 
 from __future__ import annotations
@@ -33,11 +33,7 @@ class Names:
 
     def __init__(self) -> None:
         self._wanted: dict[str, list[Wanted]] = {}
-        self._pieces: dict[str, set[str]] | None = None
-        self._sizes: tuple[int, ...] = ()
-        self._compared: list[str] = []
-        self._least = 0.0  # of the names that are compared
-        self._of_length: dict[int, list[str]] = {}
+        self._reaching: dict[int, _Reaching] = {}  # by length of the window
         self._remembered: dict[str, tuple[tuple, ...]] = {}
 
     def add(self, name: str, wanted: Wanted) -> None:
@@ -48,9 +44,6 @@ class Names:
         """The keys of all uses whose name a window of words, folded and joined by spaces, is near enough to."""
         keys = self._remembered.get(window)
         if keys is None:
-            if self._pieces is None:
-                self._pieces = self._cut()
-                self._least = min((u.least for name in self._compared for u in self._wanted[name]), default=0.0)
             if len(self._remembered) >= _REMEMBERED:
                 self._remembered.clear()
             keys = () if len(window) > _LONGEST_WINDOW else tuple(self._near(window))
@@ -58,16 +51,44 @@ class Names:
         return keys
 
     def _near(self, window: str) -> list[tuple]:
-        fitting = self._of_length.get(len(window))
-        if fitting is None:
-            fitting = [name for name in self._compared if self._may_reach(name, len(window))]
-            self._of_length[len(window)] = fitting
-        close = (
-            process.extract(window, fitting, scorer=fuzz.ratio, limit=None, score_cutoff=self._least) if fitting else []
-        )
-        ratios = {name: ratio for name, ratio, _ in close}
-        ratios |= {name: fuzz.ratio(window, name) for name in self._sharing_a_piece(window)}
+        reaching = self._reaching.get(len(window))
+        if reaching is None:
+            least = {name: min(use.least for use in uses) for name, uses in self._wanted.items()}
+            reaching = self._reaching[len(window)] = _Reaching(least, len(window))
+        ratios = reaching.ratios(window)
         return [use.key for name, ratio in ratios.items() for use in self._wanted[name] if ratio >= use.least]
+
+
+class _Reaching:
+    """The names that a window of one length can be near enough to at all."""
+
+    __slots__ = ("_compared", "_least", "_pieces", "_sizes")
+
+    def __init__(self, least: dict[str, float], length: int):
+        self._pieces: dict[str, set[str]] = {}
+        self._compared: list[str] = []
+        for name, ratio in least.items():
+            edits = most_edits(len(name), length, ratio)
+            if edits is not None:
+                self._add(name, edits + 1)
+        self._least = min((least[name] for name in self._compared), default=0.0)
+        self._sizes = tuple(sorted({len(piece) for piece in self._pieces}))
+
+    def _add(self, name: str, count: int) -> None:
+        if len(name) // count < _SHORTEST_PIECE:
+            self._compared.append(name)
+            return
+        for number in range(count):
+            piece = name[number * len(name) // count : (number + 1) * len(name) // count]
+            self._pieces.setdefault(piece, set()).add(name)
+
+    def ratios(self, window: str) -> dict[str, float]:
+        """The similarity of every name that may be near enough, and of some that are not."""
+        ratios = {name: fuzz.ratio(window, name) for name in self._sharing_a_piece(window)}
+        if self._compared:
+            near = process.extract(window, self._compared, scorer=fuzz.ratio, limit=None, score_cutoff=self._least)
+            ratios |= {name: ratio for name, ratio, _ in near}
+        return ratios
 
     def _sharing_a_piece(self, window: str) -> set[str]:
         found: set[str] = set()
@@ -78,31 +99,11 @@ class Names:
                     found |= names
         return found
 
-    def _cut(self) -> dict[str, set[str]]:
-        """The pieces of every name that can be looked up by them; the others are kept for comparing."""
-        pieces: dict[str, set[str]] = {}
-        for name, uses in self._wanted.items():
-            count = _most_edits(len(name), min(use.least for use in uses)) + 1
-            if len(name) // count < _SHORTEST_PIECE:
-                self._compared.append(name)
-                continue
-            for number in range(count):
-                piece = name[number * len(name) // count : (number + 1) * len(name) // count]
-                pieces.setdefault(piece, set()).add(name)
-        self._sizes = tuple(sorted({len(piece) for piece in pieces}))
-        return pieces
 
-    def _may_reach(self, name: str, length: int) -> bool:
-        """Whether a window of a length could be near enough at all: d is at least the difference in length."""
-        least = min(use.least for use in self._wanted[name])
-        return 200.0 * min(length, len(name)) >= least * (length + len(name))
-
-
-def _most_edits(length: int, least: float) -> int:
-    """The most letters that may differ from a name, whatever the length of the window.
-
-    The longest window that can reach the ratio has length × (200 − least) / least letters.
-    """
-    if least <= 0:
-        return length
-    return int((1 - least / 100) * 200 * length / least + 1e-9)
+def most_edits(one: int, other: int, least: float) -> int | None:
+    """The most letters to take out and put in between texts of these lengths that are so alike; None where no such
+    texts are. Their number is as odd or even as the difference in length, and no smaller."""
+    edits = int((1 - least / 100) * (one + other) + 1e-9)
+    apart = abs(one - other)
+    edits -= (edits - apart) % 2
+    return edits if edits >= apart else None

@@ -16,7 +16,11 @@ RUBRIC = frozenset(
     " horoscopes leader leading letter letters lottery morning newsletter newswrap night notes opinion page pages"
     " papers photos picture pictures podcast preview press quiz readers release results review round roundup schedule"
     " snapshot statement sunday summary today tomorrow tonight top update updates video watch weather week weekend"
-    " weekly wordle wrap yesterday monday tuesday wednesday thursday friday saturday markets market".split()
+    " weekly wordle wrap yesterday monday tuesday wednesday thursday friday saturday markets market"
+    # German, French, Spanish, Portuguese, Italian, Russian
+    " nachrichten uberblick morgen abend presseschau wetter horoskop kommentar meinung matin meteo edito editorial"
+    " resume revue presse horoscopo boletin tiempo resumen opinion prensa titulares previsao meteorologia oroscopo"
+    " rassegna stampa notizie главное новости дайджест погода гороскоп".split()
 )
 # In English; other languages' names of countries are names like any other.
 COUNTRIES = frozenset(

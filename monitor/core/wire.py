@@ -9,17 +9,22 @@ import re
 
 from monitor.model import Notice, record
 
-# Reuters, dpa and AP desk conventions. A hyphen must touch the slug, or a colon follow it: "Kill Bill" and
-# "Update your phone" are headlines.
+# Desk conventions of Reuters, AP, AFP, dpa, Yonhap and Kyodo. A hyphen must touch the slug, or a colon follow it, or
+# brackets enclose it: "Kill Bill" and "Update your phone" are headlines.
+_ORDINAL = r"(?:\d(?:st|nd|rd|th)\s+)?"
 SLUG = re.compile(
     r"^\s*(?:"
-    r"(?P<numbered>(?:UPDATE|WRAPUP|REFILE|RPT|CORRECTED|INSTANT VIEW|GRAPHIC)(?:\s+\d{1,2})?(?:\s*\([A-Z ]+\))?)"
-    r"\s*[-–—:]+\s*"
-    r"|(?P<plain>BRIEF|EXCLUSIVE|FEATURE|FOCUS|ANALYSIS|EXPLAINER|FACTBOX|TIMELINE|POLL|TABLE|DIARY|KILL"
-    r"|WITHDRAWAL|ADVISORY|CORRECTION|CLARIFICATION|STORY WITHDRAWN|URGENT|ALERT|FLASH|BREAKING(?:\s+NEWS)?|JUST IN"
-    r"|WATCH|AP SOURCE)\s*[-–—:]+\s*"
-    r"|(?P<spoken>Exclusive|Analysis|Explainer|Focus|Factbox|Correction|Corrected|Clarification"
-    r"|Breaking(?:\s+News)?|Just in|Watch|AP Source|Update(?:\s+\d{1,2})?)(?::\s+|-(?=[A-Z]))"
+    r"(?P<numbered>(?:UPDATE|WRAPUP|REFILE|RPT|REPEAT|CORRECTED|CORRECTS|INSTANT VIEW|GRAPHIC|REUPDATE|ADVISORY)"
+    r"(?:\s+\d{1,2})?(?:\s*\([A-Z ]+\))?)\s*[-–—:]+\s*"
+    r"|(?P<plain>BRIEF|EXCLUSIVE|FEATURE|FOCUS|ANALYSIS|EXPLAINER|FACTBOX|TIMELINE|POLL|TABLE|DIARY|PREVIEW|INSIGHT"
+    r"|SPECIAL REPORT|NEWSMAKER|BREAKINGVIEWS|COLUMN|TAKE A LOOK|KILL|MANDATORY KILL|WITHDRAWAL|WITHDRAWN|RETRACTION"
+    r"|CORRECTION|CLARIFICATION|STORY WITHDRAWN|STORY REMOVED|URGENT|ALERT|FLASH|BULLETIN|BREAKING(?:\s+NEWS)?|JUST IN"
+    r"|WATCH|AP SOURCE|AP EXCLUSIVE|AP EXPLAINS|EIL|KORREKTUR|BERICHTIGUNG|ZUSAMMENFASSUNG)\s*[-–—:]+\s*"
+    r"|(?P<spoken>Exclusive|Analysis|Explainer|Focus|Factbox|Correction|Corrected|Clarification|Retraction"
+    r"|Breaking(?:\s+News)?|Just in|Watch|AP Source|AP Exclusive|Korrektur|Berichtigung|Eilmeldung"
+    r"|Update(?:\s+\d{1,2})?)(?::\s*(?=\S)|-(?=[A-Z]))"
+    rf"|\((?P<bracketed>{_ORDINAL}(?:LEAD|LD|URGENT|UPDATE|CORRECTED|KORREKTUR|Korrektur|Zusammenfassung"
+    r"|EXCLUSIVE|News Focus|Yonhap Feature)(?:\s+\d{1,2})?)\)\s*"
     r")(?=\S)"
 )
 SUFFIX = re.compile(r"\s+(?:[-–—|:]|::|»)\s+(?P<name>[^-–—|:»]{2,60})\s*$")
@@ -55,10 +60,17 @@ COPYRIGHT_CREDIT = re.compile(r"(?:copyright|©|\(c\))[^\n]{0,30}?((?:the )?[A-Z
 
 NOTICES = {
     "CORRECTED": Notice.CORRECTION,
+    "CORRECTS": Notice.CORRECTION,
     "CORRECTION": Notice.CORRECTION,
+    "KORREKTUR": Notice.CORRECTION,
+    "BERICHTIGUNG": Notice.CORRECTION,
     "KILL": Notice.KILL,
+    "MANDATORY KILL": Notice.KILL,
+    "RETRACTION": Notice.WITHDRAWAL,
     "WITHDRAWAL": Notice.WITHDRAWAL,
+    "WITHDRAWN": Notice.WITHDRAWAL,
     "STORY WITHDRAWN": Notice.WITHDRAWAL,
+    "STORY REMOVED": Notice.WITHDRAWAL,
 }
 
 
@@ -74,20 +86,24 @@ class Headline:
 def read_headline(title: str, outlet: str = "") -> Headline:
     """Take a title apart. An outlet suffix is cut only when it is known: it is the outlet itself, a domain,
     or a well-known name; never what merely stands behind a dash."""
-    text, slug = title.strip(), None
+    text, slugs = title.strip(), []
     while match := SLUG.match(text):
-        slug = slug or " ".join((match["numbered"] or match["plain"] or match["spoken"]).upper().split())
+        found = match["numbered"] or match["plain"] or match["spoken"] or match["bracketed"]
+        slugs.append(" ".join(found.upper().split()))
         text = text[match.end() :]
     suffix = None
     match = SUFFIX.search(text)
     if match and match.start() >= 8 and _is_outlet(match["name"], outlet):
         text, suffix = text[: match.start()].rstrip(), match["name"].strip()
-    return Headline(text=text or title, slug=slug, suffix=suffix)
+    telling = next((slug for slug in slugs if notice_of(slug)), None)  # of two, that which an alert must act on
+    return Headline(text=text or title, slug=telling or next(iter(slugs), None), suffix=suffix)
 
 
 def notice_of(slug: str | None) -> Notice | None:
     """What a slug says of the story that was sent before, or None: "CORRECTED (OFFICIAL)" corrects it."""
-    return next((notice for word, notice in NOTICES.items() if slug and re.match(rf"{word}\b", slug)), None)
+    if slug is None:
+        return None
+    return next((notice for word, notice in NOTICES.items() if re.match(rf"{word}\b", slug)), None)
 
 
 def credit_of(title_suffix: str | None, author: str, text: str) -> str | None:

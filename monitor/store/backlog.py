@@ -24,7 +24,7 @@ class Heap:
     """Deliveries of one recipient that go together."""
 
     recipient: str
-    hold: HoldReason | None = None  # None: they are simply many
+    hold: HoldReason
     watchlist: str | None = None  # a rate cap is one watchlist's
     count: int = 0
 
@@ -47,14 +47,21 @@ def due_heaps(tx: sa.Connection, channel: str, now: datetime, *, ignore_wait: bo
     return tuple(_counted(tx, channel, heap, now) for heap in heaps)
 
 
-def crowds(tx: sa.Connection, channel: str, now: datetime) -> tuple[Heap, ...]:
+def crowds(tx: sa.Connection, channel: str, now: datetime) -> dict[str, int]:
     """How many alerts are due for each recipient, one by one."""
     statement = (
         sa.select(deliveries.c.recipient, sa.func.count().label("waiting"))
         .where(deliveries.c.channel == channel, *_is_due_single(now))
         .group_by(deliveries.c.recipient)
     )
-    return tuple(Heap(recipient=row.recipient, count=row.waiting) for row in tx.execute(statement))
+    return {row.recipient: row.waiting for row in tx.execute(statement)}
+
+
+def hold_back(tx: sa.Connection, channel: str, recipient: str, now: datetime) -> None:
+    """All alerts that are due for a recipient go as digests, one after another."""
+    crowd = sa.and_(deliveries.c.channel == channel, deliveries.c.recipient == recipient, *_is_due_single(now))
+    values = {"state": DeliveryStatus.HELD, "hold": HoldReason.BACKLOG}
+    tx.execute(deliveries.update().where(crowd).values(**values))
 
 
 def rows_of(tx: sa.Connection, channel: str, heap: Heap, now: datetime, *, limit: int) -> tuple[Delivery, ...]:
@@ -133,8 +140,6 @@ def _counted(tx: sa.Connection, channel: str, heap: Heap, now: datetime) -> Heap
 def _in_heap(channel: str, heap: Heap, now: datetime) -> sa.ColumnElement[bool]:
     """All of a kind that was held back goes when the first of it may, so that nothing trickles after its digest."""
     here = sa.and_(deliveries.c.channel == channel, deliveries.c.recipient == heap.recipient)
-    if heap.hold is None:
-        return sa.and_(here, *_is_due_single(now))
     held = sa.and_(here, deliveries.c.state == DeliveryStatus.HELD, deliveries.c.hold == heap.hold)
     if heap.hold is HoldReason.CATCH_UP:
         return held

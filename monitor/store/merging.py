@@ -2,7 +2,7 @@
 
 Functions take an open transaction `tx`. That two stories are one is decided in core/dedup.py. Alerts and deliveries are
 moved, never made or dropped: what was told stays told. One exception: a message that still waits, to somebody who was
-told of the other story by the same watchlist, would be a repetition and is marked as merged.
+told of the other story by the same watchlist, would be a repetition and is cancelled.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ import sqlalchemy as sa
 
 from monitor.model import DeliveryStatus, Rule
 from monitor.store.database import insert_new
-from monitor.store.schema import alerts, deliveries, entries, matches, merged_stories, stories
+from monitor.store.schema import alerts, deliveries, entries, feedback, matches, merged_stories, silences, stories
 
 WAITING = (DeliveryStatus.QUEUED, DeliveryStatus.HELD)
+REPETITION = "the same text as a story already told"
 TOLD = (*WAITING, DeliveryStatus.SENDING, DeliveryStatus.DELIVERED)
 
 
@@ -33,7 +34,8 @@ def merge_stories(tx: sa.Connection, story: str, gone: Sequence[str], now: datet
         _repeat_nothing(tx, story, row.id)
         _move_matches(tx, story, row.id)
         _move_entries(tx, story, row.id)
-        tx.execute(alerts.update().where(alerts.c.story == row.id).values(story=story))
+        for table in (alerts, silences, feedback):
+            tx.execute(table.update().where(table.c.story == row.id).values(story=story))
         tx.execute(stories.update().where(stories.c.related == row.id).values(related=story))
         tx.execute(stories.delete().where(stories.c.id == row.id))
         tx.execute(merged_stories.update().where(merged_stories.c.story == row.id).values(story=story))
@@ -94,7 +96,7 @@ def _move_matches(tx: sa.Connection, story: str, gone: str) -> None:
 
 
 def _repeat_nothing(tx: sa.Connection, story: str, gone: str) -> None:
-    """Mark as merged what waits for the story that goes, where the same person was or will be told of the other."""
+    """Cancel what waits for the story that goes, where the same person was or will be told of the other."""
     mine, theirs, told = alerts.alias(), alerts.alias(), deliveries.alias()
     already = (
         sa.select(told.c.id)
@@ -117,5 +119,5 @@ def _repeat_nothing(tx: sa.Connection, story: str, gone: str) -> None:
             deliveries.c.attempts == 0,
             already.exists(),
         )
-        .values(state=DeliveryStatus.MERGED)
+        .values(state=DeliveryStatus.CANCELLED, error=REPETITION)
     )

@@ -108,9 +108,9 @@ def settle_retry(
     _settle(tx, delivery, state=DeliveryStatus.QUEUED, error=error, **values)
 
 
-def settle_plain(tx: sa.Connection, delivery: str, *, message: Message, error: str, now: datetime) -> None:
-    """The server refused this message for good; it goes once more in its plainest form."""
-    values = {"message": message_json(message), "plain": True, "next_attempt_at": now}
+def settle_plain(tx: sa.Connection, delivery: str, *, message: Message, error: str) -> None:
+    """The server refused this message for good; it goes once more in its plainest form, in its place."""
+    values = {"message": message_json(message), "plain": True}
     _settle(tx, delivery, state=DeliveryStatus.QUEUED, error=error, **values)
 
 

@@ -65,6 +65,8 @@ OTHERS = [
     ("strikes on two cities", copy("Overnight strike on Kharkiv kills three, officials say"), copy("Overnight strike on Odesa kills three, officials say", outlet="Herald")),
     ("another number in the headline", copy("Ferry accident off the coast kills 12 passengers"), copy("Ferry accident off the coast kills 37 passengers", outlet="Herald")),
     ("the briefing of another day", copy("Morning briefing: what to know on Tuesday"), copy("Morning briefing: what to know on Wednesday", hours=25)),
+    ("the bulletin of another day, in German", copy("Nachrichten am Montag: was heute wichtig wird"), copy("Nachrichten am Dienstag: was heute wichtig wird", hours=25)),
+    ("the press review of another day, in French", copy("Revue de presse du lundi : la rentrée vue du port"), copy("Revue de presse du mardi : la rentrée vue du port", outlet="Herald", hours=25)),
     ("the same headline a day later", copy("Your morning weather forecast for the coast", hours=30), copy("Your morning weather forecast for the coast")),
     ("two tickers in one template", copy("Is ABCD A Good Stock To Buy Now?"), copy("Is WXYZ A Good Stock To Buy Now?")),
     ("a boilerplate headline over different texts", copy("Press release", LEAD), copy("Press release", OTHER_LEAD, outlet="Herald")),
@@ -149,3 +151,97 @@ def test_the_furniture_of_a_page_makes_no_copies():
     second = copy("Telescope takes first picture of a ring round a comet", "Astronomers were surprised by its colour.", BODY, outlet="Herald")
     assert not together(first, second)
     assert not first.sketch.body
+
+
+SERIES = [
+    ("pages of funds", [f"State Street SPDR Bloomberg {kind} Bond UCITS ETF" for kind in ("Emerging Markets Local", "Sterling Corporate", "Euro Government", "Global Aggregate")]),
+    ("trading halts", [f"IIROC Trading Halt - {name}" for name in ("ABC", "XKLM", "QRT", "WXYZ")]),
+    ("a numbered series", [f"The daily word game for people in a hurry: No {n}" for n in (4211, 4212, 4213, 4214)]),
+    ("bulletins of the day", [f"Latest news bulletin | June {day}th – Evening" for day in (4, 5, 6, 7)]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("titles", [case[1] for case in SERIES], ids=[case[0] for case in SERIES])
+def test_a_template_makes_no_story(titles):
+    """Of a series of one outlet at most the first two, before a pattern shows, are taken for one."""
+    stories = {one.story for one in assigned(*(copy(title, hours=len(titles) - n) for n, title in enumerate(titles)))}
+    assert len(stories) >= len(titles) - 1
+
+
+SHORT_LEAD = " ".join(LEAD.split()[:24])
+SHORT_LAST = "Harbour master Ilse Brandt said dredging would begin as soon as the ice was gone, and that the first cranes would be sold in May."
+
+
+def test_a_long_text_joins_the_stories_that_short_ones_founded():
+    first = copy("Old harbour goes to public trust after night of dispute", SHORT_LEAD, outlet="Herald", hours=3)
+    second = copy("Harbour trust after nine years: parliament hands over", SHORT_LAST, outlet="Portal", hours=2)
+    whole = copy(TITLE, SHORT_LEAD + " " + SHORT_LAST, outlet="Chronicle", hours=1)
+    assert not together(first, second)
+    apart = assigned(first, second, whole)
+    assert {one.story for one in apart} == {first.id}
+    assert apart[2].merges == (second.id,)
+    assert apart[1].rule is Rule.SIMILAR
+
+
+def test_what_is_like_two_stories_does_not_join_them():
+    """A ~ B and B ~ C: a round-up that quotes two stories leaves them apart."""
+    first = copy("Comet seen over the southern hills for the first time since 1931", OTHER_LEAD, outlet="Herald", hours=3)
+    second = copy(TITLE, LEAD, outlet="Portal", hours=2)
+    both = copy("What to know this morning", OTHER_LEAD + " " + LEAD, outlet="Chronicle")
+    assert len({one.story for one in assigned(first, second, both)}) >= 2
+    assert all(one.merges == () for one in assigned(first, second, both))
+
+
+NOTICES = [
+    ("a correction with another figure", "Ferry accident off the coast kills 12 passengers", "CORRECTED-Ferry accident off the coast kills 21 passengers (not 12)"),
+    ("a kill in few words", "Mayor resigns over secret sale of the old harbour", "KILL: Mayor resigns over old harbour sale"),
+    ("a withdrawal", "Mayor resigns over secret sale of the old harbour", "STORY WITHDRAWN: Mayor resigns over secret harbour sale"),
+    ("a German correction", "Bürgermeister tritt wegen Verkaufs des alten Hafens zurück", "KORREKTUR: Bürgermeister tritt nicht wegen Verkaufs des alten Hafens zurück"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("story", "notice"), [case[1:] for case in NOTICES], ids=[case[0] for case in NOTICES])
+def test_a_notice_joins_the_story_it_is_about(story, notice):
+    other = copy("Parliament opens the winter session with a debate on fishing", hours=4)
+    first, second = copy(story, hours=3), copy(notice)
+    assert [one.story for one in assigned(other, first, second)][1:] == [first.id, first.id]
+
+
+def test_a_notice_on_a_story_we_do_not_know_founds_one():
+    other = copy("Parliament opens the winter session with a debate on fishing", hours=4)
+    second = copy("KILL: Actor cancels tour of the islands")
+    assert assigned(other, second)[1].story == second.id
+
+
+def test_another_report_on_the_event_is_linked_and_not_joined():
+    first = copy("Russian missiles kill three in southern port city, mayor says", OTHER_LEAD, hours=3)
+    second = copy("Russian missiles kill five in southern port city, governor of region says", LEAD, outlet="Herald")
+    (_, own) = assigned(first, second)
+    assert (own.story, own.related) == (second.id, first.id)
+
+
+def test_F15_one_story_in_thirty_feeds_is_one_story():
+    copies = [copy(f"{TITLE} - {name}", outlet=name, hours=12.0 - n / 3) for n, name in enumerate(f"Outlet {n}" for n in range(30))]
+    late = copy(TITLE + " - Reuters", outlet="Portal", hours=0.1)
+    assert together(*copies, late)
+
+
+def test_F16_one_boilerplate_headline_over_two_texts_is_two_stories():
+    assert not together(copy("Press release", LEAD), copy("Press release", OTHER_LEAD, outlet="Herald"))
+
+
+def test_F22_a_copied_address_alone_joins_nothing():
+    first = copy(TITLE, LEAD, link="https://gazette.example/harbour")
+    forged = copy("Win a holiday on the islands now", OTHER_LEAD, outlet="Spam", link="https://gazette.example/harbour")
+    assert not together(first, forged)
+
+
+def test_R12_five_thousand_nearly_equal_headlines_cost_a_bounded_number_of_comparisons(monkeypatch):
+    from monitor.core import likeness
+
+    measured = []
+    measure = likeness.Yardstick.measure
+    monkeypatch.setattr(likeness.Yardstick, "measure", lambda self, one: measured.append(1) or measure(self, one))
+    entries = [copy(f"Ferry number {n} of the island line is late again today", outlet=f"Outlet {n % 50}") for n in range(1500)]
+    assigned(*entries)
+    assert len(measured) <= 13 * len(entries)

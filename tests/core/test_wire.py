@@ -15,6 +15,12 @@ HEADLINES = [
     ("a film is no kill", "Kill Bill returns to cinemas", "Kill Bill returns to cinemas", None),
     ("advice is no update", "Update your phone now", "Update your phone now", None),
     ("a hyphenated word is no slug", "Covid-19: what we know", "Covid-19: what we know", None),
+    ("a correction of an update is a correction", "UPDATE 1-CORRECTED-Bank cuts rate", "Bank cuts rate", "CORRECTED"),
+    ("an agency's lead", "(2nd LD) Parliament passes harbour bill", "Parliament passes harbour bill", "2ND LD"),
+    ("a German correction", "KORREKTUR: Hafen bleibt offen", "Hafen bleibt offen", "KORREKTUR"),
+    ("a mandatory kill", "MANDATORY KILL: Mayor resigns", "Mayor resigns", "MANDATORY KILL"),
+    ("brackets that are no slug", "(Almost) everyone likes the harbour", "(Almost) everyone likes the harbour", None),
+    ("a column called Watch", "Watch this space: harbour to open", "Watch this space: harbour to open", None),
     ("a slug alone is the headline", "CORRECTED-", "CORRECTED-", None),
 ]
 
@@ -65,6 +71,8 @@ def test_the_credit_is_whose_copy_it_is(suffix, author, text, credit):
         ("CORRECTION", Notice.CORRECTION),
         ("KILL", Notice.KILL),
         ("STORY WITHDRAWN", Notice.WITHDRAWAL),
+        ("RETRACTION", Notice.WITHDRAWAL),
+        ("KORREKTUR", Notice.CORRECTION),
         ("UPDATE 2", None),
         (None, None),
     ],

@@ -35,6 +35,8 @@ class Sender(Protocol):
     """Whether a sent message can be rewritten in place (a delivery of kind EDIT, `delivery.replaces`)."""
     threads: bool
     """Whether an update can go under the story's first message (`delivery.thread_root`)."""
+    idempotent: bool
+    """Whether the server shows a message once however often it is sent under one id."""
     digest_lines: int
     """How many alerts one message can list without being cut."""
 

@@ -232,6 +232,7 @@ def inert(text: str) -> str:
 class AppriseSender:
     """Sends through the Apprise service that a URL names."""
 
+    idempotent = False
     edits = False
     threads = False
 

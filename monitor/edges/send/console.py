@@ -44,6 +44,7 @@ def json_line(delivery: Delivery) -> str:
 class ConsoleSender:
     """Writes to whatever `sys.stdout` is when a message comes."""
 
+    idempotent = False
     edits = False
     threads = False
     digest_lines = 500

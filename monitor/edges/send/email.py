@@ -34,6 +34,7 @@ _GRACE = 1.0  # seconds in which a hung-up conversation says how it ended
 class EmailSender:
     """Hands in mail at one server; each address of the URL (to, cc, bcc) is a recipient of its own."""
 
+    idempotent = False
     edits = False
     threads = True
     digest_lines = 500

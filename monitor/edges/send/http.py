@@ -24,6 +24,12 @@ class Progress:
     """How far an exchange came; without it a timeout could not be told from one after the fact."""
 
     left: bool = False  # the request was written, the server may have it
+    carries: bool = False  # this request carries the message; those before it asked for a login, a room …
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether the message may have had its effect."""
+        return self.carries and self.left
 
 
 progress: ContextVar[Progress | None] = ContextVar("progress", default=None)

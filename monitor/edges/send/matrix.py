@@ -2,9 +2,9 @@
 
 Speaks the client-server API v3 itself, because the transaction id is the one key against doubles that a
 channel offers: it is the delivery's id, so a homeserver shows a message once however often it is sent.
-Therefore nothing here is ambiguous; a broken exchange is simply tried again. Logs in once, on a device
-of its own that keeps its name. Sends nothing in clear to a room with end-to-end encryption: that is
-`matrix_e2ee.py`'s work, or refused. What an event holds is `matrix_event.py`'s.
+Where the message may have had its effect it says so, since it must then go again as it is and in no digest.
+Logs in once, on a device of its own that keeps its name. Sends nothing in clear to a room with end-to-end
+encryption: that is `matrix_e2ee.py`'s work, or refused. What an event holds is `matrix_event.py`'s.
 
 `matrixs://user:password@host/!room:server` or `matrixs://token@host/#alias:server`, several rooms in a row.
 
@@ -17,8 +17,9 @@ What an answer means (`M_LIMIT_EXCEEDED`, 429 is always: again, when `retry_afte
     any                         401 M_UNKNOWN_TOKEN                 logged in once, then channel broken
                                 403, 404, 410, redirect             channel broken
                                 certificate not trusted             channel broken
-                                408, 5xx, no answer, no connection  again later: the transaction id makes it one
-                                200 that is no Matrix answer        again later
+                                408, 5xx, no connection             again later
+    the event                   none                                again later, as doubtful: its id makes it one
+                                200 that is no Matrix answer        the same
     room is encrypted           without the extra or its keys       channel broken
 """
 
@@ -82,7 +83,8 @@ def refusal(answer: Answer, *, secrets: tuple[str, ...] = (), about_message: boo
     words = f"{answer.errcode} {answer.said.get('error', '')}" if answer.said else ""
     error = http_error(answer.status, words, answer.headers, secrets=secrets)
     if answer.status == 200:
-        return DeliveryError("the homeserver's answer is no Matrix answer")
+        kind = DeliveryErrorKind.AMBIGUOUS if about_message else DeliveryErrorKind.RETRY
+        return DeliveryError("the homeserver's answer is no Matrix answer", kind=kind)
     if error.kind is DeliveryErrorKind.MESSAGE and not about_message:
         error.kind = DeliveryErrorKind.CHANNEL
     if answer.errcode == "M_LIMIT_EXCEEDED":
@@ -112,6 +114,7 @@ class MatrixSender:
 
     edits = True
     threads = True
+    idempotent = True
     digest_lines = 40  # of at most 800 bytes: 200 letters of any script, and an address
 
     def __init__(self, name: str, url: str, *, timeout: timedelta, state_dir: Path | None = None):
@@ -140,12 +143,16 @@ class MatrixSender:
 
     async def send(self, delivery: Delivery) -> Sent:
         """Send one message to the room `delivery.recipient`. Raises DeliveryError."""
+        reached = http.Progress()
+        token = http.progress.set(reached)
         try:
             async with asyncio.timeout(self._seconds):
                 return await self._send(delivery)
-        except TimeoutError:
-            pass  # raised below, so that the chain holds nothing of the request
-        raise DeliveryError("the homeserver did not answer in time")
+        except TimeoutError as cause:
+            error = http.broken(cause, ambiguous=reached.doubtful)
+        finally:
+            http.progress.reset(token)
+        raise error  # here, so that the chain holds nothing of the request
 
     async def close(self) -> None:
         """Close the connections. The login stays: the next start uses the same device."""
@@ -177,6 +184,8 @@ class MatrixSender:
             self._ciphered.add(room)
             kind, event = "m.room.encrypted", await self._encrypted(room, event, state.said)
         path = f"{_API}/rooms/{_quoted(room)}/send/{kind}/{_quoted(delivery.id)}"
+        if reached := http.progress.get():
+            reached.carries, reached.left = True, False
         return await self._authorised("PUT", path, event)
 
     async def _encrypted(self, room: str, event: dict[str, Any], rules: dict[str, Any]) -> dict[str, Any]:
@@ -302,7 +311,8 @@ class MatrixSender:
             async with request as response:
                 return Answer(status=response.status, said=_as_object(await response.read()), headers=response.headers)
         except http.BROKEN as cause:
-            error = http.broken(cause, ambiguous=False)
+            reached = http.progress.get()
+            error = http.broken(cause, ambiguous=reached is not None and reached.doubtful)
         raise error
 
 

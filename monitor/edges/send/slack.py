@@ -31,7 +31,7 @@ from monitor.edges.send import http, layout
 from monitor.edges.send.apprise import read_url
 from monitor.edges.send.slack_answers import Answer, as_object, error_of, judge, place_of
 from monitor.edges.send.slack_blocks import payload
-from monitor.errors import DeliveryError
+from monitor.errors import DeliveryError, DeliveryErrorKind
 from monitor.model import Delivery, DeliveryKind, Sent
 
 _HOSTS = {"hook": "https://hooks.slack.com", "gov-hook": "https://hooks.slack-gov.com", "bot": "https://slack.com"}
@@ -52,6 +52,7 @@ _PAGES, _PAGE = 5, 200  # ours: read back at most so many messages
 class SlackSender:
     """Sends to one webhook, or to the channels of one bot token."""
 
+    idempotent = False
     digest_lines = 30  # of at most 300 characters
 
     def __init__(self, name: str, url: str, *, timeout: timedelta):
@@ -201,8 +202,9 @@ class SlackSender:
             return await request
         except http.BROKEN as cause:
             return http.broken(cause, ambiguous=effect and reached.left)
-        except SlackClientError as cause:
-            return DeliveryError(f"Slack's answer could not be read ({type(cause).__name__})")
+        except (SlackClientError, AttributeError) as cause:  # the SDK reads JSON that is called text as an object
+            kind = DeliveryErrorKind.AMBIGUOUS if effect and reached.left else DeliveryErrorKind.RETRY
+            return DeliveryError(f"Slack's answer could not be read ({type(cause).__name__})", kind=kind)
         finally:
             http.progress.reset(token)
 

@@ -27,6 +27,7 @@ import socket
 import ssl
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import cache
 from typing import Any
 
 from monitor.edges.send.outcome import quoted
@@ -134,9 +135,7 @@ class Conversation:
         return _expect(smtp.getreply(), 250)
 
     def _connect(self) -> smtplib.SMTP:
-        context = ssl.create_default_context()
-        if not self._server.verified:
-            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        context = _tls(self._server)
         where = (self._server.host, self._server.port)
         if self._server.secure == "ssl":
             return smtplib.SMTP_SSL(*where, timeout=self._seconds, context=context)
@@ -161,6 +160,15 @@ class Conversation:
         with contextlib.suppress(OSError, smtplib.SMTPException):
             smtp.putcmd("quit")
         smtp.close()
+
+
+@cache
+def _tls(server: Server) -> ssl.SSLContext:
+    """One a server: reading the system's certificates costs more than sending a mail."""
+    context = ssl.create_default_context()
+    if not server.verified:
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
 
 
 def _expect(reply: tuple[int, Any], *codes: int) -> Any:
