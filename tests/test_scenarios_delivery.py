@@ -84,8 +84,7 @@ def test_L4_a_message_refused_for_good_goes_once_more_plain_and_the_queue_goes_o
     sink = sink_of(room, channel)
     with room.open(speed=20):
         room.wait_until(lambda: all_ended(room))
-    words = [word for (word,) in room.words(sink)]
-    assert sorted(set(words)) == ["alpha", "bravo"]
+    assert room.words(sink) == [["alpha"], ["bravo"]]  # in its place
     plain = next(text for text in room.texts(sink) if "alpha" in text)
     assert "score" not in plain and any("score" in text for text in room.texts(sink) if "bravo" in text)
 
@@ -270,6 +269,24 @@ def test_L16_one_channel_is_down_the_others_are_untouched_and_it_ends_as_one_dig
         room.wait(minutes=1)
     assert [sorted(words) for words in room.words(room.slack)] == [sorted(published)]
     assert room.words(room.hook) == room.words(room.matrix) == [[word] for word in published]
+
+
+def test_L16_what_one_digest_cannot_hold_goes_in_a_second_one(room):
+    room.only("room")
+    room.alerts = "singles_per_hour = 1000"
+    room.matrix.spares_logins()
+    room.publish("warm")
+    with room.open(speed=60):
+        room.wait_until(lambda: room.states("room") == ["delivered"])
+        room.matrix.fails_with(503, times=100_000)
+        words = [f"w{number}" for number in range(50)]  # a message to a Matrix room has at most 40 lines
+        room.publish(*words)
+        room.wait_until(lambda: how_many(room, "alerts") == len(words) + 1)
+        room.matrix.works_again()
+        room.wait_until(lambda: all_ended(room))
+    first, *digests = room.words(room.matrix)
+    assert (first, [len(digest) for digest in digests]) == (["warm"], [40, 10])
+    assert sorted(word for digest in digests for word in digest) == sorted(words)
 
 
 def test_L18_a_new_secret_sends_what_waited_under_the_old_one(room):
