@@ -140,8 +140,9 @@ class MinHashes:
         return made
 
     def query(self, field: str, made) -> list[str]:
-        index = self._lsh.setdefault(field, self._make.MinHashLSH(threshold=self._threshold, num_perm=64))
-        return index.query(made)
+        if field not in self._lsh:
+            self._lsh[field] = self._make.MinHashLSH(threshold=self._threshold, num_perm=64)
+        return self._lsh[field].query(made)
 
     def insert(self, field: str, name: str, made) -> None:
         self._lsh[field].insert(name, made)

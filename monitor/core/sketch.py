@@ -18,8 +18,8 @@ from monitor.model import Sketch, record
 LEAD_WORDS = 60
 WIDE_LEAD_WORDS = 150  # of scripts without spaces, whose character pairs say less
 BODY_SAMPLE = 4  # one shingle in four, by its hash: fair between long and short texts, which bottom-k is not
-TITLE_KEY_WORDS = 5  # pairs of them: 10 keys; one word more where nothing but a headline is there
-LEAD_KEYS = 7
+TITLE_KEY_WORDS = 4  # pairs of them: 6 keys; two words more where nothing but a headline is there
+LEAD_KEYS = 6
 BODY_KEYS = 12
 ECHOED = 0.3  # of a summary's words at most are new where it only repeats the headline
 TITLE_CASE = 0.7  # of the longer words written with a capital: a headline in Title Case
@@ -139,7 +139,7 @@ def telling_words(words: Iterable[str]) -> int:
 def blocking_keys(sketch: Sketch, exact: Iterable[int | None] = ()) -> tuple[int, ...]:
     """Keys that a copy is likely to share, as integers below 2**32: pairs of the headline's rarest words, the smallest
     hashes of lead and body, and the `exact` keys of address, headline and text."""
-    most = TITLE_KEY_WORDS if sketch.lead else TITLE_KEY_WORDS + 1
+    most = TITLE_KEY_WORDS if sketch.lead else TITLE_KEY_WORDS + 2
     rare = sorted(set(sketch.words) - COMMON - RUBRIC, key=_rarest_first)[:most]
     hashes = sorted(map(_word_hash, rare))
     keys = [_key(TITLE_PAIR, first * 31 + second) for i, first in enumerate(hashes) for second in hashes[i + 1 :]]

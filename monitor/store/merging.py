@@ -75,11 +75,10 @@ def _grown(stays: sa.Row, gone: sa.Row, now: datetime) -> dict:
 
 
 def _move_entries(tx: sa.Connection, story: str, gone: str) -> None:
-    tx.execute(
-        entries.update().where(entries.c.story == gone, entries.c.rule == Rule.FOUNDER).values(rule=Rule.SIMILAR)
-    )
+    """The copies. Who was compared with the story that goes still names it: its id leads to the one that stays."""
+    founder = sa.and_(entries.c.story == gone, entries.c.rule == Rule.FOUNDER)
+    tx.execute(entries.update().where(founder).values(rule=Rule.SIMILAR))
     tx.execute(entries.update().where(entries.c.story == gone).values(story=story))
-    tx.execute(entries.update().where(entries.c.nearest == gone, entries.c.story != story).values(nearest=story))
 
 
 def _move_matches(tx: sa.Connection, story: str, gone: str) -> None:
