@@ -490,9 +490,7 @@ class App:
         return f"{len(self._feeds())} feeds, {len(self.in_force.watchlists)} watchlists"
 
     def _say_checked(self, fact: FeedChecked) -> None:
-        say_fact(
-            fact, level=logging.WARNING if fact.outcome == "failed" else logging.DEBUG if not fact.new else logging.INFO
-        )
+        say_fact(fact, level=logging.WARNING if fact.error else logging.DEBUG if not fact.new else logging.INFO)
         for listener in self._on_checked:
             listener(fact)
 

@@ -74,6 +74,11 @@ class Reading:
     entries: tuple[Entry, ...] = ()
     body_hash: str | None = None
     error: FeedError | None = None
+    poison: str = ""  # what was wrong with entries that could not be judged, and are not among these
+
+
+class _Tried(Exception):
+    """A trial is over: nothing of it is to be kept."""
 
 
 class Ingest:
@@ -190,8 +195,8 @@ class Ingest:
                     self._readings.task_done()
 
     async def _save(self, batch: Sequence[Reading]) -> tuple[FeedChecked, ...]:
-        """Save what came in together in one transaction; where that fails, each feed by itself, so that one
-        poisonous document harms only its own feed."""
+        """Save what came in together in one transaction; where that fails, each feed by itself and without what made it
+        fail, so that one poisonous entry harms nothing else."""
         now, policy = self._clock(), self._policy()
         try:
             facts = await self._writer.run(self._commit, batch, policy, now)
@@ -202,10 +207,40 @@ class Ingest:
         except Exception as error:  # whatever a document provoked: find out which one it was
             if len(batch) > 1:
                 return tuple([fact for reading in batch for fact in await self._save([reading])])
-            if batch[0].error is not None:
-                return (_fact_failed(batch[0], f"internal error: {type(error).__name__}: {error}"),)
-            poison = FeedError(f"internal error: {type(error).__name__}: {error}")
-            return await self._save([replace(batch[0], entries=(), error=poison)])
+            return await self._save_sound(batch[0], f"internal error: {type(error).__name__}: {error}")
+
+    async def _save_sound(self, reading: Reading, why: str) -> tuple[FeedChecked, ...]:
+        """Save a document without the entries that nobody can judge; where it has no others, its check has failed."""
+        if reading.error is not None:
+            return (_fact_failed(reading, why),)
+        try:
+            sound = await self._sound(reading)
+        except StoreError as error:
+            return (_fact_failed(reading, str(error)),)
+        if not sound or sound == reading.entries:
+            return await self._save([replace(reading, entries=(), error=FeedError(why))])
+        left_out = len(reading.entries) - len(sound)
+        poison = f"{left_out} of {len(reading.entries)} entries could not be judged: {why}"
+        return await self._save([replace(reading, entries=sound, poison=poison)])
+
+    async def _sound(self, reading: Reading) -> tuple[Entry, ...]:
+        """The entries of a document that can be saved, found by halving."""
+        try:
+            await self._writer.run(self._try, reading, self._policy(), self._clock())
+        except _Tried:
+            return reading.entries
+        except StoreError:
+            raise
+        except Exception:
+            if len(reading.entries) <= 1:
+                return ()
+        half = len(reading.entries) // 2
+        halves = (reading.entries[:half], reading.entries[half:])
+        return sum([await self._sound(replace(reading, entries=part)) for part in halves], ())
+
+    def _try(self, tx: sa.Connection, reading: Reading, policy: Policy, now: datetime) -> None:
+        self._commit(tx, [reading], policy, now)
+        raise _Tried
 
     def _commit(
         self, tx: sa.Connection, batch: Sequence[Reading], policy: Policy, now: datetime
@@ -285,7 +320,7 @@ class Ingest:
             body_hash=reading.body_hash,
             found_entries=bool(reading.entries),
             new_entries=fact.new,
-            possible_gap=_possible_gap(reading, overlaps),
+            possible_gap=bool(reading.poison) or _possible_gap(reading, overlaps),
         )
 
     def _pace(self, reading: Reading, now: datetime) -> tuple[datetime, datetime | None]:
@@ -354,6 +389,7 @@ def _facts(batch: Sequence[Reading], judged: Sequence[Judged]) -> tuple[FeedChec
             new=new[reading.feed.name],
             pickups=pickups[reading.feed.name],
             alerts=alerts[reading.feed.name],
+            error=reading.poison or None,
         )
         for reading in batch
     )

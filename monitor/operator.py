@@ -181,8 +181,8 @@ def _counts(tx: sa.Connection, now: datetime) -> Iterator[tuple[str, str, int, N
         notice = Notice(occasion=f"doubt:{channel}:{rfc3339(now)}", says=says, do=do, level=Level.URGENT, about=channel)
         yield "doubt", channel, count, notice
     for name, gaps in _gaps(feeds.list_feeds(tx)).items():
-        says = f"feed {name}: items may have come and gone between two checks ({gaps} times so far)"
-        do = "Give it a shorter `interval`; what was not seen cannot be told."
+        says = f"feed {name}: items may have been missed ({gaps} times so far)"
+        do = "Give it a shorter `interval`, unless the log says that entries could not be judged."
         yield "gap", name, gaps, Notice(occasion=f"gap:{name}:{rfc3339(now)}", says=says, do=do)
 
 

@@ -69,8 +69,10 @@ class Newsroom:
         self._dice = Random(1)
         self._published = datetime.now(UTC) - timedelta(hours=1)
         self._ahead = timedelta(0)  # simulated time before the system's, while no daemon runs
+        self._titles: dict[str, str] = {}
         self._items: dict[str, list[str]] = {f"feed{number}": [] for number in range(feeds)}
         self.interval, self.max_interval, self.alerts, self.group_wait = "2s", "24h", "", "0s"
+        self.environ: dict[str, str] = {}  # what the daemons find there besides
         self.asked: list[tuple[str, datetime]] = []  # feed, simulated time
         self.life: Life | None = None
 
@@ -117,10 +119,18 @@ class Newsroom:
             self._published += timedelta(seconds=1)  # feeds know no smaller unit, and order counts
             self._published = max(self._published, self.now() - timedelta(hours=1))
             rest = " ".join("".join(self._dice.choices(_SYLLABLES, k=4)) for _ in range(5))
-            self._items[feed].append(
-                f"<item><title>Harbour {word}: {rest}</title><guid isPermaLink='false'>{word}</guid>"
-                f"<link>https://gazette.example/{word}</link><pubDate>{format_datetime(self._published)}</pubDate></item>"
-            )
+            self._titles[word] = f"Harbour {word}: {rest}"
+            self._add(feed, self._titles[word], word)
+
+    def take_back(self, word: str, *, feed: str) -> None:
+        """The item once more, from another outlet, which kills it as the wires do."""
+        self._add(feed, f"KILL-{self._titles[word]}", f"{word}-kill")
+
+    def _add(self, feed: str, title: str, guid: str) -> None:
+        self._items[feed].append(
+            f"<item><title>{title}</title><guid isPermaLink='false'>{guid}</guid>"
+            f"<link>https://gazette.example/{guid}</link><pubDate>{format_datetime(self._published)}</pubDate></item>"
+        )
 
     @contextmanager
     def open(self, *, speed: float = 10.0, crash_at: str = "", stop: bool = True) -> Iterator[Life]:
@@ -139,6 +149,7 @@ class Newsroom:
         self._speed, self._began, self._origin = speed, time.monotonic(), self.now()
         environ = {"WIREWATCH_NOW": self._origin.isoformat(), "WIREWATCH_SPEED": str(speed)}
         environ |= {"WIREWATCH_CRASH_AT": crash_at or "draining:99", "CLOCK_JUMP": str(self.folder / "jump")}
+        environ |= self.environ
         self.life = self._nursery.start(self.folder / "config.toml", environ=environ, design=self._condition)
         return self.life
 

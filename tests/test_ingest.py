@@ -165,6 +165,28 @@ def test_a_poisonous_document_harms_only_its_own_feed(rig, monkeypatch):
     assert rig.row()["etag"] is None
 
 
+def test_K13_a_poisonous_entry_harms_only_itself_and_is_told_as_a_possible_gap(rig, monkeypatch):
+    from monitor.core import pipeline
+
+    judge = pipeline.judge
+
+    def poisoned(arrivals, *args, **more):
+        if any("poison" in arrival.entry.title for arrival in arrivals):
+            raise ZeroDivisionError("no such score")
+        return judge(arrivals, *args, **more)
+
+    monkeypatch.setattr(pipeline, "judge", poisoned)
+    rig.web |= {"gazette": rss("A comet is seen over the hills", "Some poison in the harbour", HARBOUR, "Nine goats")}
+    fact = rig.check()["gazette"]
+    assert (fact.outcome, fact.new) == ("fresh", 3)
+    assert "1 of 4 entries could not be judged" in fact.error and "no such score" in fact.error
+    assert (rig.row()["state"], rig.row()["possible_gaps"]) == ("ok", 1)
+
+    monkeypatch.setattr(pipeline, "judge", judge)  # mended: what is still in the document is taken in
+    rig.web["gazette"] = rss("Some poison in the harbour", HARBOUR, "Nine goats", "A tenth goat")
+    assert rig.check(ignore_schedule=True)["gazette"].new == 2
+
+
 def test_no_overlap_with_the_last_check_is_a_possible_gap(rig):
     rig.web |= {"gazette": rss(HARBOUR)}
     rig.check()

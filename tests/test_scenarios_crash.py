@@ -107,6 +107,18 @@ def test_K11_killed_while_it_drains(room):
     assert matrix == 1 and 1 <= slack <= 2 and 2 <= mails <= 3 and 1 <= hook <= 2
 
 
+def test_K13_an_item_at_which_the_program_stumbles_keeps_back_no_other_and_is_told(nursery, tmp_path):
+    with Newsroom(nursery, tmp_path, condition="stumbles") as room:
+        room.only("slack").with_operator()
+        room.publish("alpha", "poison", "bravo")
+        with room.open(speed=20):
+            room.wait_until(lambda: room.words(room.slack) == [["alpha"], ["bravo"]])
+            room.wait_until(lambda: any("feed0: items may have been missed" in text for text in room.texts(room.ops)))
+            room.publish("kilo")
+            room.wait_until(lambda: room.words(room.slack) == [["alpha"], ["bravo"], ["kilo"]])
+        assert "1 of 3 entries could not be judged: internal error: ZeroDivisionError: no such score" in room.said()
+
+
 def test_K15_sixty_restarts_in_a_row_ask_a_feed_no_oftener_than_the_least_interval(room):
     room.interval = "5m"
     room.publish("alpha")

@@ -84,8 +84,7 @@ def test_L4_a_message_refused_for_good_goes_once_more_plain_and_the_queue_goes_o
     sink = sink_of(room, channel)
     with room.open(speed=20):
         room.wait_until(lambda: all_ended(room))
-    words = [word for (word,) in room.words(sink)]
-    assert sorted(set(words)) == ["alpha", "bravo"]
+    assert room.words(sink) == [["alpha"], ["bravo"]]  # in its place
     plain = next(text for text in room.texts(sink) if "alpha" in text)
     assert "score" not in plain and any("score" in text for text in room.texts(sink) if "bravo" in text)
 
@@ -272,6 +271,24 @@ def test_L16_one_channel_is_down_the_others_are_untouched_and_it_ends_as_one_dig
     assert room.words(room.hook) == room.words(room.matrix) == [[word] for word in published]
 
 
+def test_L16_what_one_digest_cannot_hold_goes_in_a_second_one(room):
+    room.only("room")
+    room.alerts = "singles_per_hour = 1000"
+    room.matrix.spares_logins()
+    room.publish("warm")
+    with room.open(speed=60):
+        room.wait_until(lambda: room.states("room") == ["delivered"])
+        room.matrix.fails_with(503, times=100_000)
+        words = [f"w{number}" for number in range(50)]  # a message to a Matrix room has at most 40 lines
+        room.publish(*words)
+        room.wait_until(lambda: how_many(room, "alerts") == len(words) + 1)
+        room.matrix.works_again()
+        room.wait_until(lambda: all_ended(room))
+    first, *digests = room.words(room.matrix)
+    assert (first, [len(digest) for digest in digests]) == (["warm"], [40, 10])
+    assert sorted(word for digest in digests for word in digest) == sorted(words)
+
+
 def test_L18_a_new_secret_sends_what_waited_under_the_old_one(room):
     room.only("slack")
     room.slack.secret = "NEWsecretXXXXXXXXXXXXXXX"  # the service has changed it; ours is the old one
@@ -288,29 +305,30 @@ def test_L18_a_new_secret_sends_what_waited_under_the_old_one(room):
 
 def test_L22_ten_thousand_alerts_in_a_minute_drop_nothing_and_memory_stays_flat(nursery, tmp_path):
     with Newsroom(nursery, tmp_path, feeds=10) as room:
-        room.only("slack", "room", "hook")
+        room.only("hook")
         with room.open(speed=60) as life:
-            warm = {
-                f"warm{feed}" for feed in range(10)
-            }  # a feed that has brought nothing yet is still on its first check
-            for word in sorted(warm):
-                room.publish(word, feed=f"feed{word[-1]}")
-            room.wait_until(lambda: told(room, room.slack) == warm)
+            # a feed that has brought nothing yet is still on its first check
+            warm = [f"warm{feed}" for feed in range(10)]
+            for feed, word in enumerate(warm):
+                room.publish(word, feed=f"feed{feed}")
+            room.wait_until(lambda: told(room, room.hook) == set(warm))
             before = resident(life.pid)
-            words = {f"w{feed}x{number}" for feed in range(10) for number in range(999)}
-            for word in sorted(words):
+            words = [f"w{feed}x{number}" for feed in range(10) for number in range(999)]
+            for word in words:
                 room.publish(word, feed=f"feed{word[1]}")
-            peak = []
-            for sink in (room.slack, room.matrix, room.hook):
-                room.wait_until(
-                    lambda sink=sink: peak.append(resident(life.pid)) or told(room, sink) >= words, patience=600
-                )
-        assert all(told(room, sink) == words | warm for sink in (room.slack, room.matrix, room.hook))
-        for sink in (room.slack, room.hook):
-            seen = [word for words in room.words(sink) for word in words]
-            assert len(seen) == len(set(seen))
-        print(f"resident: {before} MB before, {max(peak)} MB at most, {len(room.slack.messages)} messages to Slack")
-        assert max(peak) - before < 150
+            room.wait_until(lambda: how_many(room, "alerts") == 10_000, patience=300)
+            read, during = resident(life.pid), []
+            room.wait_until(lambda: during.append(resident(life.pid)) or all_ended(room), patience=300)
+        seen = [word for words in room.words(room.hook) for word in words]
+        print(f"resident: {before} MB before, {read} MB when all were decided, {max(during)} MB at most until all went")
+    assert sorted(seen) == sorted(warm + words)  # each once
+    assert max(during) - read < 16  # what waits is not held in memory
+    assert max(during) - before < 300  # ten documents of a thousand entries each, read at once
+
+
+def how_many(room, table):
+    """Rows of a table."""
+    return room.rows(f"SELECT count(*) AS n FROM {table}")[0]["n"]
 
 
 def told(room, sink):
@@ -340,9 +358,6 @@ def test_C1_a_clock_set_back_six_hours_stops_neither_polling_nor_delivery(nurser
         assert room.words(room.slack) == [["alpha"], ["bravo"]]
 
 
-@pytest.mark.xfail(
-    reason="what is due is not brought back where the clock was set back while no daemon ran", strict=True
-)
 def test_C1_the_same_where_it_was_set_back_while_no_daemon_ran(room):
     room.only("slack")
     room.interval, room.group_wait = "5m", "5m"
@@ -356,22 +371,25 @@ def test_C1_the_same_where_it_was_set_back_while_no_daemon_ran(room):
     assert room.words(room.slack) == [["alpha"], ["bravo"]]
 
 
-@pytest.mark.xfail(reason="the feeds are asked before the jump is noticed, five seconds later", strict=False)
 def test_C4_after_eight_hours_of_sleep_each_feed_is_asked_once_spread_over_minutes(nursery, tmp_path):
     with Newsroom(nursery, tmp_path, feeds=8, condition="clock_jumps") as room:
         room.only("slack")
         room.interval = "30m"
+        evening, night = ({f"{when}{number}" for number in range(8)} for when in ("evening", "night"))
+        for word in sorted(evening):
+            room.publish(word, feed=f"feed{word[-1]}")
         with room.open(speed=120):
-            room.wait_until(lambda: len({name for name, _ in room.asked}) == 8)
+            room.wait_until(lambda: told(room, room.slack) == evening)
+            before = len(room.slack.messages)
             room.wait(minutes=1)
-            for number in range(8):
-                room.publish(f"night{number}", feed=f"feed{number}")
+            for word in sorted(night):
+                room.publish(word, feed=f"feed{word[-1]}")
             room.asked.clear()
             room.jump(hours=8)
             room.wait_until(lambda: len({name for name, _ in room.asked}) == 8)
             feeds = [name for name, _ in room.asked]
             at = [when for _, when in room.asked]
-            room.wait_until(lambda: told(room, room.slack) == {f"night{number}" for number in range(8)})
+            room.wait_until(lambda: told(room, room.slack) == evening | night)
         assert len(feeds) == len(set(feeds)), feeds
         assert (max(at) - min(at)).total_seconds() >= 120
-        assert len(room.slack.messages) == 1  # what was missed comes as one
+        assert len(room.slack.messages) == before + 1  # what was missed comes as one

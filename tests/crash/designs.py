@@ -134,6 +134,20 @@ def clock_jumps() -> None:
     monitor.cli.clock_from = clock_from
 
 
+def stumbles() -> None:
+    """No mistake of the design, one of the program: it cannot judge an item with the word "poison"."""
+    from monitor.core import pipeline
+
+    judge = pipeline.judge
+
+    def judge_or_stumble(arrivals, *more, **named):
+        if any("poison" in arrival.entry.title for arrival in arrivals):
+            raise ZeroDivisionError("no such score")
+        return judge(arrivals, *more, **named)
+
+    pipeline.judge = judge_or_stumble
+
+
 DESIGNS = {
     design.__name__: design
     for design in (
@@ -144,5 +158,6 @@ DESIGNS = {
         random_transaction_ids,
         impatient,
         clock_jumps,
+        stumbles,
     )
 }

@@ -116,10 +116,22 @@ class World:
         else:
             self.kill_at(where if where == "draining" else f"{where}:{often}")
 
-    def kill_at(self, point: str) -> None:
-        """A life that ends at a named point, such as "accepted:2"."""
+    def kill_when_all_is_read(self) -> None:
+        """A life that ends some time after it has read every feed as it now is."""
+        self.press.forget_answers()
+        life = self._start()
+        end = time.monotonic() + PATIENCE
+        while not self.press.all_answered_twice() and time.monotonic() < end and not life.wait(0.02):
+            pass
+        self._end(life, "random")
+
+    def kill_at(self, point: str, *, news: bool = True) -> None:
+        """A life that ends at a named point, such as "accepted:2". Something is published that it may get there, unless
+        without `news`."""
         name, _, often = point.partition(":")
-        if name == "merged":
+        if not news:
+            pass
+        elif name == "merged":
             self.press.publish(matching=A_CROWD)
         elif name in READING or not self._busy():
             self.press.publish(matching=self._dice.choice((1, 2, 3)), feeds=int(often or "1"))
