@@ -403,7 +403,7 @@ class _Resolver:
             raise ConfigError(self.problems)
         database = self.file.monitor.database
         return Config(
-            warnings=(*self.warnings, *self._without_effect()),
+            warnings=(*self.warnings, *self._without_effect(), *self._twins(channels)),
             route_lines=tuple(self.toml.position("route", n, "watchlists")[0] for n in range(len(routes))),
             is_default=not self.toml.data,
             path=self.path,
@@ -574,6 +574,15 @@ class _Resolver:
         """Keys that are understood and checked, but do nothing in this version: better told than believed."""
         places = [(section, key) for section, keys in NOT_YET.items() for key in keys]
         return tuple(self.toml.problem(path, NO_EFFECT) for path in places if path in self.toml.places)
+
+    def _twins(self, channels: tuple[ChannelConfig, ...]) -> tuple[Problem, ...]:
+        """Channels with one address: who reads it gets every alert once for each."""
+        first: dict[str, str] = {}
+        return tuple(
+            self.toml.problem(("channel", channel.name, "url"), f"is the address of channel {of!r}, too: two messages")
+            for channel in channels
+            if (of := first.setdefault(channel.url.get_secret_value(), channel.name)) != channel.name
+        )
 
     def _routes(self, channels: set[str]) -> tuple[Route, ...]:
         for number, section in enumerate(self.file.route):

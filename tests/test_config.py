@@ -180,3 +180,8 @@ def test_a_channel_asks_before_it_sends_again_only_where_a_second_copy_could_sho
     config = load_config(write('[channel.desk]\nurl = "console://"\nambiguous = "hold"'), {})
     (channel,) = config.channels
     assert (channel.record().holds_doubt, channel.record(idempotent=True).holds_doubt) == (True, False)
+
+
+def test_L19_two_channels_with_one_address_are_told_as_a_warning(write):
+    config = load_config(write('[channel.desk]\nurl = "json://h/x"\n[channel.also]\nurl = "json://h/x"'), {})
+    assert [(problem.line, problem.says) for problem in config.warnings] == [(4, "is the address of channel 'desk', too: two messages")]
