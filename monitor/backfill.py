@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from hashlib import blake2b
 
 import sqlalchemy as sa
 
 from monitor.core.pipeline import Arrival, History, Policy, judge
+from monitor.core.policy import SINGLES
 from monitor.core.score import compile_watchlists
 from monitor.core.wire import read_headline
 from monitor.model import Assignment, Backfilled, Entry, Judged, Watchlist
@@ -23,7 +24,6 @@ from monitor.store.archive import Archived
 
 REMEMBERED = "watchlists"  # the row of meta: id → digest, since
 BATCH = 500  # stories
-SINGLES = timedelta(hours=1)  # over which alerts that go one by one are counted
 
 
 def remember(tx: sa.Connection, policy: Policy, now: datetime) -> tuple[Backfilled, Mapping[str, datetime]]:

@@ -26,6 +26,7 @@ from monitor import crash
 from monitor.core import pipeline
 from monitor.core.pace import ASKED_AT_MOST, next_check
 from monitor.core.pipeline import Arrival, History, Policy
+from monitor.core.policy import SINGLES
 from monitor.errors import FeedError, FetchError, StoreError
 from monitor.model import (
     Assignment,
@@ -45,7 +46,6 @@ from monitor.store import candidates, feeds, letters, merging, outbox, silences,
 from monitor.writer import Writer
 
 GATHER = timedelta(milliseconds=100)  # what arrives within it shares a transaction, and is judged oldest first
-SINGLES = timedelta(hours=1)  # over which single alerts of a watchlist are counted
 BATCH = 64  # feeds in one transaction at most: readers and senders need the database, too
 
 Fetch = Callable[[Feed, Validators], Awaitable[Fetched | NotModified]]

@@ -12,6 +12,8 @@ from datetime import datetime, timedelta, tzinfo
 from monitor.core.score import CompiledWatchlists
 from monitor.model import Assignment, Channel, Entry, Level, Origin, Route, Silence, Watchlist, record
 
+SINGLES = timedelta(hours=1)  # over which alerts of a watchlist that go one by one are counted
+
 
 @record
 class Policy:

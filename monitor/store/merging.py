@@ -14,9 +14,9 @@ import sqlalchemy as sa
 
 from monitor.model import IMPERATIVE, DeliveryStatus, Rule
 from monitor.store.database import insert_new
+from monitor.store.letters import WAITING
 from monitor.store.schema import alerts, deliveries, entries, feedback, matches, merged_stories, silences, stories
 
-WAITING = (DeliveryStatus.QUEUED, DeliveryStatus.HELD)
 REPETITION = "the same text as a story already told"
 TOLD = (*WAITING, DeliveryStatus.SENDING, DeliveryStatus.DELIVERED, DeliveryStatus.MERGED)
 

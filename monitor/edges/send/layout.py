@@ -10,7 +10,7 @@ import re
 import unicodedata
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from monitor.model import Level, Message
+from monitor.model import IMPERATIVE, Level, Message
 
 HEADLINE_LIMIT = 200
 """Characters of a subject or notification title: what phones and mail clients show at most."""
@@ -23,7 +23,6 @@ _MARKS = {  # what kind of message it is, where it is not the first on its story
     "digest": "DIGEST",
     "operator": "WIREWATCH ITSELF",
 }
-_RETRACTIONS = frozenset({"correction", "kill", "withdrawn"})
 
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _URL_SAFE = "%/:=&?~#+!$,;@()*-._[]"  # what an address may keep; all else is percent-encoded
@@ -61,7 +60,7 @@ def title(message: Message) -> str:
 def retracts(message: Message) -> bool:
     """Whether it takes back or mends what people were told: a correction, kill or withdrawal. Such a message
     must be unmistakable, and be seen by everyone who saw the first."""
-    return message.mark in _RETRACTIONS
+    return message.mark in IMPERATIVE
 
 
 def banner(message: Message) -> str:
