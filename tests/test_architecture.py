@@ -55,7 +55,8 @@ MAY_IMPORT = {
     "web": {*GROUND, "core.spread", "status", "store"},
     "demo": {*GROUND, "app", "config", "demo", "explain", "reload", "show", "store"},
     "app": None,  # wires everything
-    "cli": None,
+    "commands": None,
+    "cli": {"errors", "commands", ""},
     "__main__": {"cli"},
     "": set(),
 }
@@ -74,7 +75,7 @@ HOMES = {
     "alembic": {"store.database", "store.migrations"},
     "sqlalchemy": {"store", "ingest", "digests", "operator", "silencing", "backfill", "upkeep", "status"},
     "jinja2": {"web"},
-    "click": {"cli"},
+    "click": {"cli", "commands"},
     "pydantic": {"config", "watchlists", "watchlist_file", "toml_file", "units"},
     "tomllib": {"toml_file"},
 }

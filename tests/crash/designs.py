@@ -123,15 +123,15 @@ def clock_jumps() -> None:
     from datetime import timedelta
     from pathlib import Path
 
-    import monitor.cli
+    import monitor.commands.context
 
-    made, path = monitor.cli.clock_from, Path(os.environ["CLOCK_JUMP"])
+    made, path = monitor.commands.context.clock_from, Path(os.environ["CLOCK_JUMP"])
 
     def clock_from(start, speed):
         steady = made(start, speed)
         return lambda: steady() + timedelta(seconds=float(path.read_text()) if path.exists() else 0)
 
-    monitor.cli.clock_from = clock_from
+    monitor.commands.context.clock_from = clock_from
 
 
 def stumbles() -> None:

@@ -1,0 +1,120 @@
+"""What commands share: options, and the configuration, clock, application and archive that they ask for."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from monitor.clock import Clock, clock_from, system_clock
+from monitor.errors import ConfigError, StoreError
+
+if TYPE_CHECKING:
+    from monitor.config import Config
+    from monitor.store.database import Database
+
+EXIT_FAILED = 1
+
+
+class Span(click.ParamType):
+    """A duration such as 24h or 7d."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> timedelta:
+        from monitor.units import parse_duration
+
+        try:
+            return value if isinstance(value, timedelta) else parse_duration(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+SINCE = click.option("--since", type=Span(), default="24h", show_default=True, help="How far back, such as 24h or 7d.")
+
+
+JSON = click.option("--json", "as_json", is_flag=True, help="JSON Lines: one object a line.")
+
+
+def _remember_config(ctx: click.Context, _param: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        ctx.find_root().obj["config"] = value
+
+
+CONFIG = click.option(  # also behind a command's name, as people write it
+    "--config", "config_path", metavar="PATH", expose_value=False, callback=_remember_config, help="Configuration file."
+)
+
+
+def command(name: str | None = None, **attributes: Any) -> Callable:
+    """A command that also takes --config."""
+
+    def decorate(function: Callable) -> click.Command:
+        return click.command(name, **attributes)(CONFIG(function))
+
+    return decorate
+
+
+def config_of(ctx: click.Context, *, or_default: bool = False) -> Config:
+    from monitor.config import default_config, find_config, load_config
+
+    named = ctx.find_root().obj["config"]
+    try:
+        path = find_config(named)
+    except ConfigError:
+        if or_default and Path("watchlists").is_dir():
+            return default_config(Path.cwd())
+        raise
+    return load_config(path)
+
+
+def clock_of() -> Clock:
+    from monitor.config import test_hooks
+
+    hooks = test_hooks()
+    return clock_from(hooks.now, hooks.speed) if hooks.now or hooks.speed != 1 else system_clock
+
+
+def app_of(ctx: click.Context, **parts: Any):
+    from monitor import crash, logs, reload
+    from monitor.app import App
+    from monitor.config import test_hooks
+
+    crash.arm(test_hooks().crash_at)
+    in_force = reload.read_watchlists(config_of(ctx))
+    logs.set_up(verbose=ctx.find_root().obj["verbose"], secrets=in_force.config.secrets)
+    for warning in in_force.config.warnings:
+        logs.say("configuration", level=logging.WARNING, warning=str(warning))
+    return App(in_force, clock=clock_of(), speed=test_hooks().speed, **parts)
+
+
+@contextmanager
+def reader(ctx: click.Context) -> Iterator[tuple[Config, Database]]:
+    config = config_of(ctx)
+    with opened(config) as database:
+        yield config, database
+
+
+@contextmanager
+def opened(config: Config) -> Iterator[Database]:
+    from monitor.store.database import Database
+
+    database = Database.open_reader(config.database)
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+def reader_or_none(config: Config) -> Database | None:
+    from monitor.store.database import Database
+
+    try:
+        return Database.open_reader(config.database)
+    except StoreError:
+        return None  # explaining needs no archive

@@ -1,0 +1,224 @@
+"""Commands that say what watchlists make of text, before and after: check, explain, backtest."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from monitor.commands.context import (
+    JSON,
+    Span,
+    clock_of,
+    command,
+    config_of,
+    opened,
+    reader_or_none,
+)
+from monitor.errors import MonitorError
+
+if TYPE_CHECKING:
+    from monitor.config import Config
+    from monitor.reload import InForce
+
+
+@command()
+@click.pass_context
+def check(ctx: click.Context) -> None:
+    """Check configuration, watchlists and their inline tests; 0 if all is right, 65 if not."""
+    from monitor import reload
+    from monitor.core.query import read_query
+
+    in_force = reload.read_watchlists(config_of(ctx, or_default=True))
+    config = in_force.config
+    if config.channels:
+        from monitor.channels import open_senders
+
+        open_senders(config.channels, config.path)
+    for warning in [*_warnings(in_force), *_broad(in_force)]:
+        click.echo(f"warning: {warning}", err=True)
+    tests = sum(len(watchlist.tests) for watchlist in in_force.watchlists)
+    click.echo(
+        f"{config.path}: {len(config.feeds)} feeds, {len(config.channels)} channels, {len(config.routes)} routes"
+    )
+    for watchlist in in_force.watchlists:
+        urgent = f", urgent at {watchlist.urgent:g}" if watchlist.urgent else ""
+        click.echo(
+            f"{watchlist.id}: “{watchlist.title}”, {'a query' if watchlist.query else f'{len(watchlist.terms)} terms'},"
+            f" alerts at {watchlist.threshold:g}{urgent}, {len(watchlist.tests)} tests pass"
+        )
+        if watchlist.query is not None:
+            click.echo(f"  understood as {read_query(watchlist.query, watchlist.groups)}")
+    click.echo(f"all is right: {len(in_force.watchlists)} watchlists, {tests} inline tests", err=True)
+
+
+@command()
+@click.argument("source")
+@click.option(
+    "--watchlist", "ids", metavar="ID", multiple=True, help="Only this watchlist; may be given more than once."
+)
+@click.option("--feed", "feed_name", metavar="NAME", help="Judge as an entry of this feed, scopes included.")
+@JSON
+@click.pass_context
+def explain(ctx: click.Context, source: str, ids: tuple[str, ...], feed_name: str | None, as_json: bool) -> None:
+    """Show what each stage makes of SOURCE, and what every watchlist says of it.
+
+    SOURCE is a file (feed, HTML page or plain text), an address, the id of a story, or - for standard input.
+    Writes nothing.
+
+    \b
+    Examples:
+      wirewatch explain page.html
+      wirewatch explain https://example.org/feed.xml --watchlist dprk-arms-exports
+      pbpaste | wirewatch explain -
+    """
+    from monitor import reload, show
+    from monitor.explain import explain_document, explain_story
+
+    in_force = reload.read_watchlists(config_of(ctx, or_default=True))
+    in_force = _only_watchlists(in_force, ids)
+    feed = _named_feed(in_force.config, feed_name)
+    database = reader_or_none(in_force.config)
+    now = clock_of()()
+    try:
+        document = _source(source, in_force.config, feed)
+        if document is None:
+            found = explain_story(source, in_force, database, now=now) if database else None
+            if found is None:
+                raise MonitorError(f"{source}: no such file, and no story of the archive has this id")
+            explained: Iterator = iter([found])
+        else:
+            body, url = document
+            explained = explain_document(body, in_force, name=source, url=url, now=now, feed=feed, database=database)
+        urgents = {watchlist.id: watchlist.urgent for watchlist in in_force.watchlists}
+        for one in explained:
+            show.json_line(show.explained_json(one)) if as_json else show.print_explained(
+                one, urgents, in_force.config.zone
+            )
+    finally:
+        if database is not None:
+            database.close()
+
+
+@command()
+@click.option(
+    "--watchlist", "files", metavar="FILE", multiple=True, help="Try this file; may be given more than once. An id of"
+    " what is in force will do, too.",
+)  # fmt: skip
+@click.option("--since", type=Span(), default="30d", show_default=True, help="How far back, such as 24h or 30d.")
+@click.option(
+    "--feed-files", "folder", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="DIR",
+    help="Judge the entries of the feed files in this folder instead of the archive.",
+)  # fmt: skip
+@JSON
+@click.pass_context
+def backtest(ctx: click.Context, files: tuple[str, ...], since: timedelta, folder: Path | None, as_json: bool) -> None:
+    """Run watchlists over the archive: alerts a day, what an edit gains and loses, which terms decide.
+
+    Without --watchlist all that is in force is run. Writes nothing.
+
+    \b
+    Examples:
+      wirewatch backtest --watchlist drafts/dprk.toml    what would this edit change?
+      wirewatch backtest --since 7d                      how do my watchlists fare?
+    """
+    from monitor import backtest as trials
+    from monitor import reload, show, show_backtest
+
+    in_force = reload.read_watchlists(config_of(ctx, or_default=True))
+    trial = trials.trial_of(reload.read_candidates(files, in_force), in_force.watchlists)
+    now = clock_of()()
+    with show_backtest.progress_bar() as progress:
+        if folder is not None:
+            reports = trials.over_files(trial, in_force, folder, now=now, progress=progress)
+        else:
+            with opened(in_force.config) as database:
+                reports = trials.over_archive(trial, in_force, database, since=now - since, progress=progress)
+    for report in reports:
+        if as_json:
+            show.json_line(show_backtest.report_json(report))
+        else:
+            show_backtest.print_report(report, in_force.config.zone)
+
+
+def _only_watchlists(in_force: InForce, ids: tuple[str, ...]) -> InForce:
+    from dataclasses import replace
+
+    from monitor.core.score import compile_watchlists
+
+    if not ids:
+        return in_force
+    known = {watchlist.id: watchlist for watchlist in in_force.watchlists}
+    if unknown := [name for name in ids if name not in known]:
+        raise click.UsageError(f"no watchlist is called {unknown[0]!r}; known are: {', '.join(known)}")
+    chosen = tuple(known[name] for name in ids)
+    return replace(in_force, watchlists=chosen, compiled=compile_watchlists(chosen))
+
+
+def _named_feed(config: Config, name: str | None):
+    if name is None:
+        return None
+    for feed in config.feeds:
+        if feed.name == name:
+            return feed
+    raise click.UsageError(f"no feed is called {name!r}; `wirewatch feeds` lists them")
+
+
+def _source(source: str, config: Config, feed: Any) -> tuple[bytes, str | None] | None:
+    """The bytes of a source and its address, or None where it can only be a story id."""
+    if source == "-":
+        return sys.stdin.buffer.read(), None
+    if source.startswith(("http://", "https://")):
+        from monitor.app import fetch_once
+
+        return asyncio.run(fetch_once(source, config, feed))
+    path = Path(source)
+    try:
+        if path.is_file():
+            return path.read_bytes(), None
+        exists = path.exists()
+    except (OSError, ValueError) as error:
+        raise MonitorError(f"{source[:80]}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    if exists or "/" in source or "." in source:
+        raise MonitorError(f"{source}: {'is no regular file' if exists else 'no such file'}")
+    return None
+
+
+def _warnings(in_force: InForce) -> list[str]:
+    from fnmatch import fnmatchcase
+
+    ids = [watchlist.id for watchlist in in_force.watchlists]
+    warnings = [str(warning) for warning in in_force.config.warnings]
+    if not in_force.config.feeds:
+        warnings.append(f"{in_force.config.path}: there is no [[feed]], so nothing will be polled")
+    if not in_force.config.channels:
+        warnings.append(f"{in_force.config.path}: there is no [channel.…], so alerts will be listed but sent nowhere")
+    for route in in_force.config.routes:
+        warnings += [
+            f"{in_force.config.path}: route: no watchlist fits {pattern!r}; known are: {', '.join(ids)}"
+            for pattern in route.watchlists
+            if not any(fnmatchcase(name, pattern) for name in ids)
+        ]
+    return warnings
+
+
+def _broad(in_force: InForce) -> list[str]:
+    """What says nothing because it stands nearly everywhere; asks the archive, if there is one."""
+    from monitor.backtest import broad_terms
+
+    database = reader_or_none(in_force.config)
+    if database is None:
+        return []
+    with closing(database):
+        found = broad_terms(in_force, database)
+    return [
+        f"{one.watchlist}: {f'the term {one.term!r} stands in' if one.term is not None else 'it would alert on'}"
+        f" {one.found / one.stories:.0%} of the last {one.stories:,} stories"
+        for one in found
+    ]

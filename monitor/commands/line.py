@@ -1,0 +1,83 @@
+"""Commands that let the line run: the demo, the daemon, one pass."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from monitor.commands.context import (
+    EXIT_FAILED,
+    app_of,
+    command,
+)
+
+if TYPE_CHECKING:
+    pass
+
+
+@command()
+@click.option("--serve", is_flag=True, help="Keep running, with the status page.")
+def demo(serve: bool) -> None:
+    """Show on sample feeds what a person would get, and why.
+
+    Offline, needs no configuration, leaves no files behind.
+    """
+    from monitor.demo.show import run_demo
+
+    sys.exit(run_demo(serve=serve))
+
+
+@command()
+@click.pass_context
+def run(ctx: click.Context) -> None:
+    """Run the daemon in the foreground: poll, judge, deliver.
+
+    SIGTERM drains and exits 0; SIGHUP reads configuration and watchlists again. An edited watchlist is
+    read again by itself.
+    """
+    from monitor.config import notify_socket
+    from monitor.edges.systemd import Notifier
+
+    app = app_of(ctx, notifier=Notifier(notify_socket()))
+
+    async def serve() -> None:
+        async with app:
+            await app.run()
+
+    asyncio.run(serve())
+
+
+@command()
+@click.option(
+    "--all", "everything", is_flag=True, help="Every feed, due or not; holds that servers asked for are still honoured."
+)
+@click.option("--feed", "names", metavar="NAME", multiple=True, help="Only this feed; may be given more than once.")
+@click.pass_context
+def poll(ctx: click.Context, everything: bool, names: tuple[str, ...]) -> None:
+    """Check feeds once, judge, deliver what can go now, and end.
+
+    \b
+    Examples:
+      wirewatch poll                    what is due
+      wirewatch poll --all              every feed
+      wirewatch poll --feed bbc-world   this one
+    """
+    app = app_of(ctx)
+    known = {feed.name for feed in app.in_force.config.feeds}
+    if unknown := [name for name in names if name not in known]:
+        raise click.UsageError(f"no feed is called {unknown[0]!r}; `wirewatch feeds` lists them")
+
+    async def once() -> tuple:
+        async with app:
+            return await app.poll(only=names or None, everything=everything)
+
+    checked = asyncio.run(once())
+    failed = [fact for fact in checked if fact.outcome == "failed"]
+    new, pickups, alerts = (sum(getattr(fact, key) for fact in checked) for key in ("new", "pickups", "alerts"))
+    click.echo(f"{len(checked)} feeds checked, {new} new entries, {pickups} of them copies, {alerts} alerts", err=True)
+    for fact in failed:
+        click.echo(f"failed: {fact.feed}: {fact.error}", err=True)
+    ctx.exit(EXIT_FAILED if failed else 0)
