@@ -6,6 +6,7 @@
     ├── FeedError              the feed is tried again later; `pace` says when
     │   ├── FetchError         status, retry_after, permanent
     │   └── ParseError
+    │       └── ReaderDied     the process that read it; such a document is set aside after three
     ├── StoreError             exit 74
     │   ├── SchemaError        the database is newer than this program
     │   ├── StoreBusy          another process holds the write lock; try again
@@ -81,6 +82,10 @@ class FetchError(FeedError):
 
 class ParseError(FeedError):
     """The document is not a feed, or nothing in it could be read."""
+
+
+class ReaderDied(ParseError):
+    """The document killed the process that read it, or kept it busy beyond its time."""
 
 
 class StoreError(MonitorError):

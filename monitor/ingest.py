@@ -22,12 +22,12 @@ from hashlib import blake2b
 
 import sqlalchemy as sa
 
-from monitor import crash
+from monitor import crash, suspicion
 from monitor.core import pipeline
 from monitor.core.pace import ASKED_AT_MOST, next_check
 from monitor.core.pipeline import Arrival, History, Policy
 from monitor.core.policy import SINGLES
-from monitor.errors import FeedError, FetchError, StoreError
+from monitor.errors import FeedError, FetchError, ParseError, ReaderDied, StoreError
 from monitor.model import (
     Assignment,
     Entry,
@@ -73,6 +73,7 @@ class Reading:
     parsed: ParsedFeed | None = None
     entries: tuple[Entry, ...] = ()
     body_hash: str | None = None
+    document: str = ""  # the same of a document that is perhaps not read
     error: FeedError | None = None
     poison: str = ""  # what was wrong with entries that could not be judged, and are not among these
 
@@ -165,9 +166,14 @@ class Ingest:
             reading = replace(reading, answer=answer, checked_at=self._clock())
             if isinstance(answer, NotModified):
                 return reading
-            body_hash = blake2b(answer.body, digest_size=16).hexdigest()
+            body_hash = await asyncio.to_thread(_hash, answer.body)
             if body_hash == state.body_hash:
                 return reading
+            reading = replace(reading, document=body_hash)
+            if until := suspicion.set_aside_until(state, body_hash, reading.checked_at):
+                raise ParseError(
+                    f"set aside until {until:%d %b %H:%M} UTC: three times nobody could read this document"
+                )
             parsed = await self._parse(answer)
             entries = await asyncio.to_thread(
                 pipeline.read, parsed, feed, now=reading.checked_at, default_language=self._policy().language
@@ -245,11 +251,16 @@ class Ingest:
     def _commit(
         self, tx: sa.Connection, batch: Sequence[Reading], policy: Policy, now: datetime
     ) -> tuple[FeedChecked, ...]:
-        found = stories.fresh(tx, [entry for reading in batch for entry in reading.entries], now)
+        states = {reading.feed.name: reading.state for reading in batch}
+        history = self._history(tx, batch, now)
+        entries = [entry for reading in batch for entry in reading.entries]
+        found = stories.fresh(tx, entries, now, churning=suspicion.churning(states))
+        sizes = {reading.feed.name: len(reading.entries) for reading in batch}
+        found, held = suspicion.sort_out(tx, found, states, sizes, missed=history.catching_up, now=now)
         arrivals = self._arrivals(tx, found, now)
         joined = {one.assignment.story for one in arrivals if one.assignment.story != one.entry.id or one.is_edit}
         standings = stories.standings(tx, joined)
-        judged = pipeline.judge(arrivals, standings, policy, self._history(tx, batch, now), now=now)
+        judged = pipeline.judge(arrivals, standings, policy, replace(history, held=held), now=now)
         stories.save(tx, judged, now)
         outbox.enqueue(
             tx,
@@ -259,7 +270,7 @@ class Ingest:
         )
         facts = _facts(batch, judged)
         for reading, fact in zip(batch, facts, strict=True):
-            self._record(tx, reading, fact, reading.feed.name in found.overlapping, now)
+            self._record(tx, reading, fact, found, held, now)
         crash.reach("saving")
         return facts
 
@@ -295,9 +306,19 @@ class Ingest:
             Arrival(entry=entry, assignment=assignment) for entry, assignment in zip(new, assignments, strict=True)
         )
 
-    def _record(self, tx: sa.Connection, reading: Reading, fact: FeedChecked, overlaps: bool, now: datetime) -> None:
+    def _record(
+        self,
+        tx: sa.Connection,
+        reading: Reading,
+        fact: FeedChecked,
+        found: stories.Fresh,
+        held: frozenset[str],
+        now: datetime,
+    ) -> None:
         error = reading.error
         next_check_at, not_before = self._pace(reading, now)
+        if isinstance(error, ReaderDied):
+            suspicion.note_death(tx, reading.state, reading.document, now)
         if error is not None:
             feeds.record_failure(
                 tx,
@@ -309,10 +330,21 @@ class Ingest:
                 not_before=not_before,
             )
             return
+        known, name = found.known[reading.feed.name], reading.feed.name
+        state = suspicion.note(
+            tx,
+            reading.state,
+            reading.parsed,
+            known=known,
+            renamed=found.renamed[name],
+            held=sum(entry.id in held for entry in reading.entries),
+            now=now,
+        )
         feeds.record_success(
             tx,
             reading.state,
             now=now,
+            state=state,
             next_check_at=next_check_at,
             not_before=not_before,
             validators=_validators(reading),
@@ -320,7 +352,7 @@ class Ingest:
             body_hash=reading.body_hash,
             found_entries=bool(reading.entries),
             new_entries=fact.new,
-            possible_gap=bool(reading.poison) or _possible_gap(reading, overlaps),
+            possible_gap=bool(reading.poison) or _possible_gap(reading, overlaps=known > 0),
         )
 
     def _pace(self, reading: Reading, now: datetime) -> tuple[datetime, datetime | None]:
@@ -347,13 +379,17 @@ class Ingest:
         return due_at, now + min(asked, ASKED_AT_MOST) if asked else None
 
 
+def _hash(body: bytes) -> str:
+    return blake2b(body, digest_size=16).hexdigest()
+
+
 def _missed_much(reading: Reading, longest: timedelta, now: datetime) -> bool:
     """Whether a feed was not reached for so long that what it brings now is what was missed."""
     last = reading.state.last_success_at
     return last is not None and now - last > max(longest, 2 * reading.feed.interval)
 
 
-def _possible_gap(reading: Reading, overlaps: bool) -> bool:
+def _possible_gap(reading: Reading, *, overlaps: bool) -> bool:
     """Whether entries may have come and gone unseen: nothing of the last check is in this one, or it was cut."""
     cut = reading.parsed is not None and reading.parsed.truncated > 0
     return cut or bool(reading.entries and reading.state.seeded_at and not overlaps)
@@ -389,10 +425,17 @@ def _facts(batch: Sequence[Reading], judged: Sequence[Judged]) -> tuple[FeedChec
             new=new[reading.feed.name],
             pickups=pickups[reading.feed.name],
             alerts=alerts[reading.feed.name],
-            error=reading.poison or None,
+            error=reading.poison or _left_out(reading),
         )
         for reading in batch
     )
+
+
+def _left_out(reading: Reading) -> str | None:
+    parsed = reading.parsed
+    if parsed is None or not parsed.truncated:
+        return None
+    return f"{parsed.truncated:,} entries beyond the first {len(parsed.entries):,} were left out"
 
 
 def _fact_failed(reading: Reading, error: str) -> FeedChecked:

@@ -80,6 +80,7 @@ class Reason(StrEnum):
     ARCHIVED = "archived"
     ALREADY_ALERTED = "already_alerted"
     RETRACTED = "retracted"
+    QUARANTINED = "quarantined"
     SILENCED = "silenced"
     FEED_SILENCED = "feed_silenced"
     SHADOW = "shadow"
@@ -101,6 +102,26 @@ class FeedStatus(StrEnum):
     THROTTLED = "throttled"
     GONE = "gone"
     QUARANTINED = "quarantined"
+
+
+class OddityKind(StrEnum):
+    """What may be odd about a feed that is otherwise well; documented in docs/operations.md."""
+
+    UNSTABLE_GUIDS = "unstable_guids"  # new ones at every build: told apart by address
+    QUARANTINE = "quarantine"  # much of it suddenly looked new: kept, not alerted
+    OTHER_PUBLICATION = "other_publication"  # something else is under its address
+    SET_ASIDE = "set_aside"  # a document that reading does not survive
+    TRUNCATED = "truncated"  # entries beyond the limit were left out
+    PAGES_ELSEWHERE = "pages_elsewhere"  # its links lead to a domain that is not its own
+
+
+class ArticleStatus(StrEnum):
+    """Where the reading of a story's page stands."""
+
+    WAITING = "waiting"
+    DONE = "done"
+    FAILED = "failed"
+    REFUSED = "refused"  # by robots.txt, or by our own rules
 
 
 class DeliveryStatus(StrEnum):
@@ -184,6 +205,17 @@ class NotModified:
 
 
 @record
+class Oddity:
+    """Something odd about a feed, and since when."""
+
+    kind: OddityKind
+    since_at: datetime
+    until_at: datetime | None = None  # it has passed by itself then
+    count: int = 0  # how much, or how often
+    detail: str = ""
+
+
+@record
 class FeedState:
     """What the database knows of a feed."""
 
@@ -198,6 +230,12 @@ class FeedState:
     not_before: datetime | None = None
     failures: int = 0
     possible_gaps: int = 0
+    title: str | None = None  # as its last document had it
+    oddities: tuple[Oddity, ...] = ()
+
+    def odd(self, kind: OddityKind) -> Oddity | None:
+        """What is odd about it in this way, or None."""
+        return next((oddity for oddity in self.oddities if oddity.kind is kind), None)
 
 
 @record

@@ -37,8 +37,12 @@ class Rig:
         self.web, self.asked, self.facts = {}, [], []
         lists = (watchlist(),)
         self.policy = Policy(watchlists=lists, compiled=compile_watchlists(lists), origins={}, channels=(Channel(name="desk"),), zone=ZoneInfo("UTC"))
-        with database.write() as tx:
-            feeds.register(tx, [GAZETTE, HERALD], NOW)
+        self.configure(GAZETTE, HERALD)
+
+    def configure(self, *configured):
+        self.feeds = {feed.name: feed for feed in configured}
+        with self.database.write() as tx:
+            feeds.register(tx, configured, self.now)
 
     async def fetch(self, feed, validators):
         self.asked.append((feed.name, validators))
@@ -61,7 +65,7 @@ class Rig:
                 self.writer, self.fetch, self.parse, policy=lambda: self.policy,
                 pacing=lambda: PACING, clock=lambda: self.now, say=self.facts.append,
             )  # fmt: skip
-            await ingest.start({feed.name: feed for feed in (GAZETTE, HERALD)}, limit=10, **how)
+            await ingest.start(self.feeds, limit=100, **how)
             await ingest.finish()
             await ingest.stop()
 
@@ -222,7 +226,7 @@ def test_one_item_under_one_address_that_changes_each_time_is_told_each_time(rig
 
 
 def test_a_document_that_was_cut_is_a_possible_gap(rig):
-    rig.web |= {"gazette": rss(*(f"Item number {n}" for n in range(1005)))}
+    rig.web |= {"gazette": rss(*(f"Item number {n}" for n in range(5005)))}
     rig.check()
     assert rig.row()["possible_gaps"] == 1
 

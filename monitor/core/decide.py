@@ -49,12 +49,14 @@ def decide(
     *,
     now: datetime,
     seeding: bool,
+    held: bool = False,
     silences: tuple[Silence, ...] = (),
 ) -> Decision:
     """What follows from a match.
 
     `standing` is the story's history before this copy. `seeding` says that the entry is backlog of a feed's first
-    check: remembered, never alerted. `silences` are those in force.
+    check: remembered, never alerted; `held` that its feed is in quarantine and it may be old. `silences` are those in
+    force.
     """
     if match.verdict is Verdict.SILENT:
         return Decision(match=match, reason=match.reason)
@@ -69,6 +71,8 @@ def decide(
         return Decision(match=match, reason=Reason.TOO_OLD)
     if seeding:
         return Decision(match=match, reason=Reason.BACKLOG)
+    if held:
+        return Decision(match=match, reason=Reason.QUARANTINED)
     if retracted(entry.slug) or any(retracted(pickup.slug) for pickup in standing.pickups):
         return Decision(match=match, reason=Reason.RETRACTED)
     reason = Reason.SHADOW if watchlist.shadow else Reason.BECAME_URGENT if earlier else Reason.MATCHED

@@ -103,6 +103,7 @@ class Judging:
                 before,
                 now=self._now,
                 seeding=entry.id in self._backlog,
+                held=entry.id in self._history.held,
                 silences=self._history.silences,
             )
             for match in matches
@@ -142,7 +143,7 @@ class Judging:
 
     def _development(self, arrival: Arrival, before: Standing, after: Standing, watchlist: Watchlist) -> Update | None:
         entry = arrival.entry
-        if entry.feed in self._history.seeding:
+        if entry.feed in self._history.seeding or entry.id in self._history.held:
             return None
         return updates.development(
             entry,

@@ -38,6 +38,7 @@ class History:
     """What the past says about what arrives now."""
 
     seeding: frozenset[str] = frozenset()  # feeds on their first check
+    held: frozenset[str] = frozenset()  # entries of a feed in quarantine, by id
     catching_up: frozenset[str] = frozenset()  # feeds that were not reached for so long that news was missed
     silences: tuple[Silence, ...] = ()  # those in force
     singles: Mapping[tuple[str, Level], int] = field(default_factory=dict)  # alerts of the last hour

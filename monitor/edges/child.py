@@ -27,7 +27,7 @@ from datetime import timedelta
 from enum import Enum
 from typing import Any, BinaryIO, Self
 
-from monitor.errors import MonitorError, ParseError
+from monitor.errors import MonitorError, ParseError, ReaderDied
 
 DEADLINE = timedelta(seconds=20)  # design: limits by default (feedparser was seen to take 101 s)
 MEMORY = 512 * 1024 * 1024  # bytes of address space, all mappings counted
@@ -43,11 +43,11 @@ _PLAIN = {  # what an answer may be made of, beside our own records and what pic
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
-class ChildTimeout(ParseError):
+class ChildTimeout(ReaderDied):
     """The work was not done in time, and the child is dead."""
 
 
-class ChildDied(ParseError):
+class ChildDied(ReaderDied):
     """The child died, or ran out of memory, at this work."""
 
 

@@ -6,12 +6,14 @@ Functions take an open transaction `tx`. When a feed is next due is decided in c
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit, urlunsplit
 
 import sqlalchemy as sa
 
 from monitor.model import Feed, FeedState, FeedStatus, Validators
+from monitor.store import oddities
 from monitor.store.database import chunks, insert_new
 from monitor.store.schema import UtcTime, feeds
 
@@ -43,6 +45,7 @@ def register(tx: sa.Connection, configured: Iterable[Feed], now: datetime) -> No
     for feed in configured:
         if known.get(feed.name, shown_url(feed.url)) != shown_url(feed.url):
             tx.execute(feeds.update().where(feeds.c.name == feed.name).values(**_new_row(feed, now), **FRESH_START))
+            oddities.forget(tx, feed.name)
 
 
 def claim_due(
@@ -75,7 +78,9 @@ def claim_due(
         .values(lease_until=now + LEASE, next_check_at=now + min_interval)
         .returning(feeds)
     )
-    return tuple(_state(row) for row in tx.execute(claimed).mappings())
+    rows = tx.execute(claimed).mappings().all()
+    odd = oddities.of_feeds(tx, [row["name"] for row in rows])
+    return tuple(replace(_state(row), oddities=odd.get(row["name"], ())) for row in rows)
 
 
 def release_leases(tx: sa.Connection) -> None:
@@ -91,6 +96,7 @@ def record_success(
     next_check_at: datetime,
     not_before: datetime | None,
     validators: Validators,
+    state: FeedStatus = FeedStatus.OK,
     title: str | None = None,
     body_hash: str | None = None,
     found_entries: bool = False,
@@ -102,7 +108,7 @@ def record_success(
     Nothing is recorded where the feed's address has changed since the claim: what came is another feed's.
     """
     values = {
-        "state": FeedStatus.OK,
+        "state": state,
         "last_checked_at": now,
         "last_success_at": now,
         "next_check_at": next_check_at,
@@ -161,6 +167,12 @@ def shown_url(url: str) -> str:
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
+def let_out(tx: sa.Connection, feed: str) -> None:
+    """A feed's quarantine is over."""
+    quarantined = sa.and_(feeds.c.name == feed, feeds.c.state == FeedStatus.QUARANTINED)
+    tx.execute(feeds.update().where(quarantined).values(state=FeedStatus.OK))
+
+
 def _is(claimed: FeedState) -> sa.ColumnElement[bool]:
     return sa.and_(feeds.c.name == claimed.name, feeds.c.url == claimed.url)
 
@@ -196,4 +208,5 @@ def _state(row: sa.RowMapping) -> FeedState:
         not_before=row["not_before"],
         failures=row["failures"],
         possible_gaps=row["possible_gaps"],
+        title=row["title"],
     )

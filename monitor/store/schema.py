@@ -22,6 +22,7 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    text,
 )
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -89,6 +90,46 @@ feeds = Table(
     Index("feeds_due", "next_check_at"),
 )
 
+oddities = Table(
+    "oddities",
+    metadata,
+    Column("feed", String, primary_key=True),
+    Column("kind", String, primary_key=True),
+    Column("since_at", UtcTime, nullable=False),
+    Column("until_at", UtcTime),  # it has passed by itself then
+    Column("count", Integer, nullable=False),
+    Column("detail", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+sites = Table(
+    "sites",
+    metadata,
+    Column("origin", String, primary_key=True),  # scheme, host and port
+    Column("robots", Text),  # JSON of core.robots.Rules; null: not asked yet, or no answer
+    Column("asked_at", UtcTime),  # for robots.txt
+    Column("next_at", UtcTime, nullable=False),  # before it no page is fetched
+    sqlite_with_rowid=False,
+)
+
+articles = Table(
+    "articles",
+    metadata,
+    Column("story", String, primary_key=True),  # one page a story
+    Column("entry", String, nullable=False),
+    Column("feed", String, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("origin", String, nullable=False),
+    Column("state", String, nullable=False),
+    Column("wanted_at", UtcTime, nullable=False),
+    Column("next_at", UtcTime, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("error", Text),
+    Index("articles_due", "state", "next_at"),
+    Index("articles_entry", "entry"),
+    sqlite_with_rowid=False,
+)
+
 entries = Table(
     "entries",
     metadata,
@@ -123,6 +164,8 @@ entries = Table(
     Column("body", Text, nullable=False),
     Index("entries_story", "story"),
     Index("entries_url", "url_key"),
+    # what no address identifies is found by its headline
+    Index("entries_title", "title_key", sqlite_where=text("url_key IS NULL"), postgresql_where=text("url_key IS NULL")),
     Index("entries_seen", "seen_at"),
 )
 

@@ -1,14 +1,15 @@
 """Entries and the stories they belong to: what is known, what might be the same, what is saved.
 
+What comes out of the archive has its title as headline: whoever scores takes the outlet's name off (core/wire.py).
 Functions take an open transaction `tx`. Whether two texts are copies is decided in core/dedup.py.
 """
 
 from __future__ import annotations
 
 import json
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, replace
+from collections import Counter, defaultdict
+from collections.abc import Container, Iterable, Sequence
+from dataclasses import asdict, field, replace
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
@@ -40,7 +41,7 @@ from monitor.store.schema import (
     stories,
     versions,
 )
-from monitor.store.sketches import pack
+from monitor.store.sketches import pack, unpack
 from monitor.store.versions import MOST_VERSIONS, keep_version
 
 REFRESH = timedelta(days=30)  # a fingerprint is dated anew only so often
@@ -77,30 +78,68 @@ class Fresh:
 
     new: tuple[Entry, ...] = ()
     edited: tuple[Known, ...] = ()
-    overlapping: frozenset[str] = frozenset()  # feeds of which something was known already
+    known: Counter[str] = field(default_factory=Counter)  # entries known already, by feed …
+    renamed: Counter[str] = field(default_factory=Counter)  # … and those of them that came under another guid
 
 
-def fresh(tx: sa.Connection, found: Sequence[Entry], now: datetime) -> Fresh:
+def fresh(tx: sa.Connection, found: Sequence[Entry], now: datetime, *, churning: Container[str] = ()) -> Fresh:
     """Tell new entries from known and edited ones.
 
     An entry is known by its id, by the fingerprint of a deleted one, or by address and headline (or date) in the same
     feed: feeds that make up new guids at every build show the same addresses, but a page such as `latest.html` is
-    another item each time.
+    another item each time. Of `churning` feeds, whose guids mean nothing, the address alone tells. What has no address
+    of its own is known by headline and date.
     """
-    by_id, by_address = _known_entries(tx, found)
+    by_id, by_address, by_title = _known_entries(tx, found)
     gone = _known_fingerprints(tx, found, now)
-    new, edited, overlapping = [], [], set()
+    new, edited, known, renamed = [], [], Counter(), Counter()
     for entry in found:
-        row = by_id.get(entry.id) or _same_item(by_address.get((entry.feed, entry.url_key)), entry)
+        alike = (*by_address.get((entry.feed, entry.url_key), ()), *by_title.get((entry.feed, entry.title_key), ()))
+        row = by_id.get(entry.id) or _same_item(alike, entry, by_address_alone=entry.feed in churning)
         if row is None and entry.id not in gone:
             new.append(entry)
             continue
-        overlapping.add(entry.feed)
+        known[entry.feed] += 1
+        renamed[entry.feed] += row is not None and row.id != entry.id
         if row is not None and row.content_hash != entry.content_hash and row.revision < MOST_VERSIONS:
             edited.append(
                 Known(entry=_with_id(entry, row.id), story=row.story, rule=Rule(row.rule), similarity=row.similarity)
             )
-    return Fresh(new=tuple(new), edited=tuple(edited), overlapping=frozenset(overlapping))
+    return Fresh(new=tuple(new), edited=tuple(edited), known=known, renamed=renamed)
+
+
+def known_texts(tx: sa.Connection, feed: str, found: Sequence[Entry]) -> frozenset[str | int]:
+    """Addresses, headlines and texts (`url_key`, `title_key`, `content_hash`) of these entries that the feed has had
+    before. Reads through the whole archive: for a document that is suspicious, not for every one."""
+    wanted = (
+        (entries.c.url_key, {entry.url_key for entry in found if entry.url_key}),
+        (entries.c.title_key, {entry.title_key for entry in found if entry.title_key}),
+        (entries.c.content_hash, {entry.content_hash for entry in found}),
+    )
+    known: set[str | int] = set()
+    for column, values in wanted:
+        among = column.in_(listed(tx, values, numbers=column is not entries.c.content_hash))
+        known |= set(tx.execute(sa.select(column).where(entries.c.feed == feed, among)).scalars())
+    return frozenset(known)
+
+
+def remember(tx: sa.Connection, found: Iterable[Entry], now: datetime) -> None:
+    """Know these entries from now on, without keeping them: they are known ones under another name."""
+    names = {name for entry in found for name in _fingerprints_of(entry)}
+    insert_new(tx, fingerprints, [{"id": name, "seen_at": now} for name in sorted(names)])
+
+
+def read_entries(tx: sa.Connection, ids: Iterable[str]) -> dict[str, Known]:
+    """Entries of the archive, as they came in, without the keys they are found by."""
+    rows = tx.execute(sa.select(entries).where(entries.c.id.in_(listed(tx, ids)))).all()
+    return {row.id: _known(row) for row in rows}
+
+
+def list_held(tx: sa.Connection, feed: str, *, since: datetime) -> tuple[Known, ...]:
+    """Entries of a feed that came since then and were kept from alerting by its quarantine, oldest first."""
+    quarantined = sa.select(matches.c.story).where(matches.c.reason == Reason.QUARANTINED)
+    which = sa.and_(entries.c.seen_at >= since, entries.c.feed == feed, entries.c.story.in_(quarantined))
+    return tuple(map(_known, tx.execute(sa.select(entries).where(which).order_by(entries.c.seq)).all()))
 
 
 def standings(tx: sa.Connection, ids: Iterable[str]) -> dict[str, Standing]:
@@ -245,8 +284,9 @@ def forget_old(tx: sa.Connection, now: datetime, *, seen_before: datetime) -> tu
     """Delete stories (with all their entries) not touched since `seen_before`, leaving fingerprints. Returns deleted
     entries and stories."""
     old = sa.select(stories.c.id).where(stories.c.updated_at < seen_before)
-    gone = tx.execute(sa.select(entries.c.id, entries.c.feed, entries.c.url_key).where(entries.c.story.in_(old))).all()
-    prints = {name for row in gone for name in _fingerprints(row.id, row.feed, row.url_key)}
+    columns = (entries.c.id, entries.c.feed, entries.c.url_key, entries.c.title_key, entries.c.published_at)
+    gone = tx.execute(sa.select(*columns).where(entries.c.story.in_(old))).all()
+    prints = {name for row in gone for name in _fingerprints_of(row)}
     insert_new(tx, fingerprints, [{"id": name, "seen_at": now} for name in sorted(prints)])
     tx.execute(matches.delete().where(matches.c.story.in_(old)))
     tx.execute(versions.delete().where(versions.c.entry.in_(sa.select(entries.c.id).where(entries.c.story.in_(old)))))
@@ -265,7 +305,11 @@ def forget_fingerprints(tx: sa.Connection, *, seen_before: datetime) -> None:
 # ── reading ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def _known_entries(tx: sa.Connection, found: Sequence[Entry]) -> tuple[dict, dict]:
+Rows = dict[tuple[str, int], list[sa.Row]]  # by feed and key
+
+
+def _known_entries(tx: sa.Connection, found: Sequence[Entry]) -> tuple[dict[str, sa.Row], Rows, Rows]:
+    """Known entries by id; those under the same address; and of what has no address, those under the same headline."""
     columns = (
         entries.c.id, entries.c.feed, entries.c.url_key, entries.c.content_hash, entries.c.story, entries.c.rule,
         entries.c.similarity, entries.c.title_key, entries.c.published_at, entries.c.revision,
@@ -274,20 +318,24 @@ def _known_entries(tx: sa.Connection, found: Sequence[Entry]) -> tuple[dict, dic
         row.id: row
         for row in tx.execute(sa.select(*columns).where(entries.c.id.in_(listed(tx, [one.id for one in found])))).all()
     }
-    unknown = [entry for entry in found if entry.id not in by_id and entry.url_key]
-    names = {entry.feed for entry in found}
-    addresses = listed(tx, {entry.url_key for entry in unknown}, numbers=True)
-    by_address = {
-        (row.feed, row.url_key): row
-        for row in tx.execute(sa.select(*columns).where(entries.c.url_key.in_(addresses))).all()
-        if row.feed in names
-    }
-    return by_id, by_address
+    unknown = [entry for entry in found if entry.id not in by_id]
+    addresses = {entry.url_key for entry in unknown if entry.url_key}
+    titles = {entry.title_key for entry in unknown if entry.url_key is None and entry.title_key}
+
+    def alike(key: sa.Column, values: set[int], *more: sa.ColumnElement[bool]) -> Rows:
+        rows: Rows = defaultdict(list)
+        which = sa.and_(key.in_(listed(tx, values, numbers=True)), *more)
+        for row in tx.execute(sa.select(*columns).where(which)) if values else ():
+            rows[row.feed, getattr(row, key.name)].append(row)
+        return rows
+
+    by_title = alike(entries.c.title_key, titles, entries.c.url_key.is_(None))
+    return by_id, alike(entries.c.url_key, addresses), by_title
 
 
 def _known_fingerprints(tx: sa.Connection, found: Sequence[Entry], now: datetime) -> set[str]:
     """Ids of those entries that retention deleted. What is still listed is remembered for as long as it is."""
-    names = {name: entry.id for entry in found for name in _fingerprints(entry.id, entry.feed, entry.url_key)}
+    names = {name: entry.id for entry in found for name in _fingerprints_of(entry)}
     known = {
         row.id: row.seen_at
         for row in tx.execute(sa.select(fingerprints).where(fingerprints.c.id.in_(listed(tx, names)))).all()
@@ -298,17 +346,48 @@ def _known_fingerprints(tx: sa.Connection, found: Sequence[Entry], now: datetime
     return {names[name] for name in known}
 
 
-def _same_item(row: sa.Row | None, entry: Entry) -> sa.Row | None:
-    """The known entry under the same address, where it is the same item and not just the same page."""
-    if row is None:
-        return None
-    dated = row.published_at is not None and row.published_at == entry.published_at
-    return row if dated or row.title_key == entry.title_key or row.content_hash == entry.content_hash else None
+def _same_item(rows: Sequence[sa.Row], entry: Entry, *, by_address_alone: bool) -> sa.Row | None:
+    """The known entry under the same address (or headline), where it is the same item and not just the same page."""
+    for row in rows:
+        dated = row.published_at is not None and row.published_at == entry.published_at
+        titled = row.title_key == entry.title_key and row.url_key is not None
+        if dated or titled or row.content_hash == entry.content_hash or (by_address_alone and row.url_key is not None):
+            return row
+    return None
 
 
-def _fingerprints(entry: str, feed: str, url_key: int | None) -> tuple[str, ...]:
-    """What stays of a deleted entry: its id, and its address in its feed."""
-    return (entry,) if url_key is None else (entry, f"{feed} {url_key}")
+def _fingerprints_of(entry: Entry | sa.Row) -> tuple[str, ...]:
+    """What stays of a deleted entry: its id, and in its feed its address, or headline and date where it has none."""
+    if entry.url_key is not None:
+        return entry.id, f"{entry.feed} {entry.url_key}"
+    if not entry.title_key or entry.published_at is None:
+        return (entry.id,)
+    return entry.id, f"{entry.feed} {entry.title_key} {as_number(entry.published_at)}"
+
+
+def _known(row: sa.Row) -> Known:
+    entry = Entry(
+        id=row.id,
+        feed=row.feed,
+        outlet=row.outlet,
+        guid=row.guid,
+        url=row.url,
+        title=row.title,
+        headline=row.title,
+        summary=row.summary,
+        body=row.body,
+        author=row.author,
+        language=row.language,
+        published_at=row.published_at,
+        slug=row.slug,
+        credit=row.credit,
+        url_key=row.url_key,
+        title_key=row.title_key,
+        text_key=row.text_key,
+        content_hash=row.content_hash,
+        sketch=unpack(row.sketch),
+    )
+    return Known(entry=entry, story=row.story, rule=Rule(row.rule), similarity=row.similarity)
 
 
 def _pickup(row: sa.Row) -> Pickup:

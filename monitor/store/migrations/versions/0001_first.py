@@ -46,6 +46,40 @@ def upgrade() -> None:
     )
     op.create_index("feeds_due", "feeds", ["next_check_at"])
     op.create_table(
+        "oddities",
+        sa.Column("feed", sa.String(), primary_key=True),
+        sa.Column("kind", sa.String(), primary_key=True),
+        sa.Column("since_at", Time, nullable=False),
+        sa.Column("until_at", Time),
+        sa.Column("count", sa.Integer(), nullable=False),
+        sa.Column("detail", sa.Text(), nullable=False),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "sites",
+        sa.Column("origin", sa.String(), primary_key=True),
+        sa.Column("robots", sa.Text()),
+        sa.Column("asked_at", Time),
+        sa.Column("next_at", Time, nullable=False),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "articles",
+        sa.Column("story", sa.String(), primary_key=True),
+        sa.Column("entry", sa.String(), nullable=False),
+        sa.Column("feed", sa.String(), nullable=False),
+        sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("origin", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("wanted_at", Time, nullable=False),
+        sa.Column("next_at", Time, nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("error", sa.Text()),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("articles_due", "articles", ["state", "next_at"])
+    op.create_index("articles_entry", "articles", ["entry"])
+    op.create_table(
         "entries",
         sa.Column("seq", Sequence, primary_key=True, autoincrement=True),
         sa.Column("id", sa.String(), nullable=False, unique=True),
@@ -79,6 +113,10 @@ def upgrade() -> None:
     op.create_index("entries_seen", "entries", ["seen_at"])
     op.create_index("entries_story", "entries", ["story"])
     op.create_index("entries_url", "entries", ["url_key"])
+    no_address = sa.text("url_key IS NULL")
+    op.create_index(
+        "entries_title", "entries", ["title_key"], sqlite_where=no_address, postgresql_where=no_address
+    )
     op.create_table(
         "fingerprints",
         sa.Column("id", sa.String(), primary_key=True),
