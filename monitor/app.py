@@ -20,14 +20,18 @@ from urllib.parse import urlsplit
 from apscheduler.events import EVENT_JOB_ERROR
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from monitor import __version__, backfill, crash, operator, reload
+from monitor import __version__, again, backfill, crash, operator, reload
+from monitor.articles import Articles
 from monitor.channels import open_senders
 from monitor.clock import Clock, SteadyClock, system_clock
 from monitor.config import ChannelConfig, Config
+from monitor.core.extract import read_page
 from monitor.core.pace import ASKED_AT_MOST, GONE_LATER, LONGEST_RETRY, spread
 from monitor.core.parse import parse_fast, parse_slow
 from monitor.core.pipeline import Policy
 from monitor.core.render import rfc3339
+from monitor.core.robots import LARGEST as LARGEST_ROBOTS
+from monitor.core.urls import host_of
 from monitor.dispatch import Dispatcher, Ways
 from monitor.edges.child import ChildPool
 from monitor.edges.fetch import Fetcher, FetchSettings
@@ -37,9 +41,20 @@ from monitor.edges.systemd import Notifier
 from monitor.errors import ConfigError, DeliveryError, StoreError
 from monitor.ingest import Ingest, Pacing
 from monitor.logs import keep_secret, say, say_fact
-from monitor.model import Attempted, Feed, FeedChecked, Fetched, ParsedFeed, Reloaded, Swept, Validators
+from monitor.model import (
+    ArticleRead,
+    Attempted,
+    Feed,
+    FeedChecked,
+    Fetched,
+    ParsedEntry,
+    ParsedFeed,
+    Reloaded,
+    Swept,
+    Validators,
+)
 from monitor.reload import InForce
-from monitor.store import channels, due, feeds, meta, outbox
+from monitor.store import articles, channels, due, feeds, meta, outbox
 from monitor.store.channels import Recipients
 from monitor.store.database import Database
 from monitor.upkeep import sweep
@@ -55,6 +70,8 @@ SPREAD = timedelta(minutes=5)  # over which feeds that are all overdue take thei
 WATCH = timedelta(seconds=2)  # between looks at the watchlists folder
 DRAIN_PATIENCE = timedelta(seconds=20)  # less than systemd's TimeoutStopSec
 PARSE_DEADLINE = timedelta(seconds=20)
+ARTICLE_TIMEOUT, LARGEST_PAGE = timedelta(seconds=20), 5 * 1024 * 1024  # design: limits by default
+ARTICLES_IN_A_POLL = timedelta(seconds=60)  # what is not read by then waits for the next pass
 FAST_PATH_BYTES = 4_000_000  # larger documents go to the child process at once
 
 
@@ -82,6 +99,7 @@ class App:
         self._told_of_database = False
         self._reloading = asyncio.Lock()
         self._reloads: set[asyncio.Task[Reloaded]] = set()
+        self.alerts_by_page = 0  # that only a story's page led to
         self._on_checked: list[Callable[[FeedChecked], None]] = []
 
     # ── lifecycle ────────────────────────────────────────────────────────────────────────────────
@@ -102,9 +120,11 @@ class App:
         self._stack.callback(self.writer.close)
         self.fetcher = await self._stack.enter_async_context(Fetcher(_fetch_settings(config), now=self.clock))
         self.children = await self._stack.enter_async_context(ChildPool())
+        self.page_children = await self._stack.enter_async_context(ChildPool())  # no page keeps a feed waiting
         self._use_senders(open_senders(config.channels, config.path, state_dir=config.state_dir), config)
         self.policy = self._policy(self.in_force)
         self.ingest = self._ingest()
+        self.articles = self._articles()
         self.dispatcher = Dispatcher(
             self.writer, self._senders, self._gaps, ways=self._ways, clock=self.clock, say=self._say_attempted
         )
@@ -119,6 +139,7 @@ class App:
     async def _drain(self) -> None:
         """Save what has been read, settle what is being sent; doing it twice is harmless."""
         await self.ingest.stop()
+        await self.articles.stop()
         await self.dispatcher.stop(DRAIN_PATIENCE)
 
     async def poll(self, *, only: Iterable[str] | None = None, everything: bool = False) -> tuple[FeedChecked, ...]:
@@ -132,12 +153,30 @@ class App:
         await self.ingest.start(
             configured, limit=len(configured), only=only, ignore_schedule=everything or only is not None
         )
+        await self._let_out()
         await self.ingest.finish()
         await self._tell_operator()
         await self.dispatcher.drain()
+        if await self._read_articles():
+            await self.dispatcher.drain()
         await self.writer.run(meta.put, "last_poll", {"at": rfc3339(self.clock())})
         await self._sweep_if_due()
         return tuple(checked)
+
+    async def _read_articles(self) -> int:
+        """Read the pages that are due, each site's in its pace, for a minute at most. Returns how many."""
+        until, done = self.clock() + ARTICLES_IN_A_POLL, 0
+        while (due_at := self._next_article_at()) is not None and due_at <= until and self.clock() < until:
+            wait = (due_at - self.clock()).total_seconds()
+            if wait > 0:
+                await asyncio.sleep(wait / self._speed)
+            done += await self.articles.start()
+            await self.articles.finish()
+        return done
+
+    def _next_article_at(self) -> datetime | None:
+        with self.database.read() as tx:
+            return articles.next_due_at(tx)
 
     async def run(self) -> None:
         """The daemon: ticks until SIGTERM or SIGINT, then drains."""
@@ -227,6 +266,7 @@ class App:
         for job, every in (
             (self._feed_tick, TICK),
             (self.dispatcher.tick, TICK),
+            (self._article_tick, TICK),
             (self._watch_tick, WATCH),
             (self._heartbeat, timedelta(seconds=15)),
             (self._operator_tick, timedelta(minutes=1)),
@@ -241,6 +281,16 @@ class App:
         room = 2 * self.in_force.config.polling.concurrency - self.ingest.running
         if room > 0:
             await self.ingest.start(self._feeds(), limit=room)
+
+    async def _article_tick(self) -> None:
+        due_at = self._next_article_at()
+        if due_at is not None and due_at <= self.clock():
+            await self.articles.start()
+
+    async def _let_out(self) -> None:
+        """What the operator let out of quarantine is judged."""
+        for feed, alerts in await self.writer.run(again.let_out, self.policy, self.clock()):
+            say("let_out", feed=feed, alerts=alerts)
 
     async def _watch_tick(self) -> None:
         seen = reload.fingerprint(self.in_force.config.watchlists)
@@ -274,6 +324,7 @@ class App:
 
     async def _operator_tick(self) -> None:
         """Tell the operator what is new, and the dead man's switch that all is well."""
+        await self._let_out()
         await self._tell_operator()
         now = self.clock()
         address = self.in_force.config.heartbeat.get_secret_value()
@@ -392,6 +443,7 @@ class App:
             backlog=config.alerts.backlog,
             backlog_max=config.alerts.backlog_max,
             singles_per_hour=config.alerts.singles_per_hour,
+            articles=config.polling.articles,
         )
 
     def _ways(self) -> Ways:
@@ -427,6 +479,34 @@ class App:
             parse_slow, answer.body, answer.url, answer.content_type, deadline=PARSE_DEADLINE
         )
 
+    def _articles(self) -> Articles:
+        return Articles(
+            self.writer,
+            self._fetch_page,
+            self._fetch_robots,
+            self._read_page,
+            policy=lambda: self.policy,
+            feeds=self._feeds,
+            story_window=lambda: self.in_force.config.alerts.story_window,
+            clock=self.clock,
+            say=self._say_read,
+        )
+
+    async def _fetch_page(self, url: str, feed: Feed) -> Fetched:
+        return await self.fetcher.fetch(
+            url, own_port=_own_port(url, feed), accept="html", max_body=LARGEST_PAGE, timeout=ARTICLE_TIMEOUT
+        )
+
+    async def _fetch_robots(self, url: str, feed: Feed) -> Fetched:
+        return await self.fetcher.fetch(
+            url, own_port=_own_port(url, feed), accept="text", max_body=LARGEST_ROBOTS, timeout=ARTICLE_TIMEOUT
+        )
+
+    async def _read_page(self, answer: Fetched) -> ParsedEntry:
+        return await self.page_children.run(
+            read_page, answer.body, answer.url, answer.content_type, deadline=PARSE_DEADLINE
+        )
+
     async def _open_page(self, stack: contextlib.AsyncExitStack) -> None:
         listen = self.in_force.config.web.listen
         if listen:
@@ -449,6 +529,7 @@ class App:
         """What only the holder of the instance lock may do: take up what a dead instance left."""
         now = self.clock()
         feeds.release_leases(tx)
+        articles.release(tx, now)
         self._mend_times(tx, now)
         recovered = outbox.recover(tx, now, asking=self._ways().asking)
         if recovered:
@@ -494,6 +575,10 @@ class App:
         for listener in self._on_checked:
             listener(fact)
 
+    def _say_read(self, fact: ArticleRead) -> None:
+        self.alerts_by_page += fact.alerts
+        say_fact(fact, level=logging.INFO if fact.alerts else logging.DEBUG)
+
     def _say_attempted(self, fact: Attempted) -> None:
         say_fact(fact, level=logging.INFO if fact.outcome == "delivered" else logging.WARNING)
 
@@ -502,14 +587,24 @@ def _recipients(senders: Mapping[str, Sender]) -> Recipients:
     return {name: tuple(sender.recipients) for name, sender in senders.items()}
 
 
+def open_fetcher(config: Config) -> Fetcher:
+    """The gate, for a command that fetches without a daemon: a context manager."""
+    return Fetcher(_fetch_settings(config), now=system_clock)
+
+
 async def fetch_once(url: str, config: Config, feed: Feed | None = None) -> tuple[bytes, str]:
     """Fetch one document through the gate that all requests pass. Returns its bytes and final address.
 
     Raises FetchError.
     """
-    async with Fetcher(_fetch_settings(config), now=system_clock) as fetcher:
+    async with open_fetcher(config) as fetcher:
         answer = await fetcher.fetch(url, headers=feed.headers if feed else (), own_port=urlsplit(url).port)
     return answer.body, answer.url
+
+
+def _own_port(url: str, feed: Feed) -> int | None:
+    """The feed's own port, for pages on the feed's own host."""
+    return urlsplit(feed.url).port if host_of(url) == host_of(feed.url) else None
 
 
 def _fetch_settings(config: Config) -> FetchSettings:

@@ -30,8 +30,7 @@ from monitor.units import Duration, Size, as_written
 
 SEARCH_PATH = ("config.toml", "/etc/wirewatch/config.toml")
 PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
-NO_EFFECT = "is understood, but has no effect in this version"
-NOT_YET = {"polling": ("articles",)}
+DOMAIN = r"^(?:[a-z0-9-]+\.)+[a-z0-9-]+$"
 CLOCK_TIME = r"(?:[01]\d|2[0-3]):[0-5]\d"
 
 
@@ -205,6 +204,9 @@ class FeedSection(Section):
     language: str | None = Field(None, description="Language, where the feed does not say or is wrong.")
     tags: tuple[str, ...] = Field((), description="For scopes of watchlists, written there as #tag.", strict=False)
     interval: Duration | None = Field(None, description="Between checks of this feed.")
+    article_domains: tuple[Annotated[str, Field(pattern=DOMAIN)], ...] = Field(
+        (), description="Domains beside its own from which linked pages may be fetched.", strict=False
+    )
     headers: dict[str, Secret] = Field({}, description="Extra request headers; values may be secrets.")
 
 
@@ -403,7 +405,7 @@ class _Resolver:
             raise ConfigError(self.problems)
         database = self.file.monitor.database
         return Config(
-            warnings=(*self.warnings, *self._without_effect(), *self._twins(channels)),
+            warnings=(*self.warnings, *self._twins(channels)),
             route_lines=tuple(self.toml.position("route", n, "watchlists")[0] for n in range(len(routes))),
             is_default=not self.toml.data,
             path=self.path,
@@ -443,7 +445,7 @@ class _Resolver:
         feeds: list[Feed] = []
         taken = {section.name for section in self.file.feed}
         for number, section in enumerate(self.file.feed):
-            name = section.name or _unused(name_from_url(section.url), taken)
+            name = section.name or unused(name_from_url(section.url), taken)
             taken.add(name)
             feeds.append(self._feed(number, name, section))
         for name in self.file.monitor.opml:
@@ -467,7 +469,7 @@ class _Resolver:
         """Without feeds whose address is another spelling of an earlier one's; they are told, and polled once."""
         first: dict[str, int] = {}
         for number, feed in enumerate(feeds):
-            earlier = first.setdefault(_spelt_alike(feed.url), number)
+            earlier = first.setdefault(spelt_alike(feed.url), number)
             if earlier != number and feed.url != feeds[earlier].url and number < len(self.file.feed):
                 line = self.toml.position("feed", earlier, "url")[0]
                 says = f"is another spelling of the address in line {line}; only {feeds[earlier].name!r} is polled"
@@ -483,6 +485,7 @@ class _Resolver:
             language=section.language or None,
             tags=section.tags,
             interval=section.interval or self.file.polling.interval,
+            article_domains=section.article_domains,
             headers=tuple(
                 (name, self._secret(value, "feed", number, "headers", name)) for name, value in section.headers.items()
             ),
@@ -500,7 +503,7 @@ class _Resolver:
                 continue
             urls.add(outline.url)
             name = name_from_url(outline.url)
-            name = _unused(name, names)
+            name = unused(name, names)
             names.add(name)
             feeds.append(
                 Feed(
@@ -570,11 +573,6 @@ class _Resolver:
             self._problem(f"{file} cannot be read: {getattr(error, 'strerror', None) or 'not UTF-8'}", *path)
             return ""
 
-    def _without_effect(self) -> tuple[Problem, ...]:
-        """Keys that are understood and checked, but do nothing in this version: better told than believed."""
-        places = [(section, key) for section, keys in NOT_YET.items() for key in keys]
-        return tuple(self.toml.problem(path, NO_EFFECT) for path in places if path in self.toml.places)
-
     def _twins(self, channels: tuple[ChannelConfig, ...]) -> tuple[Problem, ...]:
         """Channels with one address: who reads it gets every alert once for each."""
         first: dict[str, str] = {}
@@ -617,7 +615,7 @@ def name_from_url(url: str) -> str:
     return "-".join(word for word in words if word not in dull)[:60] or "feed"
 
 
-def _spelt_alike(url: str) -> str:
+def spelt_alike(url: str) -> str:
     """The same for all spellings of an address that cannot mean another: capitals in the host, its usual port, a
     fragment, an empty path (RFC 3986, 6.2)."""
     try:
@@ -631,7 +629,7 @@ def _spelt_alike(url: str) -> str:
     return f"{parts.scheme.lower()}://{login}@{host}{parts.path or '/'}?{parts.query}"
 
 
-def _unused(name: str, taken: Container[str]) -> str:
+def unused(name: str, taken: Container[str]) -> str:
     """The name, or with the first number behind it that makes it one of its own."""
     numbered = (f"{name}-{number}" for number in count(2))
     return name if name not in taken else next(one for one in numbered if one not in taken)

@@ -21,6 +21,8 @@ POINTS: Final = frozenset(
         "settling",  # that is written, the transaction is open
         "settled",  # it is committed
         "merged",  # a digest is written in place of its alerts, the transaction is open
+        "page_read",  # a story's page is in memory, nothing of it is written
+        "page_saving",  # what follows from it is written, the transaction is open
         "draining",  # asked to stop
     }
 )

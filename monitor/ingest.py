@@ -24,6 +24,7 @@ import sqlalchemy as sa
 
 from monitor import crash, suspicion
 from monitor.core import pipeline
+from monitor.core.articles import worth_reading
 from monitor.core.pace import ASKED_AT_MOST, next_check
 from monitor.core.pipeline import Arrival, History, Policy
 from monitor.core.policy import SINGLES
@@ -42,7 +43,7 @@ from monitor.model import (
     Validators,
     record,
 )
-from monitor.store import candidates, feeds, letters, merging, outbox, silences, stories
+from monitor.store import articles, candidates, feeds, letters, merging, outbox, silences, stories
 from monitor.writer import Writer
 
 GATHER = timedelta(milliseconds=100)  # what arrives within it shares a transaction, and is judged oldest first
@@ -268,6 +269,10 @@ class Ingest:
             [waiting for one in judged for waiting in one.rewritten],
             [delivery for one in judged for delivery in one.cancelled],
         )
+        configured = {reading.feed.name: reading.feed for reading in batch}
+        pages, elsewhere = worth_reading(judged, configured, policy, seeding=history.seeding, held=held, now=now)
+        articles.want(tx, pages, now)
+        suspicion.note_elsewhere(tx, states, elsewhere, now)
         facts = _facts(batch, judged)
         for reading, fact in zip(batch, facts, strict=True):
             self._record(tx, reading, fact, found, held, now)

@@ -15,6 +15,7 @@ record = dataclass(frozen=True, slots=True, kw_only=True)
 RETRACTIONS = frozenset({"kill", "withdrawn"})  # marks of messages that take a story back
 IMPERATIVE = RETRACTIONS | {"correction"}  # … or correct it: nothing holds them back, nothing overtakes them
 NEAR_MISS = 0.7  # of the threshold: what comes so near is kept, also where it stays silent
+NEAR_ENOUGH = 0.5  # of the threshold: so near, the page behind a link may decide
 
 
 # ── vocabularies ─────────────────────────────────────────────────────────────────────────────────
@@ -170,6 +171,7 @@ class Feed:
     language: str | None = None
     tags: tuple[str, ...] = ()
     interval: timedelta = timedelta(minutes=30)
+    article_domains: tuple[str, ...] = ()  # beside its own, from which linked pages are read
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)  # may hold secrets
 
 
@@ -353,6 +355,18 @@ class Version:
     changed: tuple[str, ...]  # of title, summary, body, and figures of the headline
     title: str
     summary: str = ""
+
+
+@record
+class Wanted:
+    """A story's page that is to be read."""
+
+    story: str
+    entry: str
+    feed: str
+    url: str
+    origin: str  # scheme, host and port
+    attempts: int = 0
 
 
 @record
@@ -723,6 +737,7 @@ class Judged:
     lead_grew: bool = False  # this copy brought the longest summary so far
     body_grew: bool = False
     is_edit: bool = False
+    near: bool = False  # a watchlist was silent that the page behind the link might change
 
 
 # ── facts that services return and app.py says aloud ─────────────────────────────────────────────
@@ -737,6 +752,18 @@ class FeedChecked:
     entries: int = 0
     new: int = 0
     pickups: int = 0
+    alerts: int = 0
+    error: str | None = None
+
+
+@record
+class ArticleRead:
+    """The page behind a story's link was read, or not."""
+
+    feed: str
+    story: str
+    url: str
+    outcome: str  # "read", "no_more" (than the feed says), "again" (tried later), "failed", "refused"
     alerts: int = 0
     error: str | None = None
 

@@ -1,7 +1,7 @@
 """What the operator must hear of the daemon itself, from what the database knows.
 
-    feeds that fail for a day or a week · channels that are suspended or fail for long · dead letters · messages in
-    doubt · possible gaps · a reload that was refused
+    feeds that fail for a day or a week, or are odd · channels that are suspended or fail for long · dead letters
+    messages in doubt · possible gaps · a reload that was refused
 
 Notices go through the outbox like alerts, to the channels marked `operator`, never to the one they are about. A notice
 is named by its occasion, so that looking again tells nothing twice. Decides nothing about stories.
@@ -17,10 +17,11 @@ import sqlalchemy as sa
 
 from monitor.core.hold import hold_of
 from monitor.core.names import name_of
+from monitor.core.oddness import said_of
 from monitor.core.render import rfc3339
-from monitor.model import Channel, Delivery, DeliveryKind, DeliveryStatus, Level, Message, record
+from monitor.model import Channel, Delivery, DeliveryKind, DeliveryStatus, Level, Message, OddityKind, record
 from monitor.store import channels as channel_store
-from monitor.store import feeds, letters, meta, outbox
+from monitor.store import feeds, letters, meta, oddities, outbox
 
 FEED_FAILS = (timedelta(days=1), timedelta(days=7))
 CHANNEL_FAILS = timedelta(hours=1)
@@ -44,7 +45,13 @@ def tell(tx: sa.Connection, channels: Iterable[Channel], *, zone: tzinfo, now: d
     to = [channel for channel in channels if channel.operator]
     if not to:
         return 0
-    found = [*_failing_feeds(tx, now), *_failing_channels(tx, now), *_counted(tx, now), *_refused_reload(tx)]
+    found = [
+        *_failing_feeds(tx, now),
+        *_odd_feeds(tx),
+        *_failing_channels(tx, now),
+        *_counted(tx, now),
+        *_refused_reload(tx),
+    ]
     outbox.enqueue(
         tx,
         [
@@ -118,6 +125,27 @@ def _failing_feeds(tx: sa.Connection, now: datetime) -> Iterator[Notice]:
                     says=f"feed {row['name']} has failed for {days} day{'s' if days > 1 else ''}: {row['last_error']}",
                     do="It is still tried. `wirewatch feeds` shows all; correct its address, or remove it.",
                 )
+
+
+# What the operator should do about an oddity; the other kinds need nothing.
+_REMEDIES = {
+    OddityKind.QUARANTINE: "If they are news, run `wirewatch feeds release {feed}` within a day. Else do nothing.",
+    OddityKind.OTHER_PUBLICATION: "Open its address; correct it, or remove the feed.",
+    OddityKind.SET_ASIDE: "It is read again in a day, or when it changes. Look at what its address sends.",
+    OddityKind.TRUNCATED: "Its publisher may offer a shorter one.",
+}
+
+
+def _odd_feeds(tx: sa.Connection) -> Iterator[Notice]:
+    odd = oddities.of_feeds(tx, [row["name"] for row in feeds.list_feeds(tx)])
+    for name, oddity in ((name, oddity) for name, found in odd.items() for oddity in found):
+        early = oddity.kind is OddityKind.SET_ASIDE and oddity.until_at is None
+        if oddity.kind in _REMEDIES and not early:
+            yield Notice(
+                occasion=f"{oddity.kind}:{name}:{rfc3339(oddity.since_at)}",
+                says=f"feed {name}: {said_of(oddity)}",
+                do=_REMEDIES[oddity.kind].format(feed=name),
+            )
 
 
 def _failing_channels(tx: sa.Connection, now: datetime) -> Iterator[Notice]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from xml.etree import ElementTree
 
 from monitor.errors import ConfigError, Problem
 from monitor.model import record
+
+DEEPEST = 50  # folders in folders; recursion must end before Python's does
 
 
 @record
@@ -16,41 +18,60 @@ class Outline:
 
     url: str
     title: str = ""
-    tags: tuple[str, ...] = ()  # the folders around it
+    tags: tuple[str, ...] = ()  # the folders around it, and its categories
 
 
 def read_opml(path: Path) -> tuple[Outline, ...]:
-    """Every feed of an OPML file, with the folders it stands in as tags. Raises ConfigError with file and line."""
+    """Every feed of an OPML file, with the folders it stands in (and OPML 2's categories) as tags. Raises ConfigError
+    with file and line."""
     try:
         root = ElementTree.fromstring(path.read_bytes())
     except OSError as error:
         raise ConfigError(
             [Problem(file=str(path), line=1, key="opml", says=f"cannot be read: {error.strerror}")]
         ) from error
-    except ElementTree.ParseError as error:
+    except (ElementTree.ParseError, ValueError, LookupError) as error:  # the last two for odd encodings
+        line = getattr(error, "position", (1, 0))[0]
         says = f"not a well-formed OPML file: {error}"
-        raise ConfigError([Problem(file=str(path), line=error.position[0], key="opml", says=says)]) from error
-    body = root.find("body")
+        raise ConfigError([Problem(file=str(path), line=line, key="opml", says=says)]) from error
+    body = next((node for node in root if node.tag.lower() == "body"), None)
     if root.tag.lower() != "opml" or body is None:
         raise ConfigError([Problem(file=str(path), line=1, key="opml", says="expected <opml> with a <body>")])
     return tuple(_outlines(body, ()))
 
 
-def write_opml(feeds: Iterable[tuple[str, str]], title: str = "wirewatch feeds") -> str:
-    """An OPML 2.0 document of (title, url) pairs."""
+def write_opml(feeds: Iterable[Outline], title: str = "wirewatch feeds") -> str:
+    """An OPML 2.0 document: each feed in a folder of its first tag, its other tags as categories."""
     root = ElementTree.Element("opml", version="2.0")
     ElementTree.SubElement(ElementTree.SubElement(root, "head"), "title").text = title
     body = ElementTree.SubElement(root, "body")
-    for name, url in feeds:
-        ElementTree.SubElement(body, "outline", type="rss", text=name, title=name, xmlUrl=url)
+    folders: dict[str, ElementTree.Element] = {}
+    for feed in feeds:
+        folder, *categories = feed.tags or ("",)
+        if folder and folder not in folders:
+            folders[folder] = ElementTree.SubElement(body, "outline", text=folder, title=folder)
+        said = {"type": "rss", "text": feed.title, "title": feed.title, "xmlUrl": feed.url}
+        if categories:
+            said["category"] = ",".join(categories)
+        ElementTree.SubElement(folders.get(folder, body), "outline", said)
     ElementTree.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
 
 
 def _outlines(node: ElementTree.Element, folders: tuple[str, ...]) -> Iterator[Outline]:
-    for outline in node.findall("outline"):
-        name = outline.get("title") or outline.get("text") or ""
-        url = outline.get("xmlUrl") or outline.get("xmlurl")
+    for outline in node:
+        if outline.tag.lower() != "outline":
+            continue
+        said = {key.lower(): value.strip() for key, value in outline.attrib.items()}  # xmlUrl, xmlurl, XMLURL …
+        name = said.get("title") or said.get("text") or ""
+        url = said.get("xmlurl")
         if url:
-            yield Outline(url=url.strip(), title=name.strip(), tags=folders)
-        yield from _outlines(outline, folders if url or not name else (*folders, name.strip()))
+            yield Outline(url=url, title=name, tags=_tags(folders, said))
+        if len(folders) < DEEPEST:
+            yield from _outlines(outline, folders if url or not name else (*folders, name))
+
+
+def _tags(folders: tuple[str, ...], said: Mapping[str, str]) -> tuple[str, ...]:
+    """Folders, and the last steps of categories such as "/news/uk,politics" (OPML 2.0)."""
+    categories = (one.strip().rstrip("/").rpartition("/")[2] for one in said.get("category", "").split(","))
+    return tuple(dict.fromkeys((*folders, *filter(None, categories))))

@@ -247,22 +247,6 @@ def _delivery_line(delivery: Mapping[str, Any], zone: tzinfo) -> str:
     return f"{delivery['channel']}{to}: {delivery['state']}" + (f" ({why})" if why else "")
 
 
-def feed_json(row: Mapping[str, Any]) -> dict:
-    """A feed's health."""
-    return {
-        "name": row["name"],
-        "url": row["url"],
-        "state": row["state"],
-        "last_checked_at": rfc3339(row["last_checked_at"]),
-        "last_changed_at": rfc3339(row["last_changed_at"]),
-        "next_check_at": rfc3339(row["next_check_at"]),
-        "failures": row["failures"],
-        "last_error": row["last_error"],
-        "entries": row["entries"],
-        "possible_gaps": row["possible_gaps"],
-    }
-
-
 def explained_json(explained: Explained) -> dict:
     """One entry, seen through every stage."""
     entry, assignment = explained.entry, explained.assignment

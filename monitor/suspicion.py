@@ -88,6 +88,16 @@ def note(
     return FeedStatus.QUARANTINED if held or lasts else FeedStatus.OK
 
 
+def note_elsewhere(
+    tx: sa.Connection, states: Mapping[str, FeedState], domains: Mapping[str, str], now: datetime
+) -> None:
+    """Feeds (by name) whose pages lie in a domain from which they are not read."""
+    for feed, domain in domains.items():
+        before = states[feed].odd(OddityKind.PAGES_ELSEWHERE)
+        if before is None or before.detail != domain:
+            oddities.note(tx, feed, Oddity(kind=OddityKind.PAGES_ELSEWHERE, since_at=now, detail=domain))
+
+
 def note_death(tx: sa.Connection, state: FeedState, document: str, now: datetime) -> None:
     """A document (by its hash) killed the process that read it; the third time it is set aside for a day."""
     before = state.odd(OddityKind.SET_ASIDE)
@@ -142,7 +152,7 @@ def _found(state: FeedState, parsed: ParsedFeed, known: int, renamed: int, held:
         found.append(Oddity(kind=OddityKind.TRUNCATED, since_at=now, count=parsed.truncated))
     replaced = state.seeded_at and parsed.entries and not known
     if replaced and not oddness.same_publication(state.title, parsed.title):
-        titles = f"{state.title}\n{parsed.title}"
+        titles = f"{oddness.shown_title(state.title)}\n{oddness.shown_title(parsed.title)}"
         kind = OddityKind.OTHER_PUBLICATION
         found.append(Oddity(kind=kind, since_at=now, until_at=now + TOLD_FOR, detail=titles))
     return found

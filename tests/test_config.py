@@ -146,12 +146,6 @@ def test_opml_feeds_join_the_others_once_with_their_folders_as_tags(write, tmp_p
     ]
 
 
-def test_keys_without_effect_yet_are_told(write):
-    config = load_config(write('[polling]\narticles = "always"'), {})
-    assert [(problem.line, problem.key) for problem in config.warnings] == [(2, "polling.articles")]
-    assert load_config(write(FULL.replace('url = { credential = "mail" }', 'url = "console://"')), ENVIRONMENT).warnings == ()
-
-
 def test_the_file_is_found_by_option_environment_or_place(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigError, match=r"config\.example\.toml"):

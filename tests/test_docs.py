@@ -17,7 +17,6 @@ import pytest
 from monitor import __version__, cli
 from monitor.channels import open_senders
 from monitor.config import (
-    NOT_YET,
     AlertsSection,
     ArchiveSection,
     ChannelSection,
@@ -30,7 +29,7 @@ from monitor.config import (
     load_config,
 )
 from monitor.errors import ConfigError
-from monitor.model import Attempted, Backfilled, DeliveryStatus, FeedChecked, FeedStatus, Reason, Reloaded, Swept
+from monitor.model import ArticleRead, Attempted, Backfilled, DeliveryStatus, FeedChecked, FeedStatus, Reason, Reloaded, Swept
 
 ROOT = Path(__file__).parents[1]
 FILES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
@@ -113,11 +112,6 @@ def test_a_key_is_documented_with_its_default(table, key, name):
         assert getattr(model, name) == option.default
 
 
-@pytest.mark.parametrize(("table", "key", "name"), KEYS)
-def test_a_key_without_effect_is_said_to_have_none_and_no_other(table, key, name):
-    assert ("No effect in this version" in documented(table)[key][-1]) == (key in NOT_YET.get(table, ()))
-
-
 @pytest.mark.parametrize("table", TABLES)
 def test_no_key_is_documented_that_does_not_exist(table):
     assert documented(table).keys() == keys_of(table)
@@ -130,9 +124,9 @@ def test_a_table_has_an_example(table):
 
 
 @pytest.mark.parametrize("table", SINGLE)
-def test_the_example_file_shows_every_key_that_has_an_effect_with_its_default(table):
+def test_the_example_file_shows_every_key_with_its_default(table):
     shown = tomllib.loads(EXAMPLE.read_text(encoding="utf-8"))[table]
-    assert shown.keys() == keys_of(table) - set(NOT_YET.get(table, ()))
+    assert shown.keys() == keys_of(table)
     model = TABLES[table][1]
     shown.pop("contact", None)  # an example; by default there is none
     assert model.model_validate(shown) == model()
@@ -215,7 +209,7 @@ def said_in(path: Path) -> set[str]:
     return {args[0].value for name, args in names if name == "say" and args and isinstance(args[0], ast.Constant)}
 
 
-FACTS = {"feed_checked": FeedChecked, "attempted": Attempted, "reloaded": Reloaded, "swept": Swept, "backfilled": Backfilled}
+FACTS = {"feed_checked": FeedChecked, "article_read": ArticleRead, "attempted": Attempted, "reloaded": Reloaded, "swept": Swept, "backfilled": Backfilled}
 
 
 def test_every_event_of_the_log_is_documented_and_no_other():

@@ -1,5 +1,6 @@
 """What the operator hears, once each, and never by the channel that it is about."""
 
+from dataclasses import replace
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
@@ -7,8 +8,8 @@ import pytest
 import sqlalchemy as sa
 
 from monitor import operator
-from monitor.model import Channel, DeliveryKind, DeliveryStatus, Feed, HoldReason
-from monitor.store import channels, feeds, letters, meta, outbox
+from monitor.model import Channel, DeliveryKind, DeliveryStatus, Feed, HoldReason, Oddity, OddityKind
+from monitor.store import channels, feeds, letters, meta, oddities, outbox
 from monitor.store.channels import Trouble
 from monitor.store.schema import deliveries
 from monitor.store.schema import feeds as feed_table
@@ -28,7 +29,8 @@ def told(tx, *, now=NOW, to=(OPS, DESK)):
 
 def fails(tx, **values):
     feeds.register(tx, [Feed(name="gazette", url="https://gazette.example/feed")], NOW)
-    tx.execute(feed_table.update().values(**values))
+    if values:
+        tx.execute(feed_table.update().values(**values))
 
 
 def suspended(tx, name="desk", **more):
@@ -47,6 +49,31 @@ def test_a_feed_that_fails_is_told_after_a_day_and_after_a_week_once_each(tx):
     assert told(tx, now=NOW + timedelta(hours=25)) == day
     assert told(tx, now=NOW + timedelta(days=6)) == day
     assert told(tx, now=NOW + timedelta(days=8))[1:] == [("ops", "[operator] wirewatch — feed gazette has failed for 7 days: HTTP 503")]
+
+
+ODDITIES = [
+    ("a quarantine", Oddity(kind=OddityKind.QUARANTINE, since_at=NOW, count=34), "34 items suddenly look new, as after a reset; they are kept and alert nobody"),
+    ("another publication", Oddity(kind=OddityKind.OTHER_PUBLICATION, since_at=NOW, detail="Gazette\nCasino"), "calls itself 'Casino' now, it was 'Gazette'; nothing in it was known"),
+    ("a document set aside", Oddity(kind=OddityKind.SET_ASIDE, since_at=NOW, until_at=NOW, count=3), "3 times nobody could read the same document to its end"),
+    ("a document too long", Oddity(kind=OddityKind.TRUNCATED, since_at=NOW, count=99_000), "99,000 items too many in one document; they are not read"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("oddity", "says"), [case[1:] for case in ODDITIES], ids=[case[0] for case in ODDITIES])
+def test_what_is_odd_about_a_feed_is_told_once_and_anew_when_it_happens_again(tx, oddity, says):
+    fails(tx)
+    oddities.note(tx, "gazette", oddity)
+    first = [("ops", f"[operator] wirewatch — feed gazette: {says}")]
+    assert told(tx) == told(tx) == first
+    oddities.note(tx, "gazette", replace(oddity, since_at=NOW + timedelta(days=2)))
+    assert told(tx) == first * 2
+
+
+def test_what_needs_nothing_from_the_operator_is_not_told(tx):
+    fails(tx)
+    for kind in (OddityKind.UNSTABLE_GUIDS, OddityKind.PAGES_ELSEWHERE, OddityKind.SET_ASIDE):  # not yet set aside
+        oddities.note(tx, "gazette", Oddity(kind=kind, since_at=NOW, count=2))
+    assert told(tx) == []
 
 
 def test_L5_a_suspended_channel_is_told_once_by_another(tx):

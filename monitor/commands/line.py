@@ -77,6 +77,7 @@ def poll(ctx: click.Context, everything: bool, names: tuple[str, ...]) -> None:
     checked = asyncio.run(once())
     failed = [fact for fact in checked if fact.outcome == "failed"]
     new, pickups, alerts = (sum(getattr(fact, key) for fact in checked) for key in ("new", "pickups", "alerts"))
+    alerts += app.alerts_by_page
     click.echo(f"{len(checked)} feeds checked, {new} new entries, {pickups} of them copies, {alerts} alerts", err=True)
     for fact in failed:
         click.echo(f"failed: {fact.feed}: {fact.error}", err=True)

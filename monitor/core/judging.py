@@ -15,6 +15,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from monitor.core import render, updates
+from monitor.core.articles import near
 from monitor.core.decide import UNSENT, Recipient, alert_of, decide, hushed, recipients_of
 from monitor.core.hold import hold_of
 from monitor.core.names import name_of
@@ -89,6 +90,7 @@ class Judging:
             lead_grew=len(entry.summary) > len(before.lead),
             body_grew=len(entry.body) > len(before.body),
             is_edit=arrival.is_edit,
+            near=near(matches, before),
         )
         return judged, _afterwards(judged, before, after)
 

@@ -6,6 +6,7 @@ Pure. Does not compare entries (core/dedup.py) and does not decide anything.
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from monitor.core.names import key_of, name_of
@@ -99,6 +100,20 @@ def normalise_entry(
         content_hash=name_of(title, summary, body),
         sketch=sketch,
         keys=blocking_keys(sketch, (url_key, title_key, text_key)),
+    )
+
+
+def with_body(entry: Entry, body: str) -> Entry:
+    """The entry with another body, and what is worked out from it. Its `content_hash` stays: the feed said no more."""
+    sketched = sketch_of(entry.headline, entry.summary, body)
+    text_key = _text_key(sketched.words)
+    return replace(
+        entry,
+        body=body,
+        credit=entry.credit or credit_of(None, entry.author, body),
+        text_key=text_key,
+        sketch=sketched.sketch,
+        keys=blocking_keys(sketched.sketch, (entry.url_key, entry.title_key, text_key)),
     )
 
 

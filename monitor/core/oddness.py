@@ -10,11 +10,12 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from monitor.core.plain import plain_text
-from monitor.model import Entry
+from monitor.model import Entry, Oddity, OddityKind
 
 # More than half of a known feed, and more than so many entries, at once (design: reset guard; NetNewsWire #324).
 RESET_SHARE, RESET_ENTRIES = 0.5, 20
 CHURN_SHARE, CHURN_ENTRIES = 0.5, 3  # so much of what is known came under another guid
+TITLE_LENGTH = 80
 LATE = timedelta(hours=24)  # by so much an entry may be older than the check before and still be news
 QUARANTINE = timedelta(hours=24)  # for so long the operator may let out what was held back
 
@@ -39,6 +40,29 @@ def doubtful(new: Iterable[Entry], *, checked_at: datetime, missed: bool) -> fro
     return frozenset(
         entry.id for entry in new if (not missed if entry.published_at is None else entry.published_at <= since)
     )
+
+
+def said_of(oddity: Oddity) -> str:
+    """What is odd, in words that follow a feed's name."""
+    match oddity.kind:
+        case OddityKind.UNSTABLE_GUIDS:
+            return "makes up new guids for old items; they are told apart by their addresses"
+        case OddityKind.QUARANTINE:
+            return f"{oddity.count} items suddenly look new, as after a reset; they are kept and alert nobody"
+        case OddityKind.OTHER_PUBLICATION:
+            before, now = oddity.detail.split("\n")
+            return f"calls itself {now!r} now, it was {before!r}; nothing in it was known"
+        case OddityKind.SET_ASIDE:
+            return f"{oddity.count} times nobody could read the same document to its end"
+        case OddityKind.TRUNCATED:
+            return f"{oddity.count:,} items too many in one document; they are not read"
+        case OddityKind.PAGES_ELSEWHERE:
+            return f"links to {oddity.detail}, whose pages are not read unless its article_domains name it"
+
+
+def shown_title(title: str | None) -> str:
+    """A feed's title in one clean line."""
+    return " ".join(plain_text(title or "").split())[:TITLE_LENGTH]
 
 
 def same_publication(before: str | None, now: str) -> bool:

@@ -15,7 +15,7 @@ from monitor.core.normalise import normalise as read
 from monitor.core.policy import Arrival, History, Policy
 from monitor.core.score import score_story
 from monitor.core.wire import read_headline
-from monitor.model import NEAR_MISS, Entry, Judged, Match, Origin, Reason, Standing, StoryText, Verdict
+from monitor.model import NEAR_ENOUGH, NEAR_MISS, Entry, Judged, Match, Origin, Reason, Standing, StoryText, Verdict
 
 __all__ = ["Arrival", "History", "Policy", "judge", "promising", "read", "recognise", "story_text"]
 
@@ -70,7 +70,8 @@ def story_text(entry: Entry, standing: Standing | None = None) -> StoryText:
 def _matches(arrival: Arrival, standing: Standing, policy: Policy) -> tuple[Match, ...]:
     feeds = dict.fromkeys((arrival.entry.feed, *(pickup.feed for pickup in standing.pickups)))
     origins = tuple(policy.origins.get(feed) or Origin(feed=feed) for feed in feeds)
-    matches = score_story(story_text(arrival.entry, standing), origins, policy.compiled, least=NEAR_MISS)
+    least = NEAR_ENOUGH if policy.articles == "matching" else NEAR_MISS
+    matches = score_story(story_text(arrival.entry, standing), origins, policy.compiled, least=least)
     told = {one.watchlist for one in standing.alerted}
     doubtful = {
         match.watchlist

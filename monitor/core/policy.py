@@ -30,6 +30,7 @@ class Policy:
     backlog: timedelta = timedelta(hours=24)
     backlog_max: int = 10
     singles_per_hour: int = 20  # alerts of one watchlist and level that go one by one
+    articles: str = "never"  # which linked pages are read: never, matching, always
     loaded_at: Mapping[str, datetime] = field(default_factory=dict)  # since when each watchlist is as it is, by id
 
 

@@ -1,7 +1,7 @@
 """robots.txt (RFC 9309) → what of a site may be read, and how slowly.
 
-Own code because the patterns are a stranger's: libraries make regular expressions of them, which a hostile file can keep
-busy for hours; here the pieces between stars are looked for in order, once. Fetches nothing.
+Own code because the patterns are a stranger's: libraries make regular expressions of them, which a hostile file can
+keep busy for hours; here the pieces between stars are looked for in order, once. Fetches nothing.
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ class Rules:
 
 
 EVERYTHING = Rules()
-NOTHING = Rules(patterns=((False, "/"),))
 
 
 def read_robots(body: bytes) -> Rules:
@@ -73,13 +72,17 @@ def _is_us(agent: str) -> bool:
 
 def _rules(lines: list[tuple[str, str]]) -> Rules:
     patterns = [(key == "allow", _normal(value)) for key, value in lines if key in ("allow", "disallow") and value]
-    delays = [float(value) for key, value in lines if key == "crawl-delay" and re.fullmatch(r"\d{1,9}(\.\d{1,9})?", value)]
-    return Rules(patterns=tuple(patterns[:MOST_RULES]), delay=min(max(delays, default=0.0), LONGEST_DELAY.total_seconds()))
+    delays = [
+        float(value) for key, value in lines if key == "crawl-delay" and re.fullmatch(r"\d{1,9}(\.\d{1,9})?", value)
+    ]
+    return Rules(
+        patterns=tuple(patterns[:MOST_RULES]), delay=min(max(delays, default=0.0), LONGEST_DELAY.total_seconds())
+    )
 
 
 def _normal(path: str) -> str:
-    """Percent-escapes as RFC 9309 2.2.2 compares them: of plain characters undone, of all others made."""
-    return re.sub(r"%(?:25)+(?=[0-9A-F]{2})", "%", quote(unquote(path), safe="/%?*$=&;,:@!'()+~#[]-._"))
+    """A path with its percent-escapes written one way, so that two spellings of it compare as equal."""
+    return quote(unquote(path), safe="/%?*$=&;,:@!'()+~#[]-._")
 
 
 def _fits(pattern: str, path: str) -> bool:

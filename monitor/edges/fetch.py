@@ -47,6 +47,7 @@ ACCEPT = {
     "feed": "application/atom+xml, application/rss+xml, application/feed+json, "
     "application/xml;q=0.9, text/xml;q=0.9, */*;q=0.1",
     "html": "text/html, application/xhtml+xml;q=0.9",
+    "text": "text/plain, */*;q=0.1",
 }
 HTML_TYPES = ("text/html", "application/xhtml+xml")
 WHOLE = (200, 203, 226)  # statuses whose body is read; 226 may hold only what is new (RFC 3229), which is what we want
@@ -96,6 +97,7 @@ class _Wish:
     own_port: int | None
     accept: str
     max_body: int
+    seconds: float  # for the whole fetch, without waiting for turns
 
     def is_home(self, url: URL) -> bool:
         """Whether this is the host that the caller named: no other is told the caller's headers."""
@@ -167,13 +169,15 @@ class Fetcher:
         own_port: int | None = None,
         accept: str = "feed",
         max_body: int | None = None,
+        timeout: timedelta | None = None,
     ) -> Fetched | NotModified:
         """One GET, following up to five redirects.
 
         `validators` are sent to the host of `url`, or only to `validators_url` where the caller knows which address
         gave them (`Fetched.url`). `headers`, and user:password in `url`, are sent to the host of `url` alone.
-        `own_port` is allowed on that host beside `allow_ports`. `accept` is "feed" (anything) or "html" (nothing
-        else). Raises FetchError in a person's words, without secrets; HostHeld where no request was made.
+        `own_port` is allowed on that host beside `allow_ports`. `accept` is "feed" or "text" (anything), or "html"
+        (nothing else). `max_body` (bytes) and `timeout` stand in for those of the settings. Raises FetchError in a
+        person's words, without secrets; HostHeld where no request was made.
         """
         wish = _Wish(
             url=parsed(url),
@@ -183,13 +187,14 @@ class Fetcher:
             own_port=own_port,
             accept=accept,
             max_body=max_body or self._settings.max_body,
+            seconds=timeout.total_seconds() if timeout else self._total,
         )
         return await self._follow(wish)
 
     # ── hops ─────────────────────────────────────────────────────────────────────────────────────
 
     async def _follow(self, wish: _Wish) -> Fetched | NotModified:
-        url, seen, for_good, moved_to, left = wish.url, set(), True, None, self._total
+        url, seen, for_good, moved_to, left = wish.url, set(), True, None, wish.seconds
         while len(seen) <= MOST_REDIRECTS:
             answer, took = await self._take_turn(wish, url, left)
             if not isinstance(answer, _Redirect):
@@ -232,7 +237,7 @@ class Fetcher:
             cause = getattr(error, "os_error", None)  # aiohttp's own texts show the address with its keys
             if refused and isinstance(error, aiohttp.ClientConnectorError):
                 raise FetchError(f"{url.host}: {refused[0]}; see [polling] allow_networks", permanent=True) from cause
-            raise of_transport(error, url.host, (self._connect, self._read, self._total)) from cause
+            raise of_transport(error, url.host, (self._connect, self._read, wish.seconds)) from cause
 
     def _headers(self, wish: _Wish, url: URL, validators: Validators) -> dict[str, str]:
         headers = {
@@ -280,7 +285,8 @@ class Fetcher:
             raise of_status(response.status, response.headers, url.host, self._now())
         content_type = response.headers.get("Content-Type")
         if wish.accept == "html" and response.content_type not in HTML_TYPES:
-            raise FetchError(f"{url.host} sends {shown(response.content_type)} where a page was expected")
+            says = f"{url.host} sends {shown(response.content_type)} where a page was expected"
+            raise FetchError(says, status=response.status)
         try:
             body = await self._read_body(response, wish.max_body)
         except FetchError as error:

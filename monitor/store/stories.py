@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from monitor.model import (
+    ArticleStatus,
     Assignment,
     Entry,
     Judged,
@@ -33,6 +34,7 @@ from monitor.store.database import chunks, insert_new, insert_plain, listed, ups
 from monitor.store.merging import story_now
 from monitor.store.schema import (
     alerts,
+    articles,
     as_number,
     entries,
     fingerprints,
@@ -188,6 +190,17 @@ def save_decisions(tx: sa.Connection, judged: Sequence[Judged], now: datetime) -
     firsts = [(one, decision) for one, decision in decided if not decision.again]
     upsert(tx, matches, [_match_row(one.assignment.story, d.match, d.reason, now) for one, d in firsts])
     insert_new(tx, alerts, [_alert_row(decision.alert) for _, decision in decided if decision.alert])
+
+
+def save_text(tx: sa.Connection, judged: Sequence[Judged], now: datetime) -> None:
+    """Write the longer text of known entries (no edit, so no version), how they are found by it, and what followed."""
+    for one in judged:
+        entry = one.entry
+        text = {"body": entry.body, "text_key": entry.text_key, "credit": entry.credit, "sketch": pack(entry.sketch)}
+        tx.execute(entries.update().where(entries.c.id == entry.id).values(text))
+    _save_keys(tx, [one.entry for one in judged])
+    _grow_stories(tx, judged, now)
+    save_decisions(tx, judged, now)
 
 
 def list_pickups(tx: sa.Connection, ids: Sequence[str]) -> dict[str, tuple[Pickup, ...]]:
@@ -471,8 +484,15 @@ def _update_entry(tx: sa.Connection, entry: Entry, now: datetime) -> None:
     tx.execute(
         entries.update()
         .where(entries.c.id == entry.id)
-        .values(revision=entries.c.revision + 1, **_text_columns(entry, now))
+        .values(revision=entries.c.revision + 1, **_text_columns(entry, now) | {"body": _longer_body(entry)})
     )
+
+
+def _longer_body(entry: Entry) -> sa.ColumnElement[str]:
+    """What the feed says now, or the text of the page where that was read and is longer."""
+    read = sa.select(articles.c.story).where(articles.c.entry == entry.id, articles.c.state == ArticleStatus.DONE)
+    longer = sa.and_(sa.func.length(entries.c.body) > len(entry.body), read.exists())
+    return sa.case((longer, entries.c.body), else_=entry.body)
 
 
 def _save_keys(tx: sa.Connection, saved: Sequence[Entry]) -> None:

@@ -114,9 +114,7 @@ def upgrade() -> None:
     op.create_index("entries_story", "entries", ["story"])
     op.create_index("entries_url", "entries", ["url_key"])
     no_address = sa.text("url_key IS NULL")
-    op.create_index(
-        "entries_title", "entries", ["title_key"], sqlite_where=no_address, postgresql_where=no_address
-    )
+    op.create_index("entries_title", "entries", ["title_key"], sqlite_where=no_address, postgresql_where=no_address)
     op.create_table(
         "fingerprints",
         sa.Column("id", sa.String(), primary_key=True),
