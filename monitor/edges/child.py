@@ -80,7 +80,8 @@ class ChildPool:
         deadline counts from when a child is free. Raises ChildTimeout, ChildDied, or, where the function raised,
         ChildFailed (the same words, if it was one of our errors).
         """
-        request = pickle.dumps((function.__module__, function.__qualname__, args), pickle.HIGHEST_PROTOCOL)
+        work = (function.__module__, function.__qualname__, args)
+        request = await asyncio.to_thread(pickle.dumps, work, pickle.HIGHEST_PROTOCOL)
         async with self._turns:
             child = await self._take()
             try:
@@ -164,7 +165,8 @@ class _Child:
         length = int.from_bytes(await self._process.stdout.readexactly(8), "big")
         if length > LARGEST_ANSWER:
             raise pickle.UnpicklingError(f"{length:,} bytes")
-        return _DataOnly(io.BytesIO(await self._process.stdout.readexactly(length))).load()
+        answer = await self._process.stdout.readexactly(length)
+        return await asyncio.to_thread(_DataOnly(io.BytesIO(answer)).load)
 
     async def end(self, patience: float = 0.0) -> str:
         """Kills the process if it still lives after so many seconds, reaps it, and says how it ended."""
