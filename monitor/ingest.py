@@ -257,7 +257,8 @@ class Ingest:
         entries = [entry for reading in batch for entry in reading.entries]
         found = stories.fresh(tx, entries, now, churning=suspicion.churning(states))
         sizes = {reading.feed.name: len(reading.entries) for reading in batch}
-        found, held = suspicion.sort_out(tx, found, states, sizes, missed=history.catching_up, now=now)
+        whole = {reading.feed.name: reading.state for reading in batch if not _is_partial(reading)}
+        found, held = suspicion.sort_out(tx, found, whole, sizes, missed=history.catching_up, now=now)
         arrivals = self._arrivals(tx, found, now)
         joined = {one.assignment.story for one in arrivals if one.assignment.story != one.entry.id or one.is_edit}
         standings = stories.standings(tx, joined)
@@ -339,7 +340,7 @@ class Ingest:
         state = suspicion.note(
             tx,
             reading.state,
-            reading.parsed,
+            None if _is_partial(reading) else reading.parsed,
             known=known,
             renamed=found.renamed[name],
             held=sum(entry.id in held for entry in reading.entries),
@@ -386,6 +387,11 @@ class Ingest:
 
 def _hash(body: bytes) -> str:
     return blake2b(body, digest_size=16).hexdigest()
+
+
+def _is_partial(reading: Reading) -> bool:
+    """Whether the document holds only what is new (226, RFC 3229): nothing in it is known, and that is no reset."""
+    return isinstance(reading.answer, Fetched) and reading.answer.status == 226
 
 
 def _missed_much(reading: Reading, longest: timedelta, now: datetime) -> bool:

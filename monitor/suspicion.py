@@ -40,14 +40,15 @@ def sort_out(
     """Of documents that look like a feed's reset: what is proven old is left out and known from now on, what cannot
     be told from it is to be held back.
 
-    `sizes` are entries by feed, `missed` the feeds not reached for long. Returns what is new, and of that the ids of
+    `states` are those of feeds whose documents are whole, `sizes` entries by feed, `missed` the feeds not reached for
+    long. Returns what is new, and of that the ids of
     entries that must not alert.
     """
     old: list[Entry] = []
     held: set[str] = set()
     for name, count in Counter(entry.feed for entry in found.new).items():
-        state = states[name]
-        if state.seeded_at is None or not oddness.looks_like_reset(sizes[name], count):
+        state = states.get(name)
+        if state is None or state.seeded_at is None or not oddness.looks_like_reset(sizes[name], count):
             continue
         new = [entry for entry in found.new if entry.feed == name]
         doubtful = oddness.doubtful(new, checked_at=state.last_success_at or now, missed=name in missed)
@@ -69,7 +70,8 @@ def note(
     held: int,
     now: datetime,
 ) -> FeedStatus:
-    """Note what a check that went well showed; `parsed` is None where the document was the same as before.
+    """Note what a check that went well showed; `parsed` is None where the document was the same as before, or only what
+    is new of it.
 
     `known` entries were known, `renamed` of them came under another guid, `held` new ones are kept back. Returns the
     feed's state.
