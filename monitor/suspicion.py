@@ -41,8 +41,7 @@ def sort_out(
     be told from it is to be held back.
 
     `states` are those of feeds whose documents are whole, `sizes` entries by feed, `missed` the feeds not reached for
-    long. Returns what is new, and of that the ids of
-    entries that must not alert.
+    long. Returns what is new, and the ids of those entries of it that must not alert.
     """
     old: list[Entry] = []
     held: set[str] = set()
@@ -52,9 +51,10 @@ def sort_out(
             continue
         new = [entry for entry in found.new if entry.feed == name]
         doubtful = oddness.doubtful(new, checked_at=state.last_success_at or now, missed=name in missed)
-        proven = _proven_old(tx, name, new, doubtful)
-        old += proven
-        held |= doubtful - {entry.id for entry in proven}
+        if doubtful:
+            proven = _proven_old(tx, name, new, doubtful)
+            old += proven
+            held |= doubtful - {entry.id for entry in proven}
     stories.remember(tx, old, now)
     gone = {entry.id for entry in old}
     return replace(found, new=tuple(entry for entry in found.new if entry.id not in gone)), frozenset(held)
