@@ -19,6 +19,7 @@ from monitor.model import Channel, DeliveryStatus, HoldReason
 from monitor.store import channels, due, letters, outbox
 from monitor.store.channels import Trouble
 from monitor.store.database import Database
+from monitor.upkeep import sweep
 from tests.builders import NOW, delivery
 from tests.daemon import wirewatch
 from tests.fakeweb import FakeWeb
@@ -116,4 +117,31 @@ def test_the_outbox_over_postgresql_holds_merges_claims_and_moves(postgres):
             assert letters.messages_on(tx, ["s1"]) == ({}, {})
             tx.rollback()
     finally:
+        database.close()
+
+
+def test_what_feeds_do_and_pages_over_postgresql(postgres):
+    from tests import test_feed_semantics as semantics
+    from tests.store import test_articles as pages
+
+    import psycopg
+
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE fresh")
+    database = Database.open(postgres.removesuffix("postgres") + "fresh")
+    rig = semantics.Rig(database)
+    try:
+        semantics.test_what_was_held_back_alerts_when_the_operator_lets_it_out(rig)
+        rig.now += timedelta(days=100)
+        with database.write() as tx:
+            assert sweep(tx, rig.now, keep=timedelta(days=90), story_window=timedelta(days=3)).stories >= 60
+        assert semantics.check(rig, *(semantics.item(n, guid=f"x{n}") for n in range(100, 130))).new == 0
+        with database.write() as tx:
+            pages.test_one_of_a_site_at_a_time_the_longest_waiting_first(tx)
+            tx.rollback()
+        with database.write() as tx:
+            pages.test_what_a_site_said_is_kept_and_holds_where_it_cannot_be_asked_again(tx, pages.Rules(delay=1.0, patterns=((False, "/a"),)))
+            tx.rollback()
+    finally:
+        rig.writer.close()
         database.close()
