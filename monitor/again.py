@@ -73,7 +73,7 @@ def let_out(tx: sa.Connection, policy: Policy, now: datetime) -> tuple[tuple[str
     for feed, held in oddities.of_kind(tx, OddityKind.QUARANTINE).items():
         if held.detail == RELEASED:
             found = [as_read(known) for known in stories.list_held(tx, feed, since=held.since_at)]
-            judged = judge_again(tx, found, policy, now)
+            judged = judge_again(tx, found, replace(policy, loaded_at={}), now)  # whatever watchlists are in force
             stories.save_decisions(tx, judged, now)
             oddities.forget(tx, feed, OddityKind.QUARANTINE)
             feeds.let_out(tx, feed)

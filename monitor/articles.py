@@ -34,7 +34,7 @@ GAP = timedelta(seconds=5)  # between two pages of one site (design: C8)
 ROBOTS_FOR = timedelta(hours=24)  # a site's robots.txt is asked for once a day at most (RFC 9309, 2.4)
 AT_ONCE = 8  # pages being read
 ATTEMPTS = 3
-AGAIN_AFTER = timedelta(minutes=10)  # and four times as long after each further attempt
+AGAIN_AFTER, AGAIN_AT_MOST = timedelta(minutes=10), timedelta(hours=2)  # four times as long each time
 
 FetchPage = Callable[[str, Feed], Awaitable[Fetched]]
 FetchRobots = Callable[[str, Feed], Awaitable[Fetched]]
@@ -134,19 +134,20 @@ class Articles:
             answer = await self._fetch_robots(f"{origin}/robots.txt", feed)
             rules: Rules | None = read_robots(answer.body)
         except FetchError as error:
+            if error.status is None:  # nobody was reached: the page is tried again, and its site then
+                raise
             missing = error.status is not None and 400 <= error.status < 500 and error.status != 429
             rules = EVERYTHING if missing else None
         await self._writer.run(articles.keep_robots, origin, rules, self._clock())
         return rules or before
 
     async def _failed(self, wanted: Wanted, error: FeedError) -> ArticleRead:
-        """Try again after a passing fault; a page that is not there, or cannot be read, is settled."""
-        status = error.status if isinstance(error, FetchError) else None
-        passing = isinstance(error, FetchError) and not error.permanent
-        passing = passing and (status is None or status == 429 or status >= 500)
-        if not passing or wanted.attempts >= ATTEMPTS:
+        """Try again after a passing fault, for a day where nobody was reached; a page that is not there, or cannot be
+        read, is settled."""
+        if not _passes(error) or (error.status is not None and wanted.attempts >= ATTEMPTS):
             return await self._settle(wanted, ArticleStatus.FAILED, str(error))
-        at = self._clock() + max(error.retry_after or GAP, AGAIN_AFTER * 4 ** (wanted.attempts - 1))
+        wait = min(AGAIN_AFTER * 4 ** (wanted.attempts - 1), AGAIN_AT_MOST)
+        at = self._clock() + max(error.retry_after or GAP, wait)
         await self._writer.run(articles.try_again, wanted.story, str(error), at)
         return _fact(wanted, "again", error=str(error))
 
@@ -183,6 +184,12 @@ class Articles:
             return known
         merging.merge_stories(tx, assignment.story, (known.story,), now)
         return replace(known, story=assignment.story, rule=assignment.rule, similarity=assignment.similarity)
+
+
+def _passes(error: FeedError) -> bool:
+    if not isinstance(error, FetchError) or error.permanent:
+        return False
+    return error.status is None or error.status == 429 or error.status >= 500
 
 
 def _rules_of(kept: Mapping[str, object]) -> Rules:
