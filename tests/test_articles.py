@@ -59,10 +59,10 @@ class Press:
         self.web, self.desk = web, Desk(folder, web).watchlist("harbour", STRIKE)
         web.page("/talks").says(200, page(), headers=HTML)
 
-    def polls(self, *items, articles="matching", feed="gazette", more=""):
+    def polls(self, *items, articles="matching", feed="gazette", more="", also=""):
         self.web.forget(f"/{feed}")
         self.desk.feed(feed, rss(*(items or (item(self.web.url("/talks")),))))
-        self.desk.write(more, CONFIG.replace("[polling]", f'[polling]\narticles = "{articles}"'))
+        self.desk.write(more, CONFIG.replace("[polling]", f'[polling]\n{also}\narticles = "{articles}"'))
         return self.again()
 
     def again(self, *more):
@@ -182,6 +182,13 @@ def test_s9_nor_where_the_operator_named_its_domain_or_a_page_leads_there(press)
         press.polls(item(press.web.url("/moved")), more=more)
         assert internal.accepts == 0
     assert [state for state, _ in press.states()] == ["failed", "failed"]
+
+
+def test_s9_a_page_that_leads_to_a_domain_which_may_be_fetched_but_is_not_the_feeds_is_not_read(press):
+    press.web.page("/moved").redirects(press.web.url("/talks", host="localhost"))
+    press.polls(item(press.web.url("/moved")), also=f"allow_ports = [{press.web.port}]")
+    assert press.asked() == 1 and press.alerts() == []
+    assert [state for state, _ in press.states()] == ["refused"]
 
 
 PAGES = {

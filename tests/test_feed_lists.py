@@ -126,6 +126,14 @@ def test_a_broken_list_is_told_and_nothing_is_imported(desk, text):
     assert desk.does("feeds", "import", str(desk.folder / "none.opml")).exit_code == 65
 
 
+def test_blocks_that_would_break_the_configuration_are_not_written(desk):
+    desk.config.write_text('feed = [{ url = "https://inline.example/" }]\n')
+    path = desk.folder / "mine.opml"
+    path.write_text(OPML.format(version="2.0", encoding="utf-8"))
+    done = desk.does("feeds", "import", str(path))
+    assert done.exit_code == 65 and desk.config.read_text() == 'feed = [{ url = "https://inline.example/" }]\n'
+
+
 def test_folders_without_end_do_not_break_the_reader(tmp_path):
     path = tmp_path / "deep.opml"
     path.write_text("<opml><body>" + "<outline text='a'>" * 900 + "<outline xmlUrl='https://a.example/'/>" + "</outline>" * 900 + "</body></opml>")

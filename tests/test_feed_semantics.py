@@ -99,6 +99,7 @@ def test_f2_old_items_under_new_names_alert_on_nothing_and_found_nothing(rig, re
     for _ in range(2):
         check(rig, *(item(n, **{"when": ago(hours=36), **renamed(n)}) for n in range(30)))
     assert (rig.alerts(), rig.row()["entries"], rig.row()["state"]) == ((), before, "ok")
+    assert check(rig, *(item(n, **{"when": ago(hours=36), **renamed(n)}) for n in range(15))).new == 0  # known by now
     assert check(rig, item(99, when=NOW + timedelta(hours=2)), *(item(n, **{"when": ago(hours=36), **renamed(n)}) for n in range(30))).alerts == 1
 
 
