@@ -36,8 +36,7 @@ AT_ONCE = 8  # pages being read
 ATTEMPTS = 3
 AGAIN_AFTER, AGAIN_AT_MOST = timedelta(minutes=10), timedelta(hours=2)  # four times as long each time
 
-FetchPage = Callable[[str, Feed], Awaitable[Fetched]]
-FetchRobots = Callable[[str, Feed], Awaitable[Fetched]]
+Fetch = Callable[[str, Feed], Awaitable[Fetched]]
 ReadPage = Callable[[Fetched], Awaitable[ParsedEntry]]
 
 
@@ -48,8 +47,8 @@ class Articles:
     def __init__(
         self,
         writer: Writer,
-        fetch_page: FetchPage,
-        fetch_robots: FetchRobots,
+        fetch_page: Fetch,
+        fetch_robots: Fetch,
         read_page: ReadPage,
         *,
         policy: Callable[[], Policy],
@@ -92,14 +91,21 @@ class Articles:
 
     async def _do(self, wanted: Wanted) -> None:
         try:
-            fact = await self._read(wanted)
-        except FeedError as error:
-            fact = await self._failed(wanted, error)
+            fact = await self._try(wanted)
         except StoreError as error:  # nothing of it is saved; the lease passes, and it is read again
             fact = _fact(wanted, "again", error=str(error))
-        except Exception as error:  # one odd page must not stop the others, nor come back for ever
-            fact = await self._settle(wanted, ArticleStatus.FAILED, f"internal error: {type(error).__name__}: {error}")
         self._say(fact)
+
+    async def _try(self, wanted: Wanted) -> ArticleRead:
+        try:
+            return await self._read(wanted)
+        except FeedError as error:
+            return await self._failed(wanted, error)
+        except StoreError:
+            raise
+        except Exception as error:  # one odd page must not stop the others, nor come back for ever
+            why = f"internal error: {type(error).__name__}: {error}"
+            return await self._settle(wanted, ArticleStatus.FAILED, why)
 
     async def _read(self, wanted: Wanted) -> ArticleRead:
         feed = self._feeds().get(wanted.feed)
@@ -136,8 +142,7 @@ class Articles:
         except FetchError as error:
             if error.status is None:  # nobody was reached: the page is tried again, and its site then
                 raise
-            missing = error.status is not None and 400 <= error.status < 500 and error.status != 429
-            rules = EVERYTHING if missing else None
+            rules = EVERYTHING if 400 <= error.status < 500 and error.status != 429 else None
         await self._writer.run(articles.keep_robots, origin, rules, self._clock())
         return rules or before
 

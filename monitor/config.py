@@ -30,7 +30,7 @@ from monitor.units import Duration, Size, as_written
 
 SEARCH_PATH = ("config.toml", "/etc/wirewatch/config.toml")
 PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
-DOMAIN = r"^(?:[a-z0-9-]+\.)+[a-z0-9-]+$"
+DOMAIN = re.compile(r"(?:[\w-]+\.)+[\w-]+")
 CLOCK_TIME = r"(?:[01]\d|2[0-3]):[0-5]\d"
 
 
@@ -102,6 +102,12 @@ def _web_url(url: str) -> str:
     except ValueError:
         raise ValueError("expected a port between 1 and 65535 behind the host, or none") from None
     return url
+
+
+def _domain(name: str) -> str:
+    if not DOMAIN.fullmatch(name):
+        raise ValueError('expected a domain such as "bbc.co.uk", without https:// and path')
+    return name.lower().encode("idna").decode("ascii")
 
 
 ClockTime = Annotated[str, Field(pattern=rf"^{CLOCK_TIME}$")]
@@ -204,7 +210,7 @@ class FeedSection(Section):
     language: str | None = Field(None, description="Language, where the feed does not say or is wrong.")
     tags: tuple[str, ...] = Field((), description="For scopes of watchlists, written there as #tag.", strict=False)
     interval: Duration | None = Field(None, description="Between checks of this feed.")
-    article_domains: tuple[Annotated[str, Field(pattern=DOMAIN)], ...] = Field(
+    article_domains: tuple[Annotated[str, AfterValidator(_domain)], ...] = Field(
         (), description="Domains beside its own from which linked pages may be fetched.", strict=False
     )
     headers: dict[str, Secret] = Field({}, description="Extra request headers; values may be secrets.")

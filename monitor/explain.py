@@ -31,7 +31,7 @@ from monitor.model import (
 )
 from monitor.reload import InForce
 from monitor.routing import Way, ways_of
-from monitor.store import candidates, stories
+from monitor.store import articles, candidates, stories
 from monitor.store.database import Database
 from monitor.store.relatives import list_relatives
 from monitor.store.versions import list_versions
@@ -51,6 +51,7 @@ class Explained:
     pickups: tuple[Pickup, ...] = ()  # for a story of the archive: its copies …
     relatives: tuple[Relative, ...] = ()
     versions: Mapping[str, tuple[Version, ...]] = field(default_factory=dict)  # … and what they said before, by entry
+    page: tuple[str, str] | None = None  # for a story of the archive: how the reading of its page stands, and why
     decided: tuple[tuple[str, str], ...] = ()  # for a story of the archive: watchlist, what was decided then
     ways: tuple[tuple[str, tuple[Way, ...]], ...] = ()  # watchlist, the channels that its alert would take
 
@@ -98,6 +99,7 @@ def explain_story(story_id: str, in_force: InForce, database: Database, *, now: 
         decided = stories.list_matches(tx, [row["id"]]).get(row["id"], ())
         relatives = list_relatives(tx, [row["id"]]).get(row["id"], ())
         versions = list_versions(tx, [pickup.entry for pickup in pickups])
+        page = articles.standing_of(tx, row["id"])
     first = pickups[0] if pickups else None
     entry = Entry(
         id=row["id"],
@@ -129,6 +131,7 @@ def explain_story(story_id: str, in_force: InForce, database: Database, *, now: 
         pickups=pickups,
         relatives=relatives,
         versions=versions,
+        page=page,
         decided=tuple((one["watchlist"], one["reason"]) for one in decided),
     )
 

@@ -269,6 +269,7 @@ def explained_json(explained: Explained) -> dict:
             "refused_because": assignment.refused_because if assignment else None,
             "related": [relative.story for relative in explained.relatives],
             "pickups": [_pickup_json(one, explained.versions.get(one.entry, ())) for one in explained.pickups],
+            "page": {"state": explained.page[0], "error": explained.page[1] or None} if explained.page else None,
         },
         "verdicts": [
             {
@@ -439,6 +440,8 @@ def _print_spread(out: Console, explained: Explained) -> None:
     sources = ", ".join(map(clean, spread.sources))
     out.print(f"  {len(spread.sources)} independent {'source' if len(spread.sources) == 1 else 'sources'}: ", end="")
     out.print(Text(sources))
+    if explained.page is not None:
+        out.print(Text(f"  its page: {clean(': '.join(filter(None, explained.page)))}", style="dim"))
     for relative in explained.relatives:
         out.print(Text(f"  related {relative.story}: {clean(relative.title)}", style="dim"))
 

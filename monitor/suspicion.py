@@ -129,7 +129,7 @@ def set_aside_until(state: FeedState, document: str, now: datetime) -> datetime 
 def _lasting(before: Oddity, oddity: Oddity) -> Oddity:
     """An oddity that was there before."""
     more = before.count if oddity.kind is OddityKind.QUARANTINE else 0
-    return replace(oddity, since_at=before.since_at, count=oddity.count + more)
+    return replace(oddity, since_at=before.since_at, count=oddity.count + more, detail=oddity.detail or before.detail)
 
 
 def _proven_old(tx: sa.Connection, feed: str, new: list[Entry], doubtful: frozenset[str]) -> list[Entry]:

@@ -113,6 +113,7 @@ def test_nothing_repeats_on_the_next_check_and_an_edit_of_the_feed_keeps_the_pag
     assert len(press.alerts()) == 1
     (explained,) = press.desk.lines("explain", press.alerts()[0]["story"], "--json")
     assert "walkout at noon" in explained["document"]["text"]
+    assert explained["story"]["page"] == {"state": "done", "error": None}
 
 
 NOT_READ = {
@@ -148,6 +149,8 @@ def test_c8_a_page_that_robots_txt_keeps_from_us_is_not_asked_for(press, robots,
     press.polls()
     assert press.asked() == 0
     assert [state for state, _ in press.states()] == ["refused"] and why in press.states()[0][1]
+    (story,) = press.desk.lines("stories", "--json")
+    assert "its page: refused: the site's robots.txt" in press.desk.does("explain", story["id"]).stdout
 
 
 @pytest.fixture

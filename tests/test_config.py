@@ -146,6 +146,14 @@ def test_opml_feeds_join_the_others_once_with_their_folders_as_tags(write, tmp_p
     ]
 
 
+def test_domains_of_articles_are_names_and_nothing_else(write):
+    feed = '[[feed]]\nurl = "https://a.example/1"\narticle_domains = ["{}"]'
+    assert load_config(write(feed.format("BBC.co.uk")), {}).feeds[0].article_domains == ("bbc.co.uk",)
+    for wrong in ("https://bbc.com", "bbc", "bbc.com/news", "*.bbc.com", ""):
+        with pytest.raises(ConfigError, match="expected a domain such as"):
+            load_config(write(feed.format(wrong)), {})
+
+
 def test_the_file_is_found_by_option_environment_or_place(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigError, match=r"config\.example\.toml"):

@@ -80,6 +80,12 @@ def next_due_at(tx: sa.Connection) -> datetime | None:
     return min((max(row.next_at, row.turn or row.next_at) for row in tx.execute(statement)), default=None)
 
 
+def standing_of(tx: sa.Connection, story: str) -> tuple[str, str] | None:
+    """How the reading of a story's page stands, and why; None where none was wanted."""
+    row = tx.execute(sa.select(articles.c.state, articles.c.error).where(articles.c.story == story)).one_or_none()
+    return (row.state, row.error or "") if row else None
+
+
 def release(tx: sa.Connection, now: datetime) -> None:
     """Forget the leases of an instance that died; called by the one that holds the instance lock."""
     leased = sa.and_(articles.c.state == ArticleStatus.WAITING, articles.c.next_at > now)
