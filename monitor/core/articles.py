@@ -24,7 +24,7 @@ _UNDECIDED = (Reason.BELOW_THRESHOLD, Reason.REQUIRED_ABSENT)
 def near(matches: Sequence[Match], before: Standing) -> bool:
     """Whether more text may decide: a watchlist that was not told yet is silent at half its threshold or more, or for
     want of a required term."""
-    told = {one.watchlist for one in before.alerted}
+    told = {one.watchlist for one in before.alerted} if matches else ()
     return any(
         match.verdict is Verdict.SILENT
         and match.reason in _UNDECIDED
@@ -80,10 +80,8 @@ def with_page(entry: Entry, page: ParsedEntry) -> Entry | None:
 
 
 def _is_wanted(one: Judged, policy: Policy) -> bool:
-    entry = one.entry
-    if not is_web_address(entry.url) or len(entry.body) >= WHOLE_TEXT:
-        return False
-    return one.near if policy.articles == "matching" else policy.articles == "always" and not one.is_edit
+    asked = one.near if policy.articles == "matching" else policy.articles == "always" and not one.is_edit
+    return asked and is_web_address(one.entry.url) and len(one.entry.body) < WHOLE_TEXT
 
 
 def _without_backlog(
@@ -107,5 +105,5 @@ def _newest_first(ones: Iterable[Judged]) -> list[Judged]:
 
 
 def _titled_alike(entry: Entry, title: str) -> bool:
-    telling = telling_of(fold_words(entry.headline or entry.title))
+    telling = telling_of(tuple(fold_words(entry.headline or entry.title)))
     return bool(telling) and len(telling & set(fold_words(title))) >= SAME_TITLE * len(telling)

@@ -96,8 +96,9 @@ def fresh(tx: sa.Connection, found: Sequence[Entry], now: datetime, *, churning:
     gone = _known_fingerprints(tx, found, now)
     new, edited, known, renamed = [], [], Counter(), Counter()
     for entry in found:
-        alike = (*by_address.get((entry.feed, entry.url_key), ()), *by_title.get((entry.feed, entry.title_key), ()))
-        row = by_id.get(entry.id) or _same_item(alike, entry, by_address_alone=entry.feed in churning)
+        alike = by_address if entry.url_key else by_title
+        places = alike.get((entry.feed, entry.url_key or entry.title_key), ())
+        row = by_id.get(entry.id) or _same_item(places, entry, by_address_alone=entry.feed in churning)
         if row is None and entry.id not in gone:
             new.append(entry)
             continue
