@@ -64,8 +64,8 @@ class FetchError(FeedError):
     """The request failed.
 
     `status` is the HTTP status where there was one; `retry_after` what the server asked for;
-    `permanent` that asking again soon is pointless (410, a forbidden address); `refused` that the server does not want
-    us, which only people can mend; `unreachable` that nobody answered at all, at `host`.
+    `permanent` that asking again soon is pointless (410, a forbidden address); `refused` that it wants a browser,
+    whatever its status; `unreachable` that nobody answered at all, at `host`.
     """
 
     def __init__(

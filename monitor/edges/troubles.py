@@ -15,7 +15,6 @@ import aiohttp
 from monitor.edges.answers import Head, retry_after_of, shown
 from monitor.errors import FetchError, OddAnswer
 
-REFUSED = (401, 403, 404, 407)  # people mend those
 _STATUS = {
     204: "answers 204: nothing to read",
     205: "answers 205: nothing to read",
@@ -44,7 +43,7 @@ def of_status(head: Head, host: str, now: datetime) -> FetchError:
         status=status,
         retry_after=asked,
         permanent=status == 410,
-        refused=challenged or status in REFUSED,
+        refused=challenged,
         host=host,
     )
 
