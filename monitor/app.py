@@ -85,6 +85,7 @@ class App:
         self._gaps: dict[str, timedelta] = {}
         self._watched: reload.Fingerprint = ()
         self._told_of_database = False
+        self._spread_at: datetime | None = None
         self._reloading = asyncio.Lock()
         self._reloads: set[asyncio.Task[Reloaded]] = set()
         self._on_checked: list[Callable[[FeedChecked], None]] = []
@@ -151,7 +152,7 @@ class App:
             loop.add_signal_handler(stop, self._stopping.set)
         loop.add_signal_handler(signal.SIGHUP, self._hang_up)
         await self._await_clock()
-        await self.writer.run(due.spread_overdue, self.clock(), self._turns)
+        await self._spread_overdue()
         self._steady.look(self.clock())
         scheduler = self._scheduler()
         scheduler.start()
@@ -206,8 +207,15 @@ class App:
             await self.writer.run(due.shift, jump)
             self.fetcher.restore(self.fetcher.holds, by=jump)
         else:
-            await self.writer.run(due.spread_overdue, self.clock(), self._turns)
+            await self._spread_overdue()
         return True
+
+    async def _spread_overdue(self) -> None:
+        """Let feeds that are all overdue take turns; not again before those turns are over, lest none has one."""
+        now = self.clock()
+        if self._spread_at is None or not timedelta(0) <= now - self._spread_at < SPREAD:
+            self._spread_at = now
+            await self.writer.run(due.spread_overdue, now, self._turns)
 
     def _turns(self, overdue: Iterable[str]) -> dict[str, timedelta]:
         """When each of feeds that are all overdue has its turn; none waits for longer than its interval."""
