@@ -14,10 +14,12 @@ from __future__ import annotations
 
 import asyncio
 import datetime as datetimes
+import mmap
 import os
 import selectors
 import signal
 import socket
+import struct
 import sys
 import traceback
 from collections.abc import Awaitable, Callable, Iterable
@@ -65,6 +67,10 @@ class Timelapse(asyncio.SelectorEventLoop):
     def leap(self, seconds: float) -> None:
         """Let time pass."""
         self._now += seconds
+        self.told(self._now)
+
+    def told(self, now: float) -> None:
+        """Called with every new time."""
 
 
 class _Selector(selectors.DefaultSelector):
@@ -149,6 +155,12 @@ class Life:
     prepare: Callable[[], None] = lambda: None
     instead: Callable[[Any], Awaitable[Any]] | None = None
     meanwhile: Callable[[Any], Awaitable[Any]] | None = None
+    _lived: mmap.mmap = field(default_factory=lambda: mmap.mmap(-1, 8), repr=False)  # seconds; shared with the fork
+
+    @property
+    def died_at(self) -> datetime:
+        """When it ended, by its own clock."""
+        return self.start + timedelta(seconds=struct.unpack("d", self._lived[:8])[0])
 
     def run(self) -> int:
         """Live it; how it ended, as os.waitpid has it. Raises RuntimeError where it ended in any other way than it
@@ -198,6 +210,7 @@ class Life:
 
         loop = asyncio.get_running_loop()
         assert isinstance(loop, Timelapse)
+        loop.told = lambda now: struct.pack_into("d", self._lived, 0, now)
 
         def clock() -> datetime:
             return self.start + timedelta(seconds=loop.time())
