@@ -448,7 +448,13 @@ class App:
             say=self._say_checked,
             turns=self._turns,
             holds=lambda: self.fetcher.holds,
+            offline_since=self._offline_since(),
         )
+
+    def _offline_since(self) -> datetime | None:
+        with self.database.read() as tx:
+            since = meta.get_all(tx).get("offline", {}).get("since")
+        return datetime.fromisoformat(since) if since else None
 
     async def _fetch(self, feed: Feed, ask: Ask):
         return await self.fetcher.fetch(

@@ -121,14 +121,17 @@ class Ingest:
         say: Callable[[FeedChecked | NetworkChanged], None],
         turns: Callable[[Sequence[str]], Mapping[str, timedelta]] = lambda names: dict.fromkeys(names, timedelta(0)),
         holds: Callable[[], tuple[HostHold, ...]] = tuple,
+        offline_since: datetime | None = None,
     ):
-        """`turns`: when each of feeds that are all overdue has its turn; `holds`: the hosts that asked for peace."""
+        """`turns`: when each of feeds that are all overdue has its turn; `holds`: the hosts that asked for peace;
+        `offline_since`: what an earlier run has noted of the network."""
         self._writer, self._fetch, self._parse = writer, fetch, parse
         self._policy, self._pacing = policy, pacing
         self._clock, self._say, self._turns, self._holds = clock, say, turns, holds
         self._held: tuple[HostHold, ...] = holds()  # as the database has them
         self._reach = Reach()
         self._vain: list[FeedState] = []  # feeds that failed since somebody last answered
+        self._offline_told = offline_since  # as the database has it
         self._hosts = 1
         self._probed_at: datetime | None = None
         self._readings: asyncio.Queue[Reading] = asyncio.Queue()
@@ -244,20 +247,31 @@ class Ingest:
 
     async def _judge_network(self, batch: Sequence[Reading]) -> None:
         """Whether it is the network and not the feeds, now that these checks are over."""
-        before = self._reach.offline_since
+        was_offline, told = self.is_offline, self._offline_told
         for reading in batch:
             if _asked_nobody(reading):
                 continue
             if not _is_vain(reading):
-                self._reach, self._vain = Reach(), []
+                self._reach, self._vain, told = self._reach.answered(reading.checked_at), [], None
                 continue
-            vain = Vain(feed=reading.feed.name, host=reading.error.host or "", at=reading.checked_at)
+            vain = Vain(
+                feed=reading.feed.name,
+                host=reading.error.host or "",
+                at=reading.checked_at,
+                answered_at=reading.state.last_success_at,
+            )
             self._reach = self._reach.after(vain, hosts=self._hosts)
             if not self.is_offline:
                 self._vain = [*self._vain[-100:], reading.state]
-        since = self._reach.offline_since
-        if (before is None) != (since is None):
-            await self._writer.run(self._network_changed, self._clock(), since)
+        told = told or self._reach.offline_since
+        if self.is_offline != was_offline or told != self._offline_told:
+            await self._note_network(told)
+
+    async def _note_network(self, since: datetime | None) -> None:
+        """Nobody can be reached since then, or (None) somebody can again."""
+        before, self._offline_told = self._offline_told, since
+        await self._writer.run(self._network_changed, self._clock(), since)
+        if (since is None) != (before is None):
             self._say(NetworkChanged(reachable=since is None, since=since or before))
 
     def _network_changed(self, tx: sa.Connection, now: datetime, offline_since: datetime | None) -> None:
@@ -442,6 +456,7 @@ class Ingest:
         if state.last_success_at is None or _is_partial(reading):
             return habits
         pace = habit.own_pace(habits, feed.interval, own_interval=True, changed_at=None, now=now)
+        pace = max(pace, self._pacing().min_interval)
         elapsed = now - state.last_success_at
         return habit.turned_over(habits, entries=fact.entries, new=fact.new, gap=gap, elapsed=elapsed, pace=pace)
 
