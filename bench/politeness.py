@@ -19,6 +19,7 @@ import json
 import re
 import socket
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -238,6 +239,7 @@ class Publishers:
         both = ("::1", "127.0.0.1") if len(self._listeners) > 1 else ("127.0.0.1",)
         self.names = {f"{host}.test": both if host == "many" else ("127.0.0.1",) for host in HOSTS}
         self._connections = 0
+        self.asks_for_contact = _check_asks_for_contact(folder)
 
     def requests(self) -> list[Request]:
         """All that was seen, oldest first."""
@@ -357,7 +359,6 @@ DOWNTIME = (27.0, 29.5)  # then all are overdue
 def live(folder: Path, mistake: Callable[[], None] = lambda: None, *, only: float | None = None) -> Publishers:
     """The past, the day and the hours after it; or only so many hours of the day."""
     publishers = Publishers(folder)
-    (folder / "watchlists").mkdir()
     (folder / "watchlists" / "x.toml").write_text(WATCHLIST)
 
     def life(start: float, until: float, feeds: Iterable[tuple[str, str]], end: Ending = Ending.STOPPED, **more) -> None:
@@ -392,6 +393,18 @@ def live(folder: Path, mistake: Callable[[], None] = lambda: None, *, only: floa
 # ── the table ────────────────────────────────────────────────────────────────────────────────────
 
 
+def _check_asks_for_contact(folder: Path) -> bool:
+    """Whether `wirewatch check` reminds of a contact that was left out, and only then."""
+    said = []
+    (folder / "watchlists").mkdir()
+    for contact in ("", 'contact = "desk@example.org"'):
+        config = folder / "contact.toml"
+        config.write_text(f'[polling]\n{contact}\n[[feed]]\nurl = "https://a.example/feed"\n')
+        command = [sys.executable, "-m", "monitor", "--config", str(config), "check"]
+        said.append(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60).stderr)
+    return "contact" in said[0] and "contact" not in said[1]
+
+
 class Seen:
     """What the server saw, by feed and host."""
 
@@ -400,6 +413,7 @@ class Seen:
         self.day = [one for one in self.all if 0 <= one.at < DAY / SECOND]
         self.idle = publishers.idle_times()
         self.has_ipv6 = len(publishers.names["many.test"]) > 1
+        self.asks_for_contact = publishers.asks_for_contact
 
     def of(self, host: str, path: str = "/feed", among: list[Request] | None = None) -> list[Request]:
         return [one for one in (self.day if among is None else among) if (one.host, one.path) == (host, path)]
@@ -679,11 +693,10 @@ def _d5(seen: Seen) -> Score:
     return all_or(1, [*wrong, *[1] * (seen.has_ipv6 and "::1" not in peers)], f"over {', '.join(sorted(peers))}")
 
 
-@row("D6", 2, "a contact is documented and asked for")
+@row("D6", 2, "a contact is documented, and asked for")
 def _d6(seen: Seen) -> Score:
     documented = "`contact`" in (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
-    asked = "contact" in (ROOT / "config.example.toml").read_text(encoding="utf-8")
-    return float(documented + asked), "documented, and in the example that people copy" if documented and asked else "missing"
+    return float(documented + seen.asks_for_contact), "in the manual; `check` asks for one" if seen.asks_for_contact else "not asked for"
 
 
 @row("E1", 3, "bytes at most 1.15 × first and changed bodies")

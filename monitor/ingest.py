@@ -425,14 +425,15 @@ class Ingest:
         self, tx: sa.Connection, reading: Reading, fact: FeedChecked, gap: bool, now: datetime
     ) -> FeedChecked:
         answer, habits = reading.answer, self._habits(reading, fact, gap, now)
+        due_at = self._due_at(reading, now, habits=habits, new=fact.new)
         feeds.record_success(
             tx,
             reading.state,
             now=now,
-            next_check_at=self._due_at(reading, now, habits=habits, new=fact.new),
+            next_check_at=due_at,
             not_before=now + min(answer.max_age, ASKED_AT_MOST) if answer.max_age else None,
             validators=_validators(reading),
-            habits=habits,
+            habits=replace(habits, planned_seconds=int((due_at - now).total_seconds())),
             title=reading.parsed.title if reading.parsed else None,
             body_hash=reading.body_hash,
             found_entries=bool(reading.entries),
@@ -518,9 +519,10 @@ def _is_partial(reading: Reading) -> bool:
 
 
 def _missed_much(reading: Reading, longest: timedelta, now: datetime) -> bool:
-    """Whether a feed was not reached for so long that what it brings now is what was missed."""
-    last = reading.state.last_success_at
-    return last is not None and now - last > max(longest, 2 * reading.feed.interval)
+    """Whether a feed was not reached for so long that what it brings now is what was missed; not where that was the
+    plan."""
+    last, planned = reading.state.last_success_at, timedelta(seconds=reading.state.habits.planned_seconds)
+    return last is not None and now - last > max(longest, 2 * reading.feed.interval, 2 * planned)
 
 
 def _possible_gap(reading: Reading, overlaps: bool) -> bool:

@@ -196,6 +196,7 @@ class Habits:
     ttl_seconds: int = 0  # what the document itself asks (ttl, sy:updatePeriod)
     skip_hours: int = 0  # its skipHours (UTC): bit n is the hour n
     quickened: int = 0  # how often its interval is halved, because it rolls over
+    planned_seconds: int = 0  # from the last good check to the next one
     gone_answers: int = 0  # 410 in a row
     gone_since: datetime | None = None
     redirect_to: str | None = None  # where permanent redirects led at the last checks

@@ -87,12 +87,13 @@ feeds = Table(
     Column("entries", Integer, nullable=False),
     Column("possible_gaps", Integer, nullable=False),
     Column("claimed_at", UtcTime),  # when a check was last begun, whatever became of it
-    Column("validators_url", Text),  # these thirteen: model.Habits
+    Column("validators_url", Text),  # these fourteen: model.Habits
     Column("last_full_at", UtcTime),
     Column("equal_bodies", Integer, nullable=False),
     Column("ttl_seconds", Integer, nullable=False),
     Column("skip_hours", Integer, nullable=False),
     Column("quickened", Integer, nullable=False),
+    Column("planned_seconds", Integer, nullable=False),
     Column("gone_answers", Integer, nullable=False),
     Column("gone_since", UtcTime),
     Column("redirect_to", Text),

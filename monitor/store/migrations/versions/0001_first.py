@@ -50,6 +50,7 @@ def upgrade() -> None:
         sa.Column("ttl_seconds", sa.Integer(), nullable=False),
         sa.Column("skip_hours", sa.Integer(), nullable=False),
         sa.Column("quickened", sa.Integer(), nullable=False),
+        sa.Column("planned_seconds", sa.Integer(), nullable=False),
         sa.Column("gone_answers", sa.Integer(), nullable=False),
         sa.Column("gone_since", Time),
         sa.Column("redirect_to", sa.Text()),
