@@ -15,10 +15,12 @@ from monitor import operator
 from monitor.core.pace import turns
 from monitor.core.parse import parse_feed
 from monitor.core.pipeline import Policy
+from monitor.core.render import rfc3339
 from monitor.core.score import compile_watchlists
 from monitor.errors import FetchError, HostHeld
 from monitor.ingest import Ingest, Pacing
 from monitor.model import Channel, Feed, FeedChecked, Fetched, HostHold, NetworkChanged, NotModified, Validators
+from monitor.status import status_of
 from monitor.store import feeds, hosts, letters, meta
 from monitor.writer import Writer
 from tests.builders import NOW, watchlist
@@ -113,6 +115,11 @@ class Desk:
             operator.tell(tx, [OPS], zone=ZoneInfo("UTC"), now=self.now, interval=30 * MINUTE)
             rows = tx.exec_driver_sql("SELECT message FROM deliveries WHERE kind = 'notice' ORDER BY seq").fetchall()
         return [letters.message_from(row[0]).title for row in rows]
+
+    def problems(self):
+        """What `wirewatch status` says."""
+        with self.database.read() as tx:
+            return status_of(tx, "x.db", now=self.now, pid=None)["problems"]
 
     def notes(self):
         return [fact.note for fact in self.said if isinstance(fact, FeedChecked) and fact.note]
@@ -376,10 +383,11 @@ def test_t13_a_restart_while_nobody_answers_tells_nothing_twice_and_the_end_is_s
     made.web |= dict.fromkeys(MANY, down_between(2 * HOUR, 4 * HOUR))
     made.passes(3 * HOUR)
     heard = made.notices()
+    assert made.problems() == [f"no feed can be reached since {rfc3339(made._offline_since())}"]
     made.passes(50 * MINUTE)
     assert made.notices() == heard and len(heard) == 1
     made.passes(HOUR)
-    assert made.notices() == heard and made._offline_since() is None
+    assert made.notices() == heard and made._offline_since() is None and made.problems() == []
     assert [fact.reachable for fact in made.said if isinstance(fact, NetworkChanged)] == [False, True]
 
 

@@ -2,6 +2,9 @@
 
 Everything runs on loopback. 127.0.0.1 is allowed; 127.0.0.2 and ::1 stand for what must never be reached, and
 "refused" means that no TCP connection arrived there.
+
+Elsewhere: S5 and S6 in test_addresses.py; S13 (a sender follows no redirect) beside each sender; what answers do to the
+next check in tests/test_polling.py. S9 is a matter of articles, S15 of the unit. S14 does not apply: there is no WebSub.
 """
 
 from __future__ import annotations
