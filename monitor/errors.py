@@ -93,7 +93,9 @@ class HostHeld(FetchError):
 
 
 class OddAnswer(FetchError):
-    """The answer breaks HTTP's grammar."""
+    """The answer breaks HTTP's grammar; `took` is how many seconds went by until that was clear."""
+
+    took = 0.0
 
 
 class ParseError(FeedError):

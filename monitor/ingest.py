@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from hashlib import blake2b
@@ -30,8 +30,6 @@ from monitor.core import pipeline
 from monitor.core.pace import ASKED_AT_MOST, next_check
 from monitor.core.pipeline import Arrival, History, Policy
 from monitor.core.policy import SINGLES
-from monitor.core.reach import Reach, Vain
-from monitor.core.render import rfc3339
 from monitor.errors import FeedError, FetchError, HostHeld, StoreError
 from monitor.model import (
     Ask,
@@ -51,25 +49,14 @@ from monitor.model import (
     Validators,
     record,
 )
-from monitor.store import (
-    candidates,
-    due,
-    feeds,
-    hosts,
-    letters,
-    merging,
-    meta,
-    outbox,
-    silences,
-    stories,
-)
+from monitor.network import Network, Turns, is_vain
+from monitor.store import candidates, feeds, hosts, letters, merging, outbox, silences, stories
 from monitor.writer import Writer
 
 GATHER = timedelta(milliseconds=100)  # what arrives within it shares a transaction, and is judged oldest first
 BATCH = 64  # feeds in one transaction at most: readers and senders need the database, too
 
 PARTIAL = 226  # RFC 3229: only what is new; never asked for, but understood
-PROBE = timedelta(minutes=1)  # between two requests while nobody answers (design: T13)
 
 Fetch = Callable[[Feed, Ask], Awaitable[Fetched | NotModified]]
 Parse = Callable[[Fetched], Awaitable[ParsedFeed]]
@@ -119,7 +106,7 @@ class Ingest:
         pacing: Callable[[], Pacing],
         clock: Callable[[], datetime],
         say: Callable[[FeedChecked | NetworkChanged], None],
-        turns: Callable[[Sequence[str]], Mapping[str, timedelta]] = lambda names: dict.fromkeys(names, timedelta(0)),
+        turns: Turns = lambda names: dict.fromkeys(names, timedelta(0)),
         holds: Callable[[], tuple[HostHold, ...]] = tuple,
         offline_since: datetime | None = None,
     ):
@@ -127,13 +114,10 @@ class Ingest:
         `offline_since`: what an earlier run has noted of the network."""
         self._writer, self._fetch, self._parse = writer, fetch, parse
         self._policy, self._pacing = policy, pacing
-        self._clock, self._say, self._turns, self._holds = clock, say, turns, holds
+        self._clock, self._say, self._holds = clock, say, holds
         self._held: tuple[HostHold, ...] = holds()  # as the database has them
-        self._reach = Reach()
-        self._vain: list[FeedState] = []  # feeds that failed since somebody last answered
-        self._offline_told = offline_since  # as the database has it
-        self._hosts = 1
-        self._probed_at: datetime | None = None
+        self._network = Network(writer, turns=turns, say=say, offline_since=offline_since)
+        self._hosts = 1  # that are configured
         self._readings: asyncio.Queue[Reading] = asyncio.Queue()
         self._checks: set[asyncio.Task[None]] = set()
         self._saver: asyncio.Task[None] | None = None
@@ -152,10 +136,10 @@ class Ingest:
         """
         now = self._clock()
         self._hosts = len({urlsplit(feed.url).netloc for feed in configured.values()})
-        if self.is_offline and not ignore_schedule:
-            if self._probed_at is not None and PROBE > now - self._probed_at > -PROBE:
+        if self._network.is_offline and not ignore_schedule:
+            if not self._network.may_probe(now):
                 return 0
-            self._probed_at, limit = now, 1
+            limit = 1
         claimed = await self._writer.run(
             lambda tx: feeds.claim_due(
                 tx,
@@ -174,11 +158,6 @@ class Ingest:
         if self._saver is None or self._saver.done():
             self._saver = asyncio.create_task(self._save_all())
         return len(claimed)
-
-    @property
-    def is_offline(self) -> bool:
-        """Whether nobody at all can be reached."""
-        return self._reach.offline_since is not None
 
     @property
     def running(self) -> int:
@@ -238,51 +217,13 @@ class Ingest:
             while not self._readings.empty() and len(batch) < BATCH:
                 batch.append(self._readings.get_nowait())
             try:
-                await self._judge_network(batch)
+                checks = [(reading.state, reading.error, reading.checked_at) for reading in batch]
+                await self._network.hear(checks, hosts=self._hosts, now=self._clock())
                 for fact in await self._save(batch):
                     self._say(fact)
             finally:
                 for _ in batch:
                     self._readings.task_done()
-
-    async def _judge_network(self, batch: Sequence[Reading]) -> None:
-        """Whether it is the network and not the feeds, now that these checks are over."""
-        was_offline, told = self.is_offline, self._offline_told
-        for reading in batch:
-            if _asked_nobody(reading):
-                continue
-            if not _is_vain(reading):
-                self._reach, self._vain, told = self._reach.answered(reading.checked_at), [], None
-                continue
-            vain = Vain(
-                feed=reading.feed.name,
-                host=reading.error.host or "",
-                at=reading.checked_at,
-                answered_at=reading.state.last_success_at,
-            )
-            self._reach = self._reach.after(vain, hosts=self._hosts)
-            if not self.is_offline:
-                self._vain = [*self._vain[-100:], reading.state]
-        told = told or self._reach.offline_since
-        if self.is_offline != was_offline or told != self._offline_told:
-            await self._note_network(told)
-
-    async def _note_network(self, since: datetime | None) -> None:
-        """Nobody can be reached since then, or (None) somebody can again."""
-        before, self._offline_told = self._offline_told, since
-        await self._writer.run(self._network_changed, self._clock(), since)
-        if (since is None) != (before is None):
-            self._say(NetworkChanged(reachable=since is None, since=since or before))
-
-    def _network_changed(self, tx: sa.Connection, now: datetime, offline_since: datetime | None) -> None:
-        """Take back what feeds were blamed for; or let all that waited meanwhile take turns."""
-        if offline_since is not None:
-            for state in self._vain:
-                feeds.record_postponed(tx, state, next_check_at=now)
-            self._vain = []
-        else:
-            due.spread_overdue(tx, now, self._turns)
-        meta.put(tx, "offline", {"since": rfc3339(offline_since)})
 
     async def _save(self, batch: Sequence[Reading]) -> tuple[FeedChecked, ...]:
         """Save what came in together in one transaction; where that fails, each feed by itself and without what made it
@@ -398,7 +339,7 @@ class Ingest:
         if isinstance(error, HostHeld):
             until = now + error.retry_after
             feeds.record_postponed(tx, reading.state, next_check_at=self._due_at(reading, now), not_before=until)
-        elif error is not None and self.is_offline and _is_vain(reading):
+        elif self._network.is_offline and is_vain(error):
             feeds.record_postponed(tx, reading.state, next_check_at=now)
         elif error is not None:
             self._record_failure(tx, reading, error, now)
@@ -501,18 +442,6 @@ def _not_before(error: FeedError, due_at: datetime, now: datetime) -> datetime |
     return now + min(asked, ASKED_AT_MOST) if asked else None
 
 
-def _asked_nobody(reading: Reading) -> bool:
-    """Whether no request went out: its host is held, or its address forbidden."""
-    error = reading.error
-    forbidden = isinstance(error, FetchError) and error.permanent and error.status is None
-    return forbidden or isinstance(error, HostHeld)
-
-
-def _is_vain(reading: Reading) -> bool:
-    """Whether nobody was reached."""
-    return isinstance(reading.error, FetchError) and reading.error.unreachable
-
-
 def _is_partial(reading: Reading) -> bool:
     """Whether the document holds only what is new (226)."""
     return isinstance(reading.answer, Fetched) and reading.answer.status == PARTIAL
@@ -575,13 +504,16 @@ def _fact_failed(reading: Reading, error: str) -> FeedChecked:
 
 
 def _note(reading: Reading, habits: Habits, new: int) -> str | None:
-    """What else this answer tells of its server."""
-    max_age, before = reading.answer.max_age, reading.state.habits.moved_to
+    """What else this answer tells of its server; of addresses without what may hold a key."""
+    max_age, to = reading.answer.max_age, habits.moved_to
     if max_age and max_age > ASKED_AT_MOST:
         return f"its server asks to wait {max_age}; a day is believed"
     if new and habit.is_forced(reading.state, reading.ask):
         return "its server had said for a week that nothing changed, and was wrong"
-    if habits.moved_to != before:
-        to = habits.moved_to or "its configured address again"
-        return f"its address has moved for good to {to}" if habits.moved_to else f"it is read at {to}"
+    if to != reading.state.habits.moved_to:
+        return (
+            f"its address has moved for good to {to.partition('?')[0]}"
+            if to
+            else "it is back at its configured address"
+        )
     return None

@@ -255,13 +255,14 @@ class Fetcher:
             return await self._turn(wish, url, left)
         except OddAnswer as odd:
             try:
-                understood = await self._turn(wish, url, left, lenient=True)
+                answer, took = await self._turn(wish, url, max(left - odd.took, 0), lenient=True)
             except OddAnswer:
                 raise odd from None  # the strict reader's words say more
+            took += odd.took
         self._odd[host] = None
         if len(self._odd) > MOST_ODD:
             self._odd.pop(next(iter(self._odd)))
-        return understood
+        return answer, took
 
     async def _turn(
         self, wish: _Wish, url: URL, left: float, *, lenient: bool = False
@@ -276,6 +277,8 @@ class Fetcher:
             except FetchError as error:
                 if error.status == 429:
                     self._lanes.hold(host, error.retry_after, self._now())
+                if isinstance(error, OddAnswer):
+                    error.took = loop.time() - began
                 raise
             self._lanes.release(host)
             return answer, loop.time() - began

@@ -97,6 +97,8 @@ class _Call:
             if self._over:
                 raise ConnectionAbortedError("given up")
             return self._exchanged()
+        except TimeoutError as error:
+            raise aiohttp.ServerTimeoutError("silent") from error
         except http.client.IncompleteRead as error:
             raise aiohttp.ClientPayloadError("broke off") from error
         except http.client.HTTPException as error:

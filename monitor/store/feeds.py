@@ -6,7 +6,7 @@ Functions take an open transaction `tx`. When a feed is next due is decided in c
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import fields
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit, urlunsplit
 
@@ -29,7 +29,7 @@ FRESH_START = {
     "claimed_at": None,
 }
 NO_FLOOR = timedelta(seconds=1)  # a `min_interval` so short means none: no clock is as exact
-HABITS = tuple(asdict(Habits()))  # each is a column
+HABITS = tuple(habit.name for habit in fields(Habits))  # each is a column
 LEASE = timedelta(minutes=5)  # longer than any check may take; a crashed check is due again after it
 
 
@@ -140,7 +140,7 @@ def record_success(
         "last_error": None,
         "etag": validators.etag,
         "last_modified": validators.last_modified,
-        **asdict(habits),
+        **_columns(habits),
     }
     if found_entries:
         values["seeded_at"] = sa.func.coalesce(feeds.c.seeded_at, sa.literal(now, UtcTime()))
@@ -180,7 +180,7 @@ def record_failure(
             failures=feeds.c.failures + 1,
             failing_since=sa.func.coalesce(feeds.c.failing_since, sa.literal(now, UtcTime())),
             last_error=error,
-            **asdict(habits),
+            **_columns(habits),
         )
     )
 
@@ -231,8 +231,12 @@ def _new_row(feed: Feed, now: datetime) -> dict:
         "failures": 0,
         "entries": 0,
         "possible_gaps": 0,
-        **asdict(Habits()),
+        **_columns(Habits()),
     }
+
+
+def _columns(habits: Habits) -> dict:
+    return {name: getattr(habits, name) for name in HABITS}
 
 
 def _state(row: sa.RowMapping) -> FeedState:

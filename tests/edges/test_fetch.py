@@ -556,6 +556,13 @@ def test_t2_a_lenient_reading_meets_the_same_deadline(web):
     assert time.monotonic() - began < 3
 
 
+def test_t3_both_readings_share_one_deadline(web):
+    slow = (0.4, LENIENT + b"Content-Length: 3\r\n\r\nabc")
+    web.page("/feed.xml").answers(lambda _: slow)
+    assert "not done within 0.6 s" in str(fails(web, settings=HASTY | {"read_timeout": timedelta(seconds=5)}))
+    assert len(web.requests) == 2
+
+
 def test_s1_s2_a_lenient_reading_dials_nothing_that_is_forbidden(web, forbidden):
     web.page("/feed.xml").breaks_off(b"HTTP/1.x 302 Found\r\nLocation: " + forbidden.url("/").encode() + b"\r\n\r\n")
     assert "is not allowed" in str(fails(web))  # the port
