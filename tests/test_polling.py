@@ -20,6 +20,7 @@ from monitor.core.score import compile_watchlists
 from monitor.errors import FetchError, HostHeld
 from monitor.ingest import Ingest, Pacing
 from monitor.model import Channel, Feed, FeedChecked, Fetched, HostHold, NetworkChanged, NotModified, Validators
+from monitor.network import Network
 from monitor.status import status_of
 from monitor.store import feeds, hosts, letters, meta
 from monitor.writer import Writer
@@ -216,7 +217,7 @@ def test_h26_whoever_wants_a_browser_is_left_alone_for_as_long_as_one_that_refus
     made = desk()
     made.web["gazette"] = FetchError("is behind Cloudflare", status=503, refused=True)
     made.passes(DAY)
-    assert len(made.times()) <= 6
+    assert len(made.times()) <= 6 and min(gaps(made.times())) >= HOUR
 
 
 def test_h15_c5_a_feed_that_is_gone_is_told_of_and_asked_weekly(desk):
@@ -376,6 +377,12 @@ def test_t13_where_nobody_answers_one_is_asked_a_minute_nobody_is_blamed_and_the
     changes = [fact for fact in made.said if isinstance(fact, NetworkChanged)]
     assert [fact.reachable for fact in changes] == [False, True]
     assert 2 * HOUR <= changes[0].since - NOW < 2 * HOUR + 15 * MINUTE
+
+
+def test_t13_one_a_minute_whatever_the_ticker_does_and_whatever_the_clock(desk):
+    network = Network(desk().writer, turns=dict.fromkeys, say=lambda fact: None)
+    asked = [network.may_probe(NOW + seconds * timedelta(seconds=1)) for seconds in (0, 1, 59, 60, 61, 120, -3600)]
+    assert asked == [True, False, False, True, False, True, True]
 
 
 def test_t13_a_restart_while_nobody_answers_tells_nothing_twice_and_the_end_is_seen(desk):
