@@ -12,6 +12,7 @@ import gc
 import logging
 import os
 import signal
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -27,7 +28,7 @@ from monitor.channels import open_senders
 from monitor.clock import Clock, SteadyClock, system_clock
 from monitor.config import ChannelConfig, Config
 from monitor.core.extract import read_page
-from monitor.core.pace import ASKED_AT_MOST, GONE_LATER, LONGEST_RETRY, spread
+from monitor.core.pace import ASKED_AT_MOST, GONE_LATER, LONGEST_RETRY, turns
 from monitor.core.parse import parse_fast, parse_slow
 from monitor.core.pipeline import Policy
 from monitor.core.render import rfc3339
@@ -44,18 +45,19 @@ from monitor.ingest import Ingest, Pacing
 from monitor.logs import keep_secret, say, say_fact
 from monitor.model import (
     ArticleRead,
+    Ask,
     Attempted,
     Feed,
     FeedChecked,
     Fetched,
+    NetworkChanged,
     ParsedEntry,
     ParsedFeed,
     Reloaded,
     Swept,
-    Validators,
 )
 from monitor.reload import InForce
-from monitor.store import articles, channels, due, feeds, meta, outbox
+from monitor.store import articles, channels, due, feeds, hosts, meta, outbox
 from monitor.store.channels import Recipients
 from monitor.store.database import Database
 from monitor.upkeep import sweep
@@ -67,7 +69,8 @@ CLOCK_WATCH = timedelta(seconds=5)
 CLOCK_JUMP = timedelta(minutes=1)  # less is an ordinary correction
 EARLIEST = datetime(2026, 1, 1, tzinfo=UTC)  # no clock that is set shows less
 LONGEST_HOLD = timedelta(hours=26)  # until the next time of day, on the longest day
-SPREAD = timedelta(minutes=5)  # over which feeds that are all overdue take their turns
+SPREAD = timedelta(minutes=6)  # over which feeds that are all overdue take their turns (design: B2, five at least)
+STANDSTILL = 5.0  # seconds without a look at the clock, and more than CLOCK_JUMP by it: the process was stopped
 WATCH = timedelta(seconds=2)  # between looks at the watchlists folder
 DRAIN_PATIENCE = timedelta(seconds=20)  # less than systemd's TimeoutStopSec
 PARSE_DEADLINE = timedelta(seconds=20)
@@ -85,19 +88,23 @@ class App:
         *,
         clock: Clock = system_clock,
         speed: float = 1.0,
+        ticks: Callable[[], float] = time.monotonic,
         notifier: Notifier | None = None,
     ):
-        """`speed`: how many times faster than the wall's the clock goes (tests); waits are shortened by it."""
+        """`speed`: how many times faster than the wall's the clock goes (tests); waits are shortened by it. `ticks` is
+        the clock that never jumps."""
         self.in_force = in_force
         self.clock, self._speed = clock, speed
-        self._steady = SteadyClock(clock(), speed)
+        self._steady = SteadyClock(clock(), speed, ticks)
         self.notifier = notifier or Notifier(None)
         self._stack = contextlib.AsyncExitStack()
         self._stopping = asyncio.Event()
+        self.fetcher: Fetcher | None = None
         self._senders: dict[str, Sender] = {}
         self._gaps: dict[str, timedelta] = {}
         self._watched: reload.Fingerprint = ()
         self._told_of_database = False
+        self._spread_at: datetime | None = None
         self._reloading = asyncio.Lock()
         self._reloads: set[asyncio.Task[Reloaded]] = set()
         self.alerts_by_page = 0  # that only a story's page led to
@@ -119,7 +126,7 @@ class App:
         self._stack.callback(self.database.close)
         self.writer = Writer(self.database)
         self._stack.callback(self.writer.close)
-        self.fetcher = await self._stack.enter_async_context(Fetcher(_fetch_settings(config), now=self.clock))
+        await self._use_fetcher(config)
         self.children = await self._stack.enter_async_context(ChildPool())
         self.page_children = await self._stack.enter_async_context(ChildPool())  # no page keeps a feed waiting
         self._use_senders(open_senders(config.channels, config.path, state_dir=config.state_dir), config)
@@ -186,7 +193,7 @@ class App:
             loop.add_signal_handler(stop, self._stopping.set)
         loop.add_signal_handler(signal.SIGHUP, self._hang_up)
         await self._await_clock()
-        await self.writer.run(due.spread_overdue, self.clock(), self._place)
+        await self._spread_overdue()
         self._steady.look(self.clock())
         _spare_what_stays()
         scheduler = self._scheduler()
@@ -228,21 +235,37 @@ class App:
                     job.reschedule(job.trigger)
 
     async def _mind_clock(self) -> bool:
-        """Whether the clock has jumped since the last look; what is due is then mended, before anything is claimed."""
-        jump = self._steady.look(self.clock())
-        if abs(jump) <= CLOCK_JUMP:
+        """Whether the clock has jumped since the last look, or nobody looked for long (the machine slept, the process
+        was stopped); what is due is then mended, before anything is claimed."""
+        jump, stood = self._steady.look(self.clock())
+        asleep = stood.total_seconds() > STANDSTILL and stood * self._speed > CLOCK_JUMP
+        if abs(jump) <= CLOCK_JUMP and not asleep:
             return False
-        say("clock_jumped", level=logging.WARNING, seconds=round(jump.total_seconds()))
-        if jump < timedelta(0):
-            await self.writer.run(due.shift, jump)
+        if abs(jump) > CLOCK_JUMP:
+            say("clock_jumped", level=logging.WARNING, seconds=round(jump.total_seconds()))
         else:
-            await self.writer.run(due.spread_overdue, self.clock(), self._place)
+            say("stood_still", level=logging.WARNING, seconds=round(stood.total_seconds()))
+        if jump < -CLOCK_JUMP:
+            await self.writer.run(due.shift, jump)
+            self.fetcher.restore(self.fetcher.holds, by=jump)
+        else:
+            await self._spread_overdue()
         return True
 
-    def _place(self, feed: str) -> timedelta:
-        """A feed's turn among all that are overdue."""
-        configured = self._feeds().get(feed)
-        return spread(feed, min(SPREAD, configured.interval) if configured else SPREAD)
+    async def _spread_overdue(self) -> None:
+        """Let feeds that are all overdue take turns; not again before those turns are over, lest none has one."""
+        now = self.clock()
+        if self._spread_at is None or not timedelta(0) <= now - self._spread_at < SPREAD:
+            self._spread_at = now
+            await self.writer.run(due.spread_overdue, now, self._turns)
+
+    def _turns(self, overdue: Iterable[str]) -> dict[str, timedelta]:
+        """When each of feeds that are all overdue has its turn; none waits for longer than its interval."""
+        configured = self._feeds()
+        return {
+            name: min(wait, configured[name].interval) if name in configured else wait
+            for name, wait in turns(overdue, SPREAD).items()
+        }
 
     def _hang_up(self) -> None:
         reload_task = asyncio.ensure_future(self.reload_all())
@@ -281,7 +304,9 @@ class App:
     async def _feed_tick(self) -> None:
         await self._mind_clock()
         room = 2 * self.in_force.config.polling.concurrency - self.ingest.running
-        if room > 0:
+        with self.database.read() as tx:
+            wanted = room > 0 and feeds.any_due(tx, self.clock())
+        if wanted:
             await self.ingest.start(self._feeds(), limit=room)
 
     async def _article_tick(self) -> None:
@@ -321,8 +346,10 @@ class App:
                 say("operator_not_told", level=logging.ERROR, channel=one.channel, error=str(failed))
 
     async def _tell_operator(self) -> None:
-        policy, now = self.policy, self.clock()
-        await self.writer.run(lambda tx: operator.tell(tx, policy.channels, zone=policy.zone, now=now))
+        policy, now, interval = self.policy, self.clock(), self.in_force.config.polling.interval
+        await self.writer.run(
+            lambda tx: operator.tell(tx, policy.channels, zone=policy.zone, now=now, interval=interval)
+        )
 
     async def _operator_tick(self) -> None:
         """Tell the operator what is new, and the dead man's switch that all is well."""
@@ -415,8 +442,18 @@ class App:
         keep_secret(config.secrets)
         self._use_senders(senders, config)
         if _fetch_settings(config) != _fetch_settings(self.in_force.config):
-            fetcher = Fetcher(_fetch_settings(config), now=self.clock)
-            self.fetcher = await self._stack.enter_async_context(fetcher)
+            await self._use_fetcher(config)
+
+    async def _use_fetcher(self, config: Config) -> None:
+        """A fetcher that knows which hosts asked for peace, from an earlier run or an earlier configuration."""
+        if self.fetcher is None:
+            with self.database.read() as tx:
+                holds = hosts.list_holds(tx)
+        else:
+            holds = self.fetcher.holds
+        fetcher = Fetcher(_fetch_settings(config), now=self.clock)
+        fetcher.restore(holds)
+        self.fetcher = await self._stack.enter_async_context(fetcher)
 
     # ── parts ────────────────────────────────────────────────────────────────────────────────────
 
@@ -465,11 +502,23 @@ class App:
             pacing=lambda: _pacing(self.in_force.config),
             clock=self.clock,
             say=self._say_checked,
+            turns=self._turns,
+            holds=lambda: self.fetcher.holds,
+            offline_since=self._offline_since(),
         )
 
-    async def _fetch(self, feed: Feed, validators: Validators):
+    def _offline_since(self) -> datetime | None:
+        with self.database.read() as tx:
+            since = meta.get_all(tx).get("offline", {}).get("since")
+        return datetime.fromisoformat(since) if since else None
+
+    async def _fetch(self, feed: Feed, ask: Ask):
         return await self.fetcher.fetch(
-            feed.url, validators=validators, headers=feed.headers, own_port=urlsplit(feed.url).port
+            ask.url or feed.url,
+            validators=ask.validators,
+            validators_url=ask.validators_url,
+            headers=feed.headers,
+            own_port=_own_port(feed, ask),
         )
 
     async def _parse(self, answer: Fetched) -> ParsedFeed:
@@ -497,12 +546,12 @@ class App:
 
     async def _fetch_page(self, url: str, feed: Feed) -> Fetched:
         return await self.fetcher.fetch(
-            url, own_port=_own_port(url, feed), accept="html", max_body=LARGEST_PAGE, timeout=ARTICLE_TIMEOUT
+            url, own_port=_page_port(url, feed), accept="html", max_body=LARGEST_PAGE, timeout=ARTICLE_TIMEOUT
         )
 
     async def _fetch_robots(self, url: str, feed: Feed) -> Fetched:
         return await self.fetcher.fetch(
-            url, own_port=_own_port(url, feed), accept="text", max_body=LARGEST_ROBOTS, timeout=ARTICLE_TIMEOUT
+            url, own_port=_page_port(url, feed), accept="text", max_body=LARGEST_ROBOTS, timeout=ARTICLE_TIMEOUT
         )
 
     async def _read_page(self, answer: Fetched) -> ParsedEntry:
@@ -573,8 +622,13 @@ class App:
     def _status_line(self) -> str:
         return f"{len(self._feeds())} feeds, {len(self.in_force.watchlists)} watchlists"
 
-    def _say_checked(self, fact: FeedChecked) -> None:
-        say_fact(fact, level=logging.WARNING if fact.error else logging.DEBUG if not fact.new else logging.INFO)
+    def _say_checked(self, fact: FeedChecked | NetworkChanged) -> None:
+        if isinstance(fact, NetworkChanged):
+            say_fact(fact, level=logging.INFO if fact.reachable else logging.ERROR)
+            return
+        quiet = fact.outcome == "held" or not (fact.new or fact.note)
+        failed = fact.error and fact.outcome != "held"
+        say_fact(fact, level=logging.WARNING if failed else logging.DEBUG if quiet else logging.INFO)
         for listener in self._on_checked:
             listener(fact)
 
@@ -611,7 +665,7 @@ async def fetch_once(url: str, config: Config, feed: Feed | None = None) -> tupl
     return answer.body, answer.url
 
 
-def _own_port(url: str, feed: Feed) -> int | None:
+def _page_port(url: str, feed: Feed) -> int | None:
     """The feed's own port, for pages on the feed's own host."""
     return urlsplit(feed.url).port if host_of(url) == host_of(feed.url) else None
 
@@ -628,6 +682,12 @@ def _fetch_settings(config: Config) -> FetchSettings:
         allow_networks=tuple(ip_network(network) for network in polling.allow_networks),
         allow_ports=polling.allow_ports,
     )
+
+
+def _own_port(feed: Feed, ask: Ask) -> int | None:
+    """The port that is allowed for this feed: its own, on its own host."""
+    parts = urlsplit(feed.url)
+    return parts.port if ask.url is None or urlsplit(ask.url).netloc == parts.netloc.rpartition("@")[2] else None
 
 
 def _needing_restart(fresh: Config, old: Config) -> tuple[tuple[str, str, str], ...]:

@@ -492,6 +492,7 @@ class _Resolver:
             tags=section.tags,
             interval=section.interval or self.file.polling.interval,
             article_domains=section.article_domains,
+            own_interval=section.interval is not None,
             headers=tuple(
                 (name, self._secret(value, "feed", number, "headers", name)) for name, value in section.headers.items()
             ),

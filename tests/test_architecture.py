@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 FILES = sorted(path for path in (ROOT / "monitor").rglob("*.py"))
 
 GROUND = {"model", "errors"}
-FETCHING = {f"edges.{room}" for room in ("fetch", "addresses", "answers", "hops", "lanes", "resolve", "troubles")}
+FETCHING = {f"edges.{room}" for room in ("fetch", "addresses", "answers", "hops", "lanes", "lenient", "resolve", "troubles")}
 # The longest prefix of a module's name decides what it may import of ours.
 MAY_IMPORT = {
     "model": set(),
@@ -36,7 +36,8 @@ MAY_IMPORT = {
     "again": {*GROUND, "core", "store"},
     "articles": {*GROUND, "again", "crash", "core", "store", "writer"},
     "suspicion": {*GROUND, "core.oddness", "store"},
-    "ingest": {*GROUND, "crash", "core", "store", "suspicion", "writer"},
+    "network": {*GROUND, "core", "store", "writer"},
+    "ingest": {*GROUND, "crash", "core", "store", "suspicion", "writer", "network"},
     "digests": {*GROUND, "crash", "core", "store"},
     "dispatch": {*GROUND, "crash", "core", "store", "digests", "writer"},
     "operator": {*GROUND, "core.hold", "core.names", "core.oddness", "core.render", "store"},
@@ -80,7 +81,9 @@ HOMES = {
     "smtplib": {"edges.send.email", "edges.send.smtp"},
     "apscheduler": {"app"},
     "alembic": {"store.database", "store.migrations"},
-    "sqlalchemy": {"store", "ingest", "digests", "operator", "silencing", "backfill", "upkeep", "status", "suspicion", "again", "articles"},
+    "sqlalchemy": {
+        "store", "ingest", "network", "digests", "operator", "silencing", "backfill", "upkeep", "status", "suspicion", "again", "articles",
+    },
     "jinja2": {"web"},
     "click": {"cli", "commands"},
     "pydantic": {"config", "watchlists", "watchlist_file", "toml_file", "units"},

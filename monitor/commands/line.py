@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from typing import TYPE_CHECKING
 
@@ -38,6 +37,8 @@ def run(ctx: click.Context) -> None:
     SIGTERM drains and exits 0; SIGHUP reads configuration and watchlists again. An edited watchlist is
     read again by itself.
     """
+    import asyncio
+
     from monitor.config import notify_socket
     from monitor.edges.systemd import Notifier
 
@@ -52,7 +53,10 @@ def run(ctx: click.Context) -> None:
 
 @command()
 @click.option(
-    "--all", "everything", is_flag=True, help="Every feed, due or not; holds that servers asked for are still honoured."
+    "--all",
+    "everything",
+    is_flag=True,
+    help="Every feed, due or not; but none checked less than min_interval ago, and holds that servers asked for stay.",
 )
 @click.option("--feed", "names", metavar="NAME", multiple=True, help="Only this feed; may be given more than once.")
 @click.pass_context
@@ -65,6 +69,10 @@ def poll(ctx: click.Context, everything: bool, names: tuple[str, ...]) -> None:
       wirewatch poll --all              every feed
       wirewatch poll --feed bbc-world   this one
     """
+    import asyncio
+
+    from monitor.units import format_duration
+
     app = app_of(ctx)
     known = {feed.name for feed in app.in_force.config.feeds}
     if unknown := [name for name in names if name not in known]:
@@ -79,6 +87,11 @@ def poll(ctx: click.Context, everything: bool, names: tuple[str, ...]) -> None:
     new, pickups, alerts = (sum(getattr(fact, key) for fact in checked) for key in ("new", "pickups", "alerts"))
     alerts += app.alerts_by_page
     click.echo(f"{len(checked)} feeds checked, {new} new entries, {pickups} of them copies, {alerts} alerts", err=True)
+    left_alone = (set(names) or known if everything or names else set()) - {fact.feed for fact in checked}
+    if left_alone:
+        least = format_duration(app.in_force.config.polling.min_interval)
+        says = f"checked less than {least} ago, or their servers asked to wait"
+        click.echo(f"left alone: {', '.join(sorted(left_alone)[:10])}{' …' * (len(left_alone) > 10)}: {says}", err=True)
     for fact in failed:
         click.echo(f"failed: {fact.feed}: {fact.error}", err=True)
     ctx.exit(EXIT_FAILED if failed else 0)
