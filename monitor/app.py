@@ -23,6 +23,7 @@ from apscheduler.events import EVENT_JOB_ERROR
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from monitor import __version__, again, backfill, crash, operator, reload
+from monitor.articles import GAP as ARTICLE_GAP
 from monitor.articles import Articles
 from monitor.channels import open_senders
 from monitor.clock import Clock, SteadyClock, system_clock
@@ -546,7 +547,12 @@ class App:
 
     async def _fetch_page(self, url: str, feed: Feed) -> Fetched:
         return await self.fetcher.fetch(
-            url, own_port=_page_port(url, feed), accept="html", max_body=LARGEST_PAGE, timeout=ARTICLE_TIMEOUT
+            url,
+            own_port=_page_port(url, feed),
+            accept="html",
+            max_body=LARGEST_PAGE,
+            timeout=ARTICLE_TIMEOUT,
+            host_gap=ARTICLE_GAP / self._speed,
         )
 
     async def _fetch_robots(self, url: str, feed: Feed) -> Fetched:

@@ -85,7 +85,9 @@ class Press:
 
 
 @pytest.fixture
-def press(tmp_path):
+def press(tmp_path, monkeypatch):
+    monkeypatch.setenv("WIREWATCH_TEST_HOOKS", "1")
+    monkeypatch.setenv("WIREWATCH_SPEED", "60")  # so that a site's pause is short
     with FakeWeb() as web:
         yield Press(tmp_path, web)
 
@@ -153,14 +155,7 @@ def test_c8_a_page_that_robots_txt_keeps_from_us_is_not_asked_for(press, robots,
     assert "its page: refused: the site's robots.txt" in press.desk.does("explain", story["id"]).stdout
 
 
-@pytest.fixture
-def hurried(monkeypatch):
-    """The clock goes sixty times as fast, so that a site's pause is short."""
-    monkeypatch.setenv("WIREWATCH_TEST_HOOKS", "1")
-    monkeypatch.setenv("WIREWATCH_SPEED", "60")
-
-
-def test_c8_robots_txt_is_asked_for_once_a_day_and_a_site(press, hurried):
+def test_c8_robots_txt_is_asked_for_once_a_day_and_a_site(press):
     press.web.page("/robots.txt").says(200, b"User-agent: *\nDisallow: /secret")
     for number in range(3):
         press.web.page(f"/secret/{number}").says(200, page(), headers=HTML)
@@ -220,7 +215,7 @@ def test_a_copy_that_only_its_page_shows_to_be_one_is_told_once(press):
     assert (len(story["pickups"]), len(press.alerts())) == (2, 1)
 
 
-def test_r8_a_page_of_a_million_nodes_is_given_up_and_the_next_one_is_read(press, hurried):
+def test_r8_a_page_of_a_million_nodes_is_given_up_and_the_next_one_is_read(press):
     press.web.page("/bomb").says(200, b"<!doctype html><html><body>" + b"<b>" * 1_700_000, headers=HTML)
     press.polls(item(press.web.url("/bomb"), "A whale visits the harbour"))
     assert [state for state, _ in press.states()][0] in (ArticleStatus.FAILED, ArticleStatus.DONE)
@@ -236,14 +231,14 @@ CRASHES = ["saved:1", "page_read:1", "page_saving:1"]
 def test_a_crash_in_between_loses_nothing_and_tells_nothing_twice(press, point):
     press.desk.feed("gazette", rss(item(press.web.url("/talks"))))
     press.desk.write("", CONFIG)
-    died = wirewatch("poll", "--all", config=press.desk.config, WIREWATCH_TEST_HOOKS="1", WIREWATCH_CRASH_AT=point)
+    died = wirewatch("poll", "--all", config=press.desk.config, WIREWATCH_TEST_HOOKS="1", WIREWATCH_CRASH_AT=point, WIREWATCH_SPEED="60")
     assert died.returncode == -signal.SIGKILL
     lived = wirewatch("poll", "--all", config=press.desk.config, WIREWATCH_TEST_HOOKS="1", WIREWATCH_SPEED="60")
     assert (lived.returncode, len(lived.stdout.splitlines()), len(press.alerts())) == (0, 1, 1)
     assert (press.asked("/robots.txt"), press.asked()) == (1, {"saved:1": 1}.get(point, 2))
 
 
-def test_a_page_that_cannot_be_reached_is_tried_again_and_its_site_asked_then(press, hurried, monkeypatch):
+def test_a_page_that_cannot_be_reached_is_tried_again_and_its_site_asked_then(press, monkeypatch):
     press.web.page("/robots.txt").breaks_off(b"HTTP/1.1 200")
     press.polls()
     assert [state for state, _ in press.states()] == ["waiting"] and press.alerts() == []
