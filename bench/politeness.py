@@ -239,6 +239,8 @@ class Publishers:
         both = ("::1", "127.0.0.1") if len(self._listeners) > 1 else ("127.0.0.1",)
         self.names = {f"{host}.test": both if host == "many" else ("127.0.0.1",) for host in HOSTS}
         self._connections = 0
+        (folder / "watchlists").mkdir()
+        (folder / "watchlists" / "x.toml").write_text(WATCHLIST)
         self.asks_for_contact = _check_asks_for_contact(folder)
 
     def requests(self) -> list[Request]:
@@ -359,7 +361,6 @@ DOWNTIME = (27.0, 29.5)  # then all are overdue
 def live(folder: Path, mistake: Callable[[], None] = lambda: None, *, only: float | None = None) -> Publishers:
     """The past, the day and the hours after it; or only so many hours of the day."""
     publishers = Publishers(folder)
-    (folder / "watchlists" / "x.toml").write_text(WATCHLIST)
 
     def life(start: float, until: float, feeds: Iterable[tuple[str, str]], end: Ending = Ending.STOPPED, **more) -> None:
         config = folder / "config.toml"
@@ -396,9 +397,8 @@ def live(folder: Path, mistake: Callable[[], None] = lambda: None, *, only: floa
 def _check_asks_for_contact(folder: Path) -> bool:
     """Whether `wirewatch check` reminds of a contact that was left out, and only then."""
     said = []
-    (folder / "watchlists").mkdir()
     for contact in ("", 'contact = "desk@example.org"'):
-        config = folder / "contact.toml"
+        config = folder / "asked.toml"
         config.write_text(f'[polling]\n{contact}\n[[feed]]\nurl = "https://a.example/feed"\n')
         command = [sys.executable, "-m", "monitor", "--config", str(config), "check"]
         said.append(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60).stderr)

@@ -36,7 +36,7 @@ from monitor.store import feeds, letters, meta, oddities, outbox
 
 FEED_FAILS = (timedelta(days=1), timedelta(days=7))
 OFFLINE = timedelta(minutes=5)  # shorter, and it is a hiccup
-STALE = 3  # intervals in which nothing was fetched (design: O13)
+STALE, STALE_AT_LEAST = 3, timedelta(minutes=15)  # so many intervals in which nothing was fetched (design: O13)
 CHANNEL_FAILS = timedelta(hours=1)
 TOLD_AGAIN = {"dead": timedelta(hours=1), "doubt": timedelta(hours=1), "gap": timedelta(days=1)}
 TOO_LONG = timedelta(hours=1)  # that something which could go has waited: no sign of life then
@@ -185,9 +185,9 @@ def _silence(tx: sa.Connection, now: datetime, interval: timedelta) -> Iterator[
             )
         return
     rows = [row for row in feeds.list_feeds(tx) if row["state"] != FeedStatus.GONE]
-    missed = [row for row in rows if row["failing_since"] or row["next_check_at"] <= now - interval]
+    missed = [row for row in rows if row["failing_since"] or row["next_check_at"] <= now - max(interval, OFFLINE)]
     last = max((row["last_success_at"] for row in rows if row["last_success_at"]), default=None)
-    if missed and last is not None and now - last >= STALE * interval:
+    if missed and last is not None and now - last >= max(STALE * interval, STALE_AT_LEAST):
         yield Notice(
             occasion=f"stale:{rfc3339(last)}",
             says=f"nothing has been fetched since {rfc3339(last)}",
