@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from monitor.core.pipeline import Arrival, History, Policy, judge
 from monitor.core.policy import SINGLES
 from monitor.core.wire import read_headline
-from monitor.model import Assignment, Judged, OddityKind
+from monitor.model import Judged, OddityKind
 from monitor.store import feeds, letters, oddities, outbox, silences, stories
 from monitor.store.stories import Known
 
@@ -33,28 +33,11 @@ def as_read(known: Known) -> Known:
 
 def judge_again(tx: sa.Connection, found: Sequence[Known], policy: Policy, now: datetime) -> tuple[Judged, ...]:
     """Judge stored entries, and put what follows into the outbox; their stories are the caller's to save."""
-    arrivals = tuple(
-        Arrival(
-            entry=one.entry,
-            assignment=Assignment(story=one.story, similarity=one.similarity, rule=one.rule),
-            is_edit=True,
-        )
-        for one in found
-    )
+    arrivals = tuple(Arrival(entry=one.entry, assignment=one.assignment, is_edit=True) for one in found)
     history = History(silences=silences.in_force(tx, now), singles=letters.singles_since(tx, now - SINGLES))
     judged = judge(arrivals, stories.standings(tx, {one.story for one in found}), policy, history, now=now)
-    outbox.enqueue(
-        tx,
-        [delivery for one in judged for delivery in one.deliveries],
-        [waiting for one in judged for waiting in one.rewritten],
-        [delivery for one in judged for delivery in one.cancelled],
-    )
+    outbox.enqueue_all(tx, judged)
     return judged
-
-
-def alerts_of(judged: Sequence[Judged]) -> int:
-    """How many alerts a judgement led to."""
-    return sum(decision.alert is not None for one in judged for decision in one.decisions)
 
 
 def release(tx: sa.Connection, feed: str, now: datetime) -> int | None:
@@ -77,5 +60,5 @@ def let_out(tx: sa.Connection, policy: Policy, now: datetime) -> tuple[tuple[str
             stories.save_decisions(tx, judged, now)
             oddities.forget(tx, feed, OddityKind.QUARANTINE)
             feeds.let_out(tx, feed)
-            done.append((feed, alerts_of(judged)))
+            done.append((feed, sum(one.alerts for one in judged)))
     return tuple(done)

@@ -519,7 +519,7 @@ class App:
             validators=ask.validators,
             validators_url=ask.validators_url,
             headers=feed.headers,
-            own_port=_own_port(feed, ask),
+            own_port=_own_port(ask.url or feed.url, feed),
         )
 
     async def _parse(self, answer: Fetched) -> ParsedFeed:
@@ -548,7 +548,7 @@ class App:
     async def _fetch_page(self, url: str, feed: Feed) -> Fetched:
         return await self.fetcher.fetch(
             url,
-            own_port=_page_port(url, feed),
+            own_port=_own_port(url, feed),
             accept="html",
             max_body=LARGEST_PAGE,
             timeout=ARTICLE_TIMEOUT,
@@ -557,7 +557,7 @@ class App:
 
     async def _fetch_robots(self, url: str, feed: Feed) -> Fetched:
         return await self.fetcher.fetch(
-            url, own_port=_page_port(url, feed), accept="text", max_body=LARGEST_ROBOTS, timeout=ARTICLE_TIMEOUT
+            url, own_port=_own_port(url, feed), accept="text", max_body=LARGEST_ROBOTS, timeout=ARTICLE_TIMEOUT
         )
 
     async def _read_page(self, answer: Fetched) -> ParsedEntry:
@@ -671,8 +671,8 @@ async def fetch_once(url: str, config: Config, feed: Feed | None = None) -> tupl
     return answer.body, answer.url
 
 
-def _page_port(url: str, feed: Feed) -> int | None:
-    """The feed's own port, for pages on the feed's own host."""
+def _own_port(url: str, feed: Feed) -> int | None:
+    """The port that is allowed for this feed: its own, on its own host."""
     return urlsplit(feed.url).port if host_of(url) == host_of(feed.url) else None
 
 
@@ -688,12 +688,6 @@ def _fetch_settings(config: Config) -> FetchSettings:
         allow_networks=tuple(ip_network(network) for network in polling.allow_networks),
         allow_ports=polling.allow_ports,
     )
-
-
-def _own_port(feed: Feed, ask: Ask) -> int | None:
-    """The port that is allowed for this feed: its own, on its own host."""
-    parts = urlsplit(feed.url)
-    return parts.port if ask.url is None or urlsplit(ask.url).netloc == parts.netloc.rpartition("@")[2] else None
 
 
 def _needing_restart(fresh: Config, old: Config) -> tuple[tuple[str, str, str], ...]:

@@ -175,7 +175,7 @@ class Articles:
         judged = again.judge_again(tx, [known], policy, now)
         stories.save_text(tx, judged, now)
         crash.reach("page_saving")
-        return _fact(wanted, "read", alerts=again.alerts_of(judged))
+        return _fact(wanted, "read", alerts=sum(one.alerts for one in judged))
 
     def _recognised(self, tx: sa.Connection, known: Known, now: datetime) -> Known:
         """The longer text may show an entry's story to be another one's: then they are merged."""

@@ -62,7 +62,7 @@ def _judge_archive(tx: sa.Connection, policy: Policy, asking: tuple[Watchlist, .
         judged = _judge(tx, archive.read_stories(tx, found[begin : begin + BATCH]), policy, now)
         stories.save_decisions(tx, judged, now)
         outbox.enqueue(tx, [delivery for one in judged for delivery in one.deliveries])
-        alerts += sum(decision.alert is not None for one in judged for decision in one.decisions)
+        alerts += sum(one.alerts for one in judged)
     return Backfilled(watchlists=tuple(one.id for one in asking), stories=len(found), alerts=alerts)
 
 

@@ -34,7 +34,6 @@ from monitor.core.policy import SINGLES
 from monitor.errors import FeedError, FetchError, HostHeld, ParseError, ReaderDied, StoreError
 from monitor.model import (
     Ask,
-    Assignment,
     Entry,
     Feed,
     FeedChecked,
@@ -297,12 +296,7 @@ class Ingest:
         standings = stories.standings(tx, joined)
         judged = pipeline.judge(arrivals, standings, policy, replace(history, held=doubtful), now=now)
         stories.save(tx, judged, now)
-        outbox.enqueue(
-            tx,
-            [delivery for one in judged for delivery in one.deliveries],
-            [waiting for one in judged for waiting in one.rewritten],
-            [delivery for one in judged for delivery in one.cancelled],
-        )
+        outbox.enqueue_all(tx, judged)
         configured = {reading.feed.name: reading.feed for reading in batch}
         pages, elsewhere = worth_reading(judged, configured, policy, seeding=history.seeding, held=doubtful, now=now)
         articles.want(tx, pages, now)
@@ -337,9 +331,7 @@ class Ingest:
         edits = tuple(
             Arrival(
                 entry=known.entry,
-                assignment=Assignment(
-                    story=moved.get(known.story, known.story), similarity=known.similarity, rule=known.rule
-                ),
+                assignment=replace(known.assignment, story=moved.get(known.story, known.story)),
                 is_edit=True,
             )
             for known in found.edited

@@ -785,6 +785,11 @@ class Judged:
     is_edit: bool = False
     near: bool = False  # a watchlist was silent that the page behind the link might change
 
+    @property
+    def alerts(self) -> int:
+        """How many alerts it led to."""
+        return sum(decision.alert is not None for decision in self.decisions)
+
 
 # ── facts that services return and app.py says aloud ─────────────────────────────────────────────
 

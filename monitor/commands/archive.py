@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 import click
 
@@ -17,9 +16,6 @@ from monitor.commands.context import (
     reader,
 )
 from monitor.errors import MonitorError
-
-if TYPE_CHECKING:
-    pass
 
 
 @command()

@@ -17,6 +17,7 @@ from monitor.errors import ConfigError, StoreError
 
 if TYPE_CHECKING:
     from monitor.config import Config
+    from monitor.model import Feed
     from monitor.store.database import Database
 
 EXIT_FAILED = 1
@@ -96,6 +97,14 @@ def app_of(ctx: click.Context, **parts: Any):
     for warning in in_force.config.warnings:
         logs.say("configuration", level=logging.WARNING, warning=str(warning))
     return App(in_force, clock=clock_of(), speed=test_hooks().speed, **parts)
+
+
+def feed_named(config: Config, name: str) -> Feed:
+    """A configured feed. Raises click.UsageError where there is none of this name."""
+    for feed in config.feeds:
+        if feed.name == name:
+            return feed
+    raise click.UsageError(f"no feed is called {name!r}; `wirewatch feeds` lists them")
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from monitor.commands.context import (
     JSON,
     clock_of,
     config_of,
+    feed_named,
     reader,
 )
 
@@ -120,6 +120,8 @@ def find_feeds(ctx: click.Context, url: str, as_json: bool) -> None:
     Example:
       wirewatch feeds find https://www.example.org/news
     """
+    import asyncio
+
     from monitor import show, show_feeds
     from monitor.errors import FetchError
 
@@ -171,8 +173,7 @@ def release_feed(ctx: click.Context, name: str) -> None:
     from monitor.store.database import Database
 
     config = config_of(ctx)
-    if name not in {feed.name for feed in config.feeds}:
-        raise click.UsageError(f"no feed is called {name!r}; `wirewatch feeds` lists them")
+    feed_named(config, name)
     with Database.open_beside(config.database) as database, database.write() as tx:
         held = again.release(tx, name, clock_of()())
     if held is None:

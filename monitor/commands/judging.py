@@ -17,6 +17,7 @@ from monitor.commands.context import (
     clock_of,
     command,
     config_of,
+    feed_named,
     opened,
     reader_or_none,
 )
@@ -86,7 +87,7 @@ def explain(ctx: click.Context, source: str, ids: tuple[str, ...], feed_name: st
 
     in_force = reload.read_watchlists(config_of(ctx, or_default=True))
     in_force = _only_watchlists(in_force, ids)
-    feed = _named_feed(in_force.config, feed_name)
+    feed = feed_named(in_force.config, feed_name) if feed_name is not None else None
     database = reader_or_none(in_force.config)
     now = clock_of()()
     try:
@@ -162,15 +163,6 @@ def _only_watchlists(in_force: InForce, ids: tuple[str, ...]) -> InForce:
         raise click.UsageError(f"no watchlist is called {unknown[0]!r}; known are: {', '.join(known)}")
     chosen = tuple(known[name] for name in ids)
     return replace(in_force, watchlists=chosen, compiled=compile_watchlists(chosen))
-
-
-def _named_feed(config: Config, name: str | None):
-    if name is None:
-        return None
-    for feed in config.feeds:
-        if feed.name == name:
-            return feed
-    raise click.UsageError(f"no feed is called {name!r}; `wirewatch feeds` lists them")
 
 
 def _source(source: str, config: Config, feed: Any) -> tuple[bytes, str | None] | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
 
 import click
 
@@ -11,10 +10,8 @@ from monitor.commands.context import (
     EXIT_FAILED,
     app_of,
     command,
+    feed_named,
 )
-
-if TYPE_CHECKING:
-    pass
 
 
 @command()
@@ -74,9 +71,8 @@ def poll(ctx: click.Context, everything: bool, names: tuple[str, ...]) -> None:
     from monitor.units import format_duration
 
     app = app_of(ctx)
-    known = {feed.name for feed in app.in_force.config.feeds}
-    if unknown := [name for name in names if name not in known]:
-        raise click.UsageError(f"no feed is called {unknown[0]!r}; `wirewatch feeds` lists them")
+    config = app.in_force.config
+    wanted = {feed_named(config, name).name for name in names} or {feed.name for feed in config.feeds}
 
     async def once() -> tuple:
         async with app:
@@ -87,7 +83,7 @@ def poll(ctx: click.Context, everything: bool, names: tuple[str, ...]) -> None:
     new, pickups, alerts = (sum(getattr(fact, key) for fact in checked) for key in ("new", "pickups", "alerts"))
     alerts += app.alerts_by_page
     click.echo(f"{len(checked)} feeds checked, {new} new entries, {pickups} of them copies, {alerts} alerts", err=True)
-    left_alone = (set(names) or known if everything or names else set()) - {fact.feed for fact in checked}
+    left_alone = (wanted if everything or names else set()) - {fact.feed for fact in checked}
     if left_alone:
         least = format_duration(app.in_force.config.polling.min_interval)
         says = f"checked less than {least} ago, or their servers asked to wait"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
 from monitor.commands.context import (
@@ -14,9 +12,6 @@ from monitor.commands.context import (
     config_of,
     reader,
 )
-
-if TYPE_CHECKING:
-    pass
 
 
 @command()

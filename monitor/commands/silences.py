@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -14,9 +14,6 @@ from monitor.commands.context import (
     config_of,
     reader,
 )
-
-if TYPE_CHECKING:
-    pass
 
 
 @click.group()

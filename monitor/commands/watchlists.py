@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import closing
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 import click
 
@@ -18,9 +17,6 @@ from monitor.commands.context import (
     reader_or_none,
 )
 from monitor.errors import MonitorError
-
-if TYPE_CHECKING:
-    pass
 
 
 @click.group(invoke_without_command=True)

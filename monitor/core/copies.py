@@ -47,7 +47,7 @@ def opinion(
     if like.apart > window:
         return Opinion(same=False, similarity=shown, why="too far apart in time")
     mine, theirs = entry.sketch, candidate.sketch
-    if entry.url_key is not None and entry.url_key == candidate.url_key and _same_page(mine, theirs, like):
+    if _one_item(entry, candidate, like):
         return Opinion(same=True, similarity=100.0, rule=Rule.SAME_URL, why="same address")
     if like.slight and (entry.text_key is None or entry.text_key != candidate.text_key):
         return Opinion(same=False, similarity=shown, why=TOO_LITTLE, related=_same_event(mine, theirs, like))
@@ -70,7 +70,7 @@ def vetoed(entry: Entry | Candidate, candidate: Candidate, like: Likeness, *, wi
     mine, theirs = entry.sketch, candidate.sketch
     if like.apart > window:
         return True
-    if entry.url_key is not None and entry.url_key == candidate.url_key and _same_page(mine, theirs, like):
+    if _one_item(entry, candidate, like):
         return False
     return bool(_veto(mine, theirs, like, series=False) or _body_refusal(mine, theirs, like))
 
@@ -95,8 +95,12 @@ def shows_whole(long: Sketch, short: Sketch, like: Likeness) -> bool:
     return longer and held and like.title >= MERGING_TITLE
 
 
-def _same_page(mine: Sketch, theirs: Sketch, like: Likeness) -> bool:
-    """Whether one address means one item: a new headline is an edit, but `latest.html` holds another text each week."""
+def _one_item(entry: Entry | Candidate, candidate: Candidate, like: Likeness) -> bool:
+    """Whether two texts have one address, and it means one item: a new headline is an edit, but `latest.html` holds
+    another text each week."""
+    if entry.url_key is None or entry.url_key != candidate.url_key:
+        return False
+    mine, theirs = entry.sketch, candidate.sketch
     if mine.live or theirs.live:
         return like.title >= 90 or (like.lead >= 0.75 and like.lead_shared >= 8)
     return like.title >= 66 or (like.lead >= 0.45 and like.lead_shared >= 5) or like.body >= 0.35

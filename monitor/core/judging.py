@@ -67,7 +67,7 @@ class Judging:
         """What follows from one entry, and where its story stands afterwards."""
         entry, after = arrival.entry, with_copy(before, arrival, self._now)
         if not (matches or before.alerted or before.waiting or before.placed):
-            return _unnoticed(arrival, before), after
+            return _kept(arrival, before), after
         notice = updates.notice(entry, before) if before.alerted else None
         decisions = self._decisions(entry, before, matches)
         again = self._again(arrival, before, after, matches, decisions, notice)
@@ -78,9 +78,8 @@ class Judging:
         ]
         cancelled = _overtaken(before, deliveries, killed=notice is not None and notice.reason in updates.RETRACTED)
         rewritten = _rewritten(entry, before, after, [update for _, update in again])
-        judged = Judged(
-            entry=entry,
-            assignment=arrival.assignment,
+        judged = replace(
+            _kept(arrival, before),
             decisions=tuple(
                 decision
                 for decision in (*decisions, *(decision for decision, _ in again))
@@ -89,9 +88,6 @@ class Judging:
             deliveries=tuple(deliveries),
             rewritten=tuple(wait for wait in rewritten if wait.delivery not in cancelled),
             cancelled=cancelled,
-            lead_grew=len(entry.summary) > len(before.lead),
-            body_grew=len(entry.body) > len(before.body),
-            is_edit=arrival.is_edit,
             near=near(matches, before),
         )
         return judged, _afterwards(judged, before, after)
@@ -273,8 +269,8 @@ class Judging:
         )
 
 
-def _unnoticed(arrival: Arrival, before: Standing) -> Judged:
-    """What follows where no watchlist asks for the entry, nor ever did for its story: nothing but keeping it."""
+def _kept(arrival: Arrival, before: Standing) -> Judged:
+    """What follows of any entry: it is kept. Where no watchlist asks for it or its story, that is all."""
     return Judged(
         entry=arrival.entry,
         assignment=arrival.assignment,

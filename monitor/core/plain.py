@@ -55,11 +55,12 @@ _LINE_ENDS = re.compile(r"\r\n?|[\u2028\u2029]")
 _TERMINAL = re.compile("\x1b(?:\\[[0-?]*[ -/]*[@-~]|\\][^\x07\x1b]{0,500}(?:\x07|\x1b\\\\)?)")
 _ASCII_CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 # Controls, half and non-characters, soft hyphens, fillers, zero widths, directions, tags, variation selectors.
-_INVISIBLE = re.compile(
-    "[\x00-\x08\x0e-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
+_UNSEEN = (
+    "\x00-\x08\x0e-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
     "\u2060-\u206f\u3164\ufe00-\ufe0d\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff\ud800-\udfff"
-    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
+_INVISIBLE = re.compile(f"[{_UNSEEN}]")
 _MARK = (
     "[\u0300-\u036f\u0483-\u0489\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u06d6-\u06ed\u0e31\u0e34-\u0e3a\u0e47-\u0e4e"
     "\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\u302a-\u302f\u3099\u309a\ufe0e\ufe0f\ufe20-\ufe2f]"
@@ -71,7 +72,7 @@ _AS_BYTE = {ord(char): code for code, char in _C1_MEANT.items() if char}
 # UTF-8 read as Windows-1252: a lead byte as a letter, then a continuation byte as whatever it is there.
 _MOJIBAKE = re.compile(f"[\xc2-\xf4][\x80-\xbf{re.escape(''.join(map(chr, _AS_BYTE)))}]")
 # Some letter of which one of the above may begin; most texts have none beyond ASCII but quotes and dashes.
-_DOUBTFUL = re.compile(f"{_INVISIBLE.pattern[:-1]}\xc2-\xf4]|{_MARK}")
+_DOUBTFUL = re.compile(f"[{_UNSEEN}\xc2-\xf4]|{_MARK}")
 
 
 def plain_text(markup: str, *, is_text: bool = False) -> str:

@@ -34,12 +34,12 @@ HASH_BITS = 30
 
 WORD = re.compile(r"[^\W_]+(?:[.,]\d+)*")
 # Signs of Brahmic scripts belong to the word around them, though Python's \w parts it there.
-BRAHMIC = re.compile("[\u0900-\u0dff]")
+_BRAHMIC = "\u0900-\u0dff"
+BRAHMIC = re.compile(f"[{_BRAHMIC}]")
 BRAHMIC_WORD = re.compile("(?:[^\\W_]|[\u0900-\u0963\u0971-\u0dff])+(?:[.,]\\d+)*")
-WIDE = re.compile(
-    r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]+"
-)
-FAR_SCRIPT = re.compile(f"{BRAHMIC.pattern[:-1]}{WIDE.pattern[1:-1]}")
+_WIDE = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+WIDE = re.compile(f"[{_WIDE}]+")
+FAR_SCRIPT = re.compile(f"[{_BRAHMIC}{_WIDE}]")
 TYPOGRAPHY = tuple({"’": "'", "‘": "'", "“": '"', "”": '"', "–": "-", "—": "-", "…": ".", "\u00a0": " "}.items())
 ACRONYM_INSIDE = re.compile(r"\.[A-Za-z]\.")
 ACRONYM = re.compile(r"\b(?:[A-Za-z]\.){2,}")

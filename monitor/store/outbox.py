@@ -6,13 +6,13 @@ settled after; when to try again is decided in core/pace.py, what goes together 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from monitor.model import IMPERATIVE, Delivery, DeliveryKind, DeliveryStatus, HoldReason, Message, Sent, Waiting
+from monitor.model import IMPERATIVE, Delivery, DeliveryKind, DeliveryStatus, HoldReason, Judged, Message, Sent, Waiting
 from monitor.store.channels import Recipients, not_paused, unknown
 from monitor.store.database import insert_new
 from monitor.store.letters import ENDED_UNSENT, IS_IN_DOUBT, IS_LETTER, WAITING, delivery_of, message_json, row_of
@@ -35,6 +35,16 @@ def enqueue(
     for delivery in cancelled:
         values = {"state": DeliveryStatus.CANCELLED, "hold": None, "error": "overtaken by what came after it"}
         tx.execute(deliveries.update().where(deliveries.c.id == delivery, untried).values(**values))
+
+
+def enqueue_all(tx: sa.Connection, judged: Sequence[Judged]) -> None:
+    """Put everything that a judgement led to into the outbox."""
+    enqueue(
+        tx,
+        [delivery for one in judged for delivery in one.deliveries],
+        [waiting for one in judged for waiting in one.rewritten],
+        [delivery for one in judged for delivery in one.cancelled],
+    )
 
 
 # ── claim and settle ─────────────────────────────────────────────────────────────────────────────

@@ -73,6 +73,11 @@ class Known:
     rule: Rule
     similarity: float
 
+    @property
+    def assignment(self) -> Assignment:
+        """Its place in the story."""
+        return Assignment(story=self.story, similarity=self.similarity, rule=self.rule)
+
 
 @record
 class Fresh:
