@@ -110,7 +110,7 @@ def test_the_outbox_over_postgresql_holds_merges_claims_and_moves(postgres):
             due.shift(tx, timedelta(hours=-1))
             assert outbox.recover(tx, NOW, asking=["desk"]) == 3
             assert outbox.retry(tx, ["a1"], NOW) == 3
-            assert operator.tell(tx, [channel], zone=UTC, now=NOW) >= 1
+            assert operator.tell(tx, [channel], zone=UTC, now=NOW, interval=timedelta(minutes=30)) >= 1
             outbox.cancel_orphaned_edits(tx)
             assert outbox.due_channels(tx, NOW) == ("desk",)
             outbox.settle_dead(tx, outbox.claim(tx, "desk", NOW).id, error="552")
