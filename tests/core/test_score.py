@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from monitor.core.score import compile_watchlists, score_story
@@ -55,6 +55,9 @@ MATCHES = [
     ("a phrase crosses Dr.", "Dr. Kim", "with Dr. Kim there", True),
     ("U.S. is US", "US", "the U.S. army", True),
     ("US is U.S.", "U.S.", "the US army", True),
+    ("С.Ш.А. is США", "США", "власти С.Ш.А. заявили", True),
+    ("É.U. is EU", "EU", "les É.U. ont", True),
+    ("Ö.V.P. is ÖVP", "ÖVP", "die Ö.V.P. sagt", True),
     ("US is not us", "US", "they told us so", False),
     ("U.S. is not us", "U.S.", "they told us so", False),
     ("capitals match capitals in a capital headline", "US", "TELL US MORE", True),
@@ -112,6 +115,9 @@ def test_a_variant_matches(variant, text, yes):
 PIECES = [*"aZäÖßéıİ .'’-_'\u00ad\u0308\u0301北鮮한パ\u3099ก", "U.S.", "Müll", "mueller", "straße", "Ναι", "об'єд", "ﬁn", "Ⓐ", "½"]
 
 
+@settings(max_examples=500, deadline=None)
+@example("aa", "ä.a")
+@example("\u0308aaa", "Müll_\u0308aaa")
 @given(st.lists(st.sampled_from(PIECES), max_size=14).map("".join), st.lists(st.sampled_from(PIECES), max_size=30).map("".join))
 def test_what_a_look_at_the_letters_rules_out_is_not_there(variant, text):
     try:
