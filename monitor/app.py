@@ -11,10 +11,12 @@ import contextlib
 import logging
 import os
 import signal
-from collections.abc import Callable, Iterable, Mapping
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from apscheduler.events import EVENT_JOB_ERROR
@@ -30,18 +32,22 @@ from monitor.core.pipeline import Policy
 from monitor.core.render import rfc3339
 from monitor.dispatch import Dispatcher, Ways
 from monitor.edges.child import ChildPool
+from monitor.edges.disk import network_filesystem
 from monitor.edges.fetch import Fetcher, FetchSettings
 from monitor.edges.heartbeat import ping
 from monitor.edges.send import Sender, least_gap
 from monitor.edges.systemd import Notifier
-from monitor.errors import ConfigError, DeliveryError, StoreError
+from monitor.errors import ConfigError, DeliveryError, InstanceRunning, SchemaError, StoreDamaged, StoreError
+from monitor.floors import too_old
 from monitor.ingest import Ingest, Pacing
 from monitor.logs import keep_secret, say, say_fact
 from monitor.model import Attempted, Feed, FeedChecked, Fetched, ParsedFeed, Reloaded, Swept, Validators
+from monitor.pulse import Pulse
 from monitor.reload import InForce
+from monitor.storage import Storage
 from monitor.store import channels, due, feeds, meta, outbox
 from monitor.store.channels import Recipients
-from monitor.store.database import Database
+from monitor.store.database import Database, is_file
 from monitor.upkeep import sweep
 from monitor.writer import Writer
 
@@ -54,6 +60,8 @@ LONGEST_HOLD = timedelta(hours=26)  # until the next time of day, on the longest
 SPREAD = timedelta(minutes=5)  # over which feeds that are all overdue take their turns
 WATCH = timedelta(seconds=2)  # between looks at the watchlists folder
 DRAIN_PATIENCE = timedelta(seconds=20)  # less than systemd's TimeoutStopSec
+LONGEST_CHECKS = timedelta(minutes=10)  # without one that ends, while some are under way
+UNTIL_ROOM = "Nothing is lost and nothing is sent until it can. Make room, or look at the disk."
 PARSE_DEADLINE = timedelta(seconds=20)
 FAST_PATH_BYTES = 4_000_000  # larger documents go to the child process at once
 
@@ -68,8 +76,10 @@ class App:
         clock: Clock = system_clock,
         speed: float = 1.0,
         notifier: Notifier | None = None,
+        accept_empty: bool = False,
     ):
-        """`speed`: how many times faster than the wall's the clock goes (tests); waits are shortened by it."""
+        """`speed`: how many times faster than the wall's the clock goes (tests); waits are shortened by it.
+        `accept_empty`: begin anew where the database was lost, and tell nothing of what feeds show by now."""
         self.in_force = in_force
         self.clock, self._speed = clock, speed
         self._steady = SteadyClock(clock(), speed)
@@ -79,7 +89,13 @@ class App:
         self._senders: dict[str, Sender] = {}
         self._gaps: dict[str, timedelta] = {}
         self._watched: reload.Fingerprint = ()
-        self._told_of_database = False
+        self._accept_empty = accept_empty
+        self.storage = Storage(in_force.config.database)
+        turn = 3 * self.notifier.sign_of_life
+        parts = {"feeds": turn, "outbox": turn, "checks": LONGEST_CHECKS}
+        self._pulse = Pulse(parts, steady=time.monotonic)
+        self._refused: tuple[str, ...] = ()  # problems of the last reload
+        self._fatal: StoreError | None = None  # why the daemon ends by itself
         self._reloading = asyncio.Lock()
         self._reloads: set[asyncio.Task[Reloaded]] = set()
         self._on_checked: list[Callable[[FeedChecked], None]] = []
@@ -96,14 +112,14 @@ class App:
 
     async def _open(self) -> None:
         config = self.in_force.config
-        self.database = Database.open(config.database)
+        self._use_senders(open_senders(config.channels, config.path, state_dir=config.state_dir), config)
+        self.policy = self._policy(self.in_force)
+        self.database = await self._open_database()
         self._stack.callback(self.database.close)
-        self.writer = Writer(self.database)
+        self.writer = Writer(self.database, self.storage.ballast.drop)
         self._stack.callback(self.writer.close)
         self.fetcher = await self._stack.enter_async_context(Fetcher(_fetch_settings(config), now=self.clock))
         self.children = await self._stack.enter_async_context(ChildPool())
-        self._use_senders(open_senders(config.channels, config.path, state_dir=config.state_dir), config)
-        self.policy = self._policy(self.in_force)
         self.ingest = self._ingest()
         self.dispatcher = Dispatcher(
             self.writer, self._senders, self._gaps, ways=self._ways, clock=self.clock, say=self._say_attempted
@@ -111,6 +127,16 @@ class App:
         self._watched = self.in_force.fingerprint
         await self.writer.run(self._prepare_database)
         await self._backfill()
+
+    async def _open_database(self) -> Database:
+        """What keeps it from being opened is told to the operator, since nothing else of ours will."""
+        try:
+            return self.storage.open(accept_empty=self._accept_empty)
+        except (InstanceRunning, SchemaError):
+            raise  # whoever started it will see
+        except StoreError as error:
+            await self._tell_of_end(error)
+            raise
 
     async def __aexit__(self, *exc_info: object) -> None:
         await self._drain()
@@ -146,6 +172,7 @@ class App:
             loop.add_signal_handler(stop, self._stopping.set)
         loop.add_signal_handler(signal.SIGHUP, self._hang_up)
         await self._await_clock()
+        await self._look_at_storage()
         await self.writer.run(due.spread_overdue, self.clock(), self._place)
         self._steady.look(self.clock())
         scheduler = self._scheduler()
@@ -169,6 +196,8 @@ class App:
             scheduler.shutdown(wait=False)
             await self._drain()
         say("stopped")
+        if self._fatal is not None:
+            raise self._fatal
 
     async def _await_clock(self) -> None:
         """A machine without a battery starts in 1970: until the time is set, every date would be wrong."""
@@ -226,9 +255,9 @@ class App:
         )
         for job, every in (
             (self._feed_tick, TICK),
-            (self.dispatcher.tick, TICK),
+            (self._outbox_tick, TICK),
             (self._watch_tick, WATCH),
-            (self._heartbeat, timedelta(seconds=15)),
+            (self._heartbeat, self.notifier.sign_of_life),
             (self._operator_tick, timedelta(minutes=1)),
             (self._sweep_if_due, timedelta(minutes=10)),
         ):
@@ -237,10 +266,29 @@ class App:
         return scheduler
 
     async def _feed_tick(self) -> None:
+        await self._turn("feeds", self._poll_due, allowed=self.storage.polls)
+        if not self.ingest.running:
+            self._pulse.beat("checks")
+
+    async def _poll_due(self) -> None:
         await self._mind_clock()
         room = 2 * self.in_force.config.polling.concurrency - self.ingest.running
         if room > 0:
             await self.ingest.start(self._feeds(), limit=room)
+
+    async def _outbox_tick(self) -> None:
+        await self._turn("outbox", self.dispatcher.tick, allowed=self.storage.sends)
+
+    async def _turn(self, part: str, work: Callable[[], Awaitable[None]], *, allowed: bool) -> None:
+        """One turn of a half of the line. One that the database refuses is a turn, too: a restart would not help."""
+        try:
+            if allowed:
+                await work()
+        except StoreDamaged as error:
+            await self._give_up(error)
+        except StoreError as error:
+            await self._storage_failed(error)
+        self._pulse.beat(part)
 
     async def _watch_tick(self) -> None:
         seen = reload.fingerprint(self.in_force.config.watchlists)
@@ -249,20 +297,79 @@ class App:
             await self._swap(lambda: reload.read_watchlists(self.in_force.config))
 
     async def _heartbeat(self) -> None:
+        """Note the progress, and give systemd a sign of life where there was some."""
         try:
+            self.database.refuse_replaced()
             await self.writer.run(self._record_tick, _recipients(self._senders))
+        except StoreDamaged as error:
+            await self._give_up(error)
         except StoreError as error:
-            await self._tell_of_database(error)
-            raise
-        self._told_of_database = False
-        self.notifier.tell("WATCHDOG=1", f"STATUS={self._status_line()}")
+            await self._storage_failed(error)
+        else:
+            self._storage_works()
+        if stuck := self._pulse.stuck():
+            say("no_progress", level=logging.ERROR, parts=list(stuck))
+        else:
+            self.notifier.tell("WATCHDOG=1", f"STATUS={self._status_line()}")
 
-    async def _tell_of_database(self, error: StoreError) -> None:
-        """What cannot go through the outbox goes directly, once: better twice after a crash than not at all."""
-        if self._told_of_database:
-            return
-        self._told_of_database = True
-        for one in operator.of_the_database(str(error), self.policy.channels, now=self.clock()):
+    # ── trouble with the database ────────────────────────────────────────────────────────────────
+
+    async def _look_at_storage(self) -> None:
+        """Before anything is done: is the database sound, is there a reserve, is it on a disk?"""
+        database = self.in_force.config.database
+        for library, version, needed in too_old():
+            say("old_library", level=logging.WARNING, library=library, version=version, needed=needed)
+        try:
+            await asyncio.to_thread(self.database.refuse_damaged)
+        except StoreDamaged as error:
+            await self._tell_of_end(error)
+            raise
+        self._end_note.unlink(missing_ok=True)
+        if not self.storage.ballast.hold():
+            say("storage_low", level=logging.WARNING, path=database, reserve=False)
+        if is_file(database) and (kind := network_filesystem(Path(database).parent)):
+            says = "SQLite's locks and its log need a disk of this machine"
+            say("storage_on_network", level=logging.WARNING, path=database, kind=kind, says=says)
+
+    async def _storage_failed(self, error: StoreError) -> None:
+        """Nothing is claimed and nothing sent from now on, until a write works."""
+        if not self.storage.trouble:
+            say("storage_failed", level=logging.ERROR, error=str(error))
+        if self.storage.failed(error, self.clock()):
+            await self._tell_directly(f"the database cannot be written: {error}", UNTIL_ROOM)
+
+    def _storage_works(self) -> None:
+        if self.storage.worked():
+            say("storage_back")
+        if self.storage.mind_room(self.clock()):
+            low = self.storage.low_since is not None
+            say("storage_low" if low else "storage_back", level=logging.WARNING if low else logging.INFO)
+
+    async def _give_up(self, error: StoreDamaged) -> None:
+        """What the database says cannot be trusted, so nothing more is sent from it: end, and say what to do."""
+        if self._fatal is None:
+            self._fatal = error
+            await self._tell_of_end(error)
+            self.stop()
+
+    async def _tell_of_end(self, error: StoreError) -> None:
+        """Tell the operator why the daemon does not run; once, however often systemd starts it again."""
+        kind = type(error).__name__
+        try:
+            if self._end_note.exists() and self._end_note.read_text(encoding="utf-8").startswith(kind):
+                return
+            self._end_note.write_text(f"{kind}: {error}\n", encoding="utf-8")
+        except OSError:
+            return  # where nothing can be noted, the same would be told at every start
+        await self._tell_directly(f"wirewatch does not run: {error}", "Nothing is polled and nothing sent until then.")
+
+    @property
+    def _end_note(self) -> Path:
+        return self.in_force.config.state_dir / "operator.told"
+
+    async def _tell_directly(self, says: str, do: str) -> None:
+        """What cannot go through the outbox goes past it."""
+        for one in operator.past_the_outbox(says, do, self.policy.channels, now=self.clock()):
             try:
                 await self._senders[one.channel].send(one)
             except DeliveryError as failed:
@@ -298,14 +405,19 @@ class App:
         swept = await self.writer.run(sweep_and_note)
         if swept != Swept():
             say_fact(swept)
+        try:
+            await asyncio.to_thread(self.database.refuse_damaged)
+        except StoreDamaged as error:
+            await self._give_up(error)
 
     # ── reload ───────────────────────────────────────────────────────────────────────────────────
 
     async def reload_all(self) -> Reloaded:
         """Read configuration and watchlists again (SIGHUP)."""
-        self.notifier.tell("RELOADING=1")
+        self.notifier.tell("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
         self._watched = reload.fingerprint(self.in_force.config.watchlists)  # before reading: an edit since is seen
         reloaded = await self._swap(lambda: reload.read_all(self.in_force.config.path))
+        await self.writer.run(meta.put, "last_hang_up", self._reload_note(reloaded))  # `wirewatch reload` waits for it
         self.notifier.tell("READY=1", f"STATUS={self._status_line()}")
         return reloaded
 
@@ -314,6 +426,7 @@ class App:
         slow reading must not put back what a later one replaced."""
         async with self._reloading:
             reloaded = await self._swap_alone(read)
+        self._refused = reloaded.problems
         await self.writer.run(meta.put, "last_reload", self._reload_note(reloaded))
         say_fact(reloaded, level=logging.INFO if reloaded.ok else logging.ERROR)
         return reloaded
@@ -454,6 +567,8 @@ class App:
         if recovered:
             say("recovered", deliveries=recovered)
         self._register(tx, self.in_force.config, _recipients(self._senders))
+        if self.database.begun_anew:
+            meta.put(tx, "reseeding", sorted(self._feeds()))
         meta.put(tx, "started", {"at": rfc3339(now), "pid": os.getpid(), "version": __version__})
         meta.put(tx, "last_reload", self._reload_note(Reloaded(ok=True, watchlists=len(self.in_force.watchlists))))
 
@@ -481,15 +596,24 @@ class App:
 
     def _record_tick(self, tx, known: Recipients) -> None:
         outbox.cancel_unknown(tx, known)  # also what was being sent while its channel was removed
-        meta.put(tx, "last_tick", {"at": rfc3339(self.clock()), "pid": os.getpid()})
+        low_since = rfc3339(self.storage.low_since)
+        meta.put(tx, "last_tick", {"at": rfc3339(self.clock()), "pid": os.getpid(), "low_since": low_since})
 
     def _reload_note(self, reloaded: Reloaded) -> dict:
         return {"ok": reloaded.ok, "at": rfc3339(self.clock()), "problems": list(reloaded.problems)}
 
     def _status_line(self) -> str:
-        return f"{len(self._feeds())} feeds, {len(self.in_force.watchlists)} watchlists"
+        refused = f"last reload refused: {self._refused[0]}" if self._refused else ""
+        low = "polling paused: the disk is full" if self.storage.low_since else ""
+        parts = (
+            f"{len(self._feeds())} feeds, {len(self.in_force.watchlists)} watchlists",
+            f"database cannot be written: {self.storage.trouble}" if self.storage.trouble else low,
+            refused,
+        )
+        return " ".join("; ".join(filter(None, parts)).split())
 
     def _say_checked(self, fact: FeedChecked) -> None:
+        self._pulse.beat("checks")
         say_fact(fact, level=logging.WARNING if fact.error else logging.DEBUG if not fact.new else logging.INFO)
         for listener in self._on_checked:
             listener(fact)

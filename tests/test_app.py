@@ -382,9 +382,11 @@ def test_D1_trouble_with_the_database_is_told_to_the_operator_directly_and_once(
 
                 monkeypatch.setattr(app.writer, "run", full)
                 for _ in range(2):
-                    with pytest.raises(StoreError):
-                        await app._heartbeat()
+                    await app._heartbeat()
+                assert (app.storage.polls, app.storage.sends) == (False, False)
                 monkeypatch.undo()
+                await app._heartbeat()
+                assert (app.storage.polls, app.storage.sends) == (True, True)
 
         asyncio.run(run())
         (told,) = sink.requests

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from monitor.config import Config
     from monitor.store.database import Database
 
-EXIT_FAILED = 1
+EXIT_FAILED, EXIT_CONFIG = 1, 65
 
 
 class Span(click.ParamType):

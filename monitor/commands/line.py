@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import sys
 from typing import TYPE_CHECKING
 
@@ -31,17 +32,21 @@ def demo(serve: bool) -> None:
 
 
 @command()
+@click.option(
+    "--accept-empty", is_flag=True, help="The database was lost: begin anew, and tell nothing of what feeds show now."
+)
 @click.pass_context
-def run(ctx: click.Context) -> None:
+def run(ctx: click.Context, accept_empty: bool) -> None:
     """Run the daemon in the foreground: poll, judge, deliver.
 
     SIGTERM drains and exits 0; SIGHUP reads configuration and watchlists again. An edited watchlist is
     read again by itself.
     """
-    from monitor.config import notify_socket
+    from monitor.config import notify_socket, watchdog_patience
     from monitor.edges.systemd import Notifier
 
-    app = app_of(ctx, notifier=Notifier(notify_socket()))
+    faulthandler.enable()  # what systemd's watchdog ends says where it stood
+    app = app_of(ctx, notifier=Notifier(notify_socket(), watchdog_patience()), accept_empty=accept_empty)
 
     async def serve() -> None:
         async with app:

@@ -1,13 +1,17 @@
-"""Commands for the operator: status, test-channel, schema."""
+"""Commands for the operator: status, reload, test-channel, schema."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+import os
+import signal
+import time
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from monitor.commands.context import (
+    EXIT_CONFIG,
     EXIT_FAILED,
     JSON,
     clock_of,
@@ -15,9 +19,13 @@ from monitor.commands.context import (
     config_of,
     reader,
 )
+from monitor.errors import MonitorError
 
 if TYPE_CHECKING:
-    pass
+    from monitor.store.database import Database
+
+RELOAD_PATIENCE = 60  # seconds; systemd gives a reload 90 (TimeoutStartSec)
+LOOK_EVERY = 0.1  # seconds
 
 
 @command()
@@ -36,6 +44,54 @@ def status(ctx: click.Context, as_json: bool) -> None:
     else:
         show.print_status(found)
     ctx.exit(0 if found["ok"] else EXIT_FAILED)
+
+
+@command()
+@click.option("--pid", metavar="PID", type=int, help="The daemon, where it cannot be known (PostgreSQL).")
+@click.pass_context
+def reload(ctx: click.Context, pid: int | None) -> None:
+    """Have the running daemon read configuration and watchlists again; 65 if it refuses them.
+
+    \b
+    Example:
+      wirewatch reload && echo in force
+    """
+    from monitor.config import find_config, load_database
+    from monitor.store.database import Database, running_pid
+
+    address, _ = load_database(find_config(ctx.find_root().obj["config"]))
+    daemon = pid or running_pid(address)
+    if daemon is None:
+        raise MonitorError("no daemon runs here")
+    database = Database.open_reader(address)
+    try:
+        answer = _answer_to_hang_up(database, daemon)
+    finally:
+        database.close()
+    for problem in answer["problems"]:
+        click.echo(problem, err=True)
+    ctx.exit(0 if answer["ok"] else EXIT_CONFIG)
+
+
+def _answer_to_hang_up(database: Database, daemon: int) -> dict[str, Any]:
+    """Send SIGHUP, and wait for what the daemon notes of it."""
+    before = _last_hang_up(database)
+    try:
+        os.kill(daemon, signal.SIGHUP)
+    except (ProcessLookupError, PermissionError) as error:
+        raise MonitorError(f"process {daemon} cannot be asked: {error.strerror}") from error
+    for _ in range(int(RELOAD_PATIENCE / LOOK_EVERY)):
+        if (answer := _last_hang_up(database)) != before:
+            return answer
+        time.sleep(LOOK_EVERY)
+    raise MonitorError(f"the daemon (pid {daemon}) did not answer within {RELOAD_PATIENCE} s; see its log")
+
+
+def _last_hang_up(database: Database) -> dict[str, Any] | None:
+    from monitor.store import meta
+
+    with database.read() as tx:
+        return meta.get_all(tx).get("last_hang_up")
 
 
 @command("test-channel")
