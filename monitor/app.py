@@ -47,7 +47,7 @@ from monitor.reload import InForce
 from monitor.storage import Storage
 from monitor.store import channels, due, feeds, meta, outbox
 from monitor.store.channels import Recipients
-from monitor.store.database import Database, is_file
+from monitor.store.database import is_file
 from monitor.upkeep import sweep
 from monitor.writer import Writer
 
@@ -83,6 +83,7 @@ class App:
         self.in_force = in_force
         self.clock, self._speed = clock, speed
         self._steady = SteadyClock(clock(), speed)
+        self._polled_at = time.monotonic()
         self.notifier = notifier or Notifier(None)
         self._stack = contextlib.AsyncExitStack()
         self._stopping = asyncio.Event()
@@ -105,7 +106,9 @@ class App:
     async def __aenter__(self) -> App:
         try:
             await self._open()
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, StoreError) and not isinstance(error, (InstanceRunning, SchemaError)):
+                await self._tell_of_end(error)  # nobody sees what a service says that does not start
             await self._stack.aclose()
             raise
         return self
@@ -114,9 +117,9 @@ class App:
         config = self.in_force.config
         self._use_senders(open_senders(config.channels, config.path, state_dir=config.state_dir), config)
         self.policy = self._policy(self.in_force)
-        self.database = await self._open_database()
+        self.database = self.storage.open(accept_empty=self._accept_empty)
         self._stack.callback(self.database.close)
-        self.writer = Writer(self.database, self.storage.ballast.drop)
+        self.writer = Writer(self.database, self.storage.make_room)
         self._stack.callback(self.writer.close)
         self.fetcher = await self._stack.enter_async_context(Fetcher(_fetch_settings(config), now=self.clock))
         self.children = await self._stack.enter_async_context(ChildPool())
@@ -127,16 +130,6 @@ class App:
         self._watched = self.in_force.fingerprint
         await self.writer.run(self._prepare_database)
         await self._backfill()
-
-    async def _open_database(self) -> Database:
-        """What keeps it from being opened is told to the operator, since nothing else of ours will."""
-        try:
-            return self.storage.open(accept_empty=self._accept_empty)
-        except (InstanceRunning, SchemaError):
-            raise  # whoever started it will see
-        except StoreError as error:
-            await self._tell_of_end(error)
-            raise
 
     async def __aexit__(self, *exc_info: object) -> None:
         await self._drain()
@@ -175,6 +168,7 @@ class App:
         await self._look_at_storage()
         await self.writer.run(due.spread_overdue, self.clock(), self._place)
         self._steady.look(self.clock())
+        self._polled_at = time.monotonic()
         scheduler = self._scheduler()
         scheduler.start()
         async with contextlib.AsyncExitStack() as stack:
@@ -227,6 +221,12 @@ class App:
             await self.writer.run(due.spread_overdue, self.clock(), self._place)
         return True
 
+    async def _mind_pause(self) -> None:
+        """After a while without polling (the process was stopped, the disk was full) feeds take turns again."""
+        before, self._polled_at = self._polled_at, time.monotonic()
+        if (self._polled_at - before) * self._speed > 2 * CLOCK_JUMP.total_seconds():
+            await self.writer.run(due.spread_overdue, self.clock(), self._place)
+
     def _place(self, feed: str) -> timedelta:
         """A feed's turn among all that are overdue."""
         configured = self._feeds().get(feed)
@@ -259,7 +259,7 @@ class App:
             (self._watch_tick, WATCH),
             (self._heartbeat, self.notifier.sign_of_life),
             (self._operator_tick, timedelta(minutes=1)),
-            (self._sweep_if_due, timedelta(minutes=10)),
+            (self._upkeep_tick, timedelta(minutes=10)),
         ):
             seconds = every.total_seconds() / self._speed
             scheduler.add_job(job, "interval", seconds=seconds, id=job.__name__.strip("_"))
@@ -272,6 +272,7 @@ class App:
 
     async def _poll_due(self) -> None:
         await self._mind_clock()
+        await self._mind_pause()
         room = 2 * self.in_force.config.polling.concurrency - self.ingest.running
         if room > 0:
             await self.ingest.start(self._feeds(), limit=room)
@@ -281,14 +282,18 @@ class App:
 
     async def _turn(self, part: str, work: Callable[[], Awaitable[None]], *, allowed: bool) -> None:
         """One turn of a half of the line. One that the database refuses is a turn, too: a restart would not help."""
+        if allowed:
+            await self._minded(work)
+        self._pulse.beat(part)
+
+    async def _minded(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Work of the ticker, and what follows where the database refuses it."""
         try:
-            if allowed:
-                await work()
+            await work()
         except StoreDamaged as error:
             await self._give_up(error)
         except StoreError as error:
             await self._storage_failed(error)
-        self._pulse.beat(part)
 
     async def _watch_tick(self) -> None:
         seen = reload.fingerprint(self.in_force.config.watchlists)
@@ -298,19 +303,19 @@ class App:
 
     async def _heartbeat(self) -> None:
         """Note the progress, and give systemd a sign of life where there was some."""
-        try:
-            self.database.refuse_replaced()
-            await self.writer.run(self._record_tick, _recipients(self._senders))
-        except StoreDamaged as error:
-            await self._give_up(error)
-        except StoreError as error:
-            await self._storage_failed(error)
-        else:
-            self._storage_works()
+        self._mind_room()
+        await self._minded(self._note_progress)
+        await self._tell_of_storage()
         if stuck := self._pulse.stuck():
             say("no_progress", level=logging.ERROR, parts=list(stuck))
         else:
             self.notifier.tell("WATCHDOG=1", f"STATUS={self._status_line()}")
+
+    async def _note_progress(self) -> None:
+        self.database.refuse_replaced()
+        await self.writer.run(self._record_tick, _recipients(self._senders))
+        if self.storage.worked():
+            say("storage_back")
 
     # ── trouble with the database ────────────────────────────────────────────────────────────────
 
@@ -333,14 +338,15 @@ class App:
 
     async def _storage_failed(self, error: StoreError) -> None:
         """Nothing is claimed and nothing sent from now on, until a write works."""
-        if not self.storage.trouble:
-            say("storage_failed", level=logging.ERROR, error=str(error))
-        if self.storage.failed(error, self.clock()):
-            await self._tell_directly(f"the database cannot be written: {error}", UNTIL_ROOM)
+        self.storage.failed(error)
+        await self._tell_of_storage()
 
-    def _storage_works(self) -> None:
-        if self.storage.worked():
-            say("storage_back")
+    async def _tell_of_storage(self) -> None:
+        if self.storage.is_news(self.clock()):
+            say("storage_failed", level=logging.ERROR, error=self.storage.trouble)
+            await self._tell_directly(f"the database cannot be written: {self.storage.trouble}", UNTIL_ROOM)
+
+    def _mind_room(self) -> None:
         if self.storage.mind_room(self.clock()):
             low = self.storage.low_since is not None
             say("storage_low" if low else "storage_back", level=logging.WARNING if low else logging.INFO)
@@ -381,6 +387,10 @@ class App:
 
     async def _operator_tick(self) -> None:
         """Tell the operator what is new, and the dead man's switch that all is well."""
+        if self.storage.sends:
+            await self._minded(self._tell_of_all)
+
+    async def _tell_of_all(self) -> None:
         await self._tell_operator()
         now = self.clock()
         address = self.in_force.config.heartbeat.get_secret_value()
@@ -390,8 +400,11 @@ class App:
         if trouble:
             say("heartbeat_failed", level=logging.WARNING, error=trouble)
 
+    async def _upkeep_tick(self) -> None:
+        await self._minded(self._sweep_if_due)
+
     async def _sweep_if_due(self) -> None:
-        """Retention, once a day, whether a daemon runs or a timer polls."""
+        """Retention and a look at every page, once a day, whether a daemon runs or a timer polls."""
         config, now = self.in_force.config, self.clock()
         with self.database.read() as tx:
             last = meta.get_all(tx).get("last_sweep")
@@ -405,10 +418,7 @@ class App:
         swept = await self.writer.run(sweep_and_note)
         if swept != Swept():
             say_fact(swept)
-        try:
-            await asyncio.to_thread(self.database.refuse_damaged)
-        except StoreDamaged as error:
-            await self._give_up(error)
+        await asyncio.to_thread(self.database.refuse_damaged)
 
     # ── reload ───────────────────────────────────────────────────────────────────────────────────
 
@@ -596,6 +606,8 @@ class App:
 
     def _record_tick(self, tx, known: Recipients) -> None:
         outbox.cancel_unknown(tx, known)  # also what was being sent while its channel was removed
+        if self.storage.trouble:
+            meta.try_room(tx)
         low_since = rfc3339(self.storage.low_since)
         meta.put(tx, "last_tick", {"at": rfc3339(self.clock()), "pid": os.getpid(), "low_since": low_since})
 

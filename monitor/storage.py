@@ -51,13 +51,16 @@ class Storage:
                 raise
             return Database.open(self._url, accept_empty=accept_empty)
 
-    def failed(self, error: StoreError, now: datetime) -> bool:
-        """Note that a write failed; whether a person should hear of it."""
+    def make_room(self) -> bool:
+        """Give up the reserve, since a write found no room; whether that made any. Called by the writer's thread."""
+        if self.ballast.drop():
+            return True
+        self.failed(StoreFull("there is no room left on its disk, and no reserve"))
+        return False
+
+    def failed(self, error: StoreError) -> None:
+        """Note that a write failed."""
         self.trouble, self._full = str(error), isinstance(error, StoreFull)
-        news = self._told_at is None or now - self._told_at >= TELL_AGAIN
-        if news:
-            self._told_at = now
-        return news
 
     def worked(self) -> bool:
         """Note that a write worked; whether that ends a trouble."""
@@ -65,6 +68,13 @@ class Storage:
             return False
         self.trouble = ""
         return True
+
+    def is_news(self, now: datetime) -> bool:
+        """Whether a person should hear of the trouble that there is."""
+        news = bool(self.trouble) and (self._told_at is None or now - self._told_at >= TELL_AGAIN)
+        if news:
+            self._told_at = now
+        return news
 
     def mind_room(self, now: datetime) -> bool:
         """See whether the reserve was given up, or can be taken again; whether that has changed."""

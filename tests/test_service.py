@@ -49,7 +49,7 @@ HURRIED = "[Service]\nWatchdogSec=6\nTimeoutAbortSec=2\nRestartSec=100ms\nLoadCr
 ODD = b"<?xml version='1.0'?><rss version='2.0'><channel><title>Odd & unescaped</title><item><title>Odd & ends</title></item></channel></rss>"
 
 
-class Newsroom:
+class Installation:
     """The machine, and what it polls and delivers to."""
 
     def __init__(self, machine: Machine, web: FakeWeb, hook: FakeHttp):
@@ -81,12 +81,12 @@ class Newsroom:
 
 
 @pytest.fixture(scope="module")
-def newsroom(tmp_path_factory):
+def service(tmp_path_factory):
     if reason := Machine.missing():
         pytest.skip(reason)
     folder = tmp_path_factory.mktemp("machine")
     with Machine(folder) as machine, FakeWeb() as web, FakeHttp() as hook:
-        yield Newsroom(machine, web, hook)
+        yield Installation(machine, web, hook)
 
 
 def install_commands() -> list[list[str]]:
@@ -103,20 +103,20 @@ def put_sources(machine: Machine) -> None:
     subprocess.run(unpack, input=packed, check=True)
 
 
-def test_the_ten_commands_of_the_documentation_make_a_running_service(newsroom):
-    machine = newsroom.machine
+def test_the_ten_commands_of_the_documentation_make_a_running_service(service):
+    machine = service.machine
     put_sources(machine)
     install, start = install_commands()
     assert len(install) + len(start) <= 10
     for command in install:
         machine.does(f"cd /srv && {command}")
-    newsroom.web.page("/slow").says(200, ODD)
-    newsroom.publishes("Ministers open the new harbour of Vaubrun")
-    config = CONFIG.format(gazette=newsroom.web.url("/gazette"), slow=newsroom.web.url("/slow"))
+    service.web.page("/slow").says(200, ODD)
+    service.publishes("Ministers open the new harbour of Vaubrun")
+    config = CONFIG.format(gazette=service.web.url("/gazette"), slow=service.web.url("/slow"))
     for path, text in (
         ("etc/wirewatch/config.toml", config),
         ("etc/wirewatch/watchlists/harbour.toml", HARBOUR),
-        ("etc/wirewatch/credentials/hook", newsroom.hook.url),
+        ("etc/wirewatch/credentials/hook", service.hook.url),
         ("etc/systemd/system/wirewatch.service.d/test.conf", HURRIED),
     ):
         (machine.root / path).parent.mkdir(exist_ok=True, mode=0o700 if "credentials" in path else 0o755)
@@ -129,14 +129,14 @@ def test_the_ten_commands_of_the_documentation_make_a_running_service(newsroom):
     assert "wirewatch-backup.timer" in machine.does("systemctl list-timers --no-pager").stdout
 
 
-def test_it_polls_and_delivers_by_a_credential_under_all_the_hardening(newsroom):
-    newsroom.machine.wait_until(lambda: newsroom.told() == ["Ministers open the new harbour of Vaubrun"])
-    newsroom.machine.wait_until(lambda: [fact for fact in newsroom.log() if fact.get("feed") == "slow"])
-    assert {fact.get("error") for fact in newsroom.log() if fact.get("feed") == "slow"} == {None}, "the child that reads odd feeds works, too"
+def test_it_polls_and_delivers_by_a_credential_under_all_the_hardening(service):
+    service.machine.wait_until(lambda: service.told() == ["Ministers open the new harbour of Vaubrun"])
+    service.machine.wait_until(lambda: [fact for fact in service.log() if fact.get("feed") == "slow"])
+    assert {fact.get("error") for fact in service.log() if fact.get("feed") == "slow"} == {None}, "the child that reads odd feeds works, too"
 
 
-def test_D15_O9_its_files_are_its_own_and_nobody_elses(newsroom):
-    said = newsroom.machine.does("stat -c '%a %U %n' /var/lib/private/wirewatch /var/lib/private/wirewatch/*").stdout
+def test_D15_O9_its_files_are_its_own_and_nobody_elses(service):
+    said = service.machine.does("stat -c '%a %U %n' /var/lib/private/wirewatch /var/lib/private/wirewatch/*").stdout
     modes = {line.split()[2].rsplit("/", 1)[1]: line.split()[:2] for line in said.splitlines()}
     owners = {owner for _, owner in modes.values()}
     assert owners == {"wirewatch"}
@@ -145,16 +145,16 @@ def test_D15_O9_its_files_are_its_own_and_nobody_elses(newsroom):
     assert {"wirewatch.db", "wirewatch.db-wal", "wirewatch.db-shm", "wirewatch.db.ballast", "state.marker"} <= modes.keys()
 
 
-def test_G1_a_good_reload_is_in_force_when_the_command_returns(newsroom):
-    machine = newsroom.machine
+def test_G1_a_good_reload_is_in_force_when_the_command_returns(service):
+    machine = service.machine
     extra = HARBOUR.replace("harbour", "lighthouse").replace("quay", "beacon")
     (machine.root / "etc/wirewatch/watchlists/lighthouse.toml").write_text(extra, encoding="utf-8")
     machine.does("systemctl reload wirewatch")
     assert machine.shows("wirewatch", "StatusText", "ActiveState") == {"StatusText": "2 feeds, 5 watchlists", "ActiveState": "active"}
 
 
-def test_G1_a_bad_reload_fails_says_where_and_leaves_the_old_in_force(newsroom):
-    machine, config = newsroom.machine, newsroom.machine.root / "etc/wirewatch/config.toml"
+def test_G1_a_bad_reload_fails_says_where_and_leaves_the_old_in_force(service):
+    machine, config = service.machine, service.machine.root / "etc/wirewatch/config.toml"
     good = config.read_text(encoding="utf-8")
     config.write_text(good.replace('interval = "1s"', 'intervall = "1s"'), encoding="utf-8")
     assert machine.does("systemctl reload wirewatch", check=False).returncode != 0
@@ -162,86 +162,86 @@ def test_G1_a_bad_reload_fails_says_where_and_leaves_the_old_in_force(newsroom):
     assert shown["ActiveState"] == "active"
     assert shown["StatusText"].startswith("2 feeds, 5 watchlists; last reload refused: /etc/wirewatch/config.toml:")
     assert "intervall" in machine.does("journalctl -u wirewatch -o cat --no-pager -n 20").stdout
-    newsroom.tells("Pilots strike at every harbour over night shifts")
+    service.tells("Pilots strike at every harbour over night shifts")
     config.write_text(good, encoding="utf-8")
     machine.does("systemctl reload wirewatch")
     assert machine.shows("wirewatch", "StatusText")["StatusText"] == "2 feeds, 5 watchlists"
 
 
-def test_O10_the_operators_commands_work_beside_it_as_root(newsroom):
-    machine = newsroom.machine
+def test_O10_the_operators_commands_work_beside_it_as_root(service):
+    machine = service.machine
     environ = {"CREDENTIALS_DIRECTORY": "/etc/wirewatch/credentials"}
     assert json.loads(machine.does("wirewatch status --json", check=False, **environ).stdout)["running"] is True
     assert len(machine.does("wirewatch alerts --json", **environ).stdout.splitlines()) == 2
     assert "another wirewatch" in machine.does("wirewatch poll 2>&1", check=False, **environ).stdout
 
 
-def test_kill_9_brings_it_back_and_nothing_is_lost_or_told_twice(newsroom):
-    machine, before = newsroom.machine, newsroom.main_pid()
+def test_kill_9_brings_it_back_and_nothing_is_lost_or_told_twice(service):
+    machine, before = service.machine, service.main_pid()
     machine.does(f"kill -9 {before}")
-    newsroom.publishes("A crane falls on the quay, two hurt")
-    machine.wait_until(lambda: newsroom.main_pid() not in (before, "0"))
-    machine.wait_until(lambda: "A crane falls on the quay, two hurt" in newsroom.told())
-    assert len(newsroom.told()) == len(set(newsroom.told())) == 3
+    service.publishes("A crane falls on the quay, two hurt")
+    machine.wait_until(lambda: service.main_pid() not in (before, "0"))
+    machine.wait_until(lambda: "A crane falls on the quay, two hurt" in service.told())
+    assert len(service.told()) == len(set(service.told())) == 3
 
 
-def test_O5_O6_a_daemon_that_hangs_is_killed_and_started_again_and_again(newsroom):
-    machine = newsroom.machine
+def test_O5_O6_a_daemon_that_hangs_is_killed_and_started_again_and_again(service):
+    machine = service.machine
     assert machine.shows("wirewatch", "StartLimitIntervalUSec") == {"StartLimitIntervalUSec": "0"}
     for title in ("Divers find a bell in the harbour mud", "Electric tugs arrive at the quay of Shiomi"):
-        before = newsroom.main_pid()
+        before = service.main_pid()
         machine.does(f"kill -STOP {before}")
-        machine.wait_until(lambda before=before: newsroom.main_pid() not in (before, "0"))
-        newsroom.tells(title)
+        machine.wait_until(lambda before=before: service.main_pid() not in (before, "0"))
+        service.tells(title)
     assert "Watchdog timeout" in machine.does("journalctl -u wirewatch -o cat --no-pager").stdout
-    assert len(newsroom.told()) == len(set(newsroom.told()))
+    assert len(service.told()) == len(set(service.told()))
 
 
-def test_O6_seven_kills_in_a_row_do_not_make_systemd_give_up(newsroom):
-    machine = newsroom.machine
+def test_O6_seven_kills_in_a_row_do_not_make_systemd_give_up(service):
+    machine = service.machine
     for _ in range(7):
-        before = newsroom.main_pid()
+        before = service.main_pid()
         machine.does(f"kill -9 {before}")
-        machine.wait_until(lambda before=before: newsroom.main_pid() not in (before, "0"))
-    newsroom.tells("Whales stray into a harbour basin, crowds gather")
+        machine.wait_until(lambda before=before: service.main_pid() not in (before, "0"))
+    service.tells("Whales stray into a harbour basin, crowds gather")
 
 
-def test_the_timers_backup_is_whole_and_restores_beside_nobody(newsroom):
-    machine = newsroom.machine
+def test_the_timers_backup_is_whole_and_restores_beside_nobody(service):
+    machine = service.machine
     machine.does("systemctl start wirewatch-backup.service")
     (made,) = machine.does("ls /var/lib/wirewatch/backups").stdout.split()
     refused = machine.does(f"wirewatch restore /var/lib/wirewatch/backups/{made}", check=False)
-    assert refused.returncode == 73 and newsroom.main_pid() in refused.stderr
+    assert refused.returncode == 73 and service.main_pid() in refused.stderr
     machine.does("systemctl stop wirewatch")
     machine.does(f"wirewatch restore /var/lib/wirewatch/backups/{made}")
     machine.does("systemctl start wirewatch")
-    newsroom.tells("Old harbour chapel to become a library")
-    assert len(newsroom.told()) == len(set(newsroom.told()))
+    service.tells("Old harbour chapel to become a library")
+    assert len(service.told()) == len(set(service.told()))
 
 
-def test_O1_a_stop_drains_and_ends_well(newsroom):
-    machine = newsroom.machine
-    newsroom.hook.holds_answers()
-    newsroom.publishes("Quay rents rise by a third, traders protest")
-    machine.wait_until(lambda: newsroom.hook.requests and "Quay rents" in json.dumps(newsroom.hook.requests[-1].json))
+def test_O1_a_stop_drains_and_ends_well(service):
+    machine = service.machine
+    service.hook.holds_answers()
+    service.publishes("Quay rents rise by a third, traders protest")
+    machine.wait_until(lambda: service.hook.requests and "Quay rents" in json.dumps(service.hook.requests[-1].json))
     machine.does("systemctl stop --no-block wirewatch")
     machine.wait_until(lambda: machine.shows("wirewatch", "ActiveState")["ActiveState"] == "deactivating")
-    newsroom.hook.gives_answers()
+    service.hook.gives_answers()
     machine.wait_until(lambda: machine.shows("wirewatch", "ActiveState")["ActiveState"] == "inactive")
     shown = machine.shows("wirewatch", "ActiveState", "Result", "ExecMainStatus")
     assert shown == {"ActiveState": "inactive", "Result": "success", "ExecMainStatus": "0"}
     machine.does("systemctl start wirewatch")
-    newsroom.tells("Customs seize ivory in harbour warehouse")
-    assert newsroom.told().count("Quay rents rise by a third, traders protest") == 1
+    service.tells("Customs seize ivory in harbour warehouse")
+    assert service.told().count("Quay rents rise by a third, traders protest") == 1
 
 
-def test_O11_an_upgrade_while_stories_come_loses_nothing_and_tells_nothing_twice(newsroom):
-    machine = newsroom.machine
-    newsroom.publishes("Ferry line leaves harbour of Lagune after decades")
+def test_O11_an_upgrade_while_stories_come_loses_nothing_and_tells_nothing_twice(service):
+    machine = service.machine
+    service.publishes("Ferry line leaves harbour of Lagune after decades")
     machine.does("systemctl stop wirewatch")
-    newsroom.publishes("Storm surge floods quay restaurants")
+    service.publishes("Storm surge floods quay restaurants")
     machine.does("cd /srv && /opt/wirewatch/bin/pip install -q --no-deps --force-reinstall .")
     machine.does("systemctl start wirewatch")
-    newsroom.tells("Court stops dredging near harbour reef")
-    machine.wait_until(lambda: set(newsroom.published) == set(newsroom.told()))
-    assert len(newsroom.told()) == len(set(newsroom.told()))
+    service.tells("Court stops dredging near harbour reef")
+    machine.wait_until(lambda: set(service.published) == set(service.told()))
+    assert len(service.told()) == len(set(service.told()))

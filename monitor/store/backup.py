@@ -22,6 +22,7 @@ from monitor.store.database import holding, known_version, quoted
 SQLAR = "CREATE TABLE sqlar(name TEXT PRIMARY KEY, mode INT, mtime INT, sz INT, data BLOB)"  # sqlite.org/sqlar.html
 PAGES = 1000  # copied in one step; a writer gets its turn between two
 BESIDE = ("", "-wal", "-shm")
+LOGS = ("-wal", "-shm", "-journal")  # of databases among the files beside; a copy through SQLite has what they say
 FORMER = ".before-restore"
 SQLITE_HEADER = b"SQLite format 3\0"
 
@@ -118,7 +119,7 @@ def _refuse_no_room(source: Path, target: Path) -> None:
 
 
 def _pack(copy: sqlite3.Connection, beside: Path) -> int:
-    found = [path for path in sorted(beside.glob("*")) if path.is_file() and not path.name.endswith(BESIDE[1:])]
+    found = [path for path in sorted(beside.glob("*")) if path.is_file() and not path.name.endswith(LOGS)]
     with copy:
         copy.execute("DROP TABLE IF EXISTS sqlar")
         copy.execute(SQLAR)

@@ -7,6 +7,7 @@ with SQLITE_BUSY_SNAPSHOT, whatever the busy timeout); readers open the file rea
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -139,7 +140,8 @@ class Database:
         except StoreDamaged as error:
             found = str(error)
         if found != "ok":
-            raise StoreDamaged(f"{self.url}: the database is damaged ({found}); {marker.REMEDY}", path=self.url)
+            says = " ".join(str(found).split())
+            raise StoreDamaged(f"{self.url}: the database is damaged ({says}); {marker.REMEDY}", path=self.url)
 
     def close(self) -> None:
         """Let go of connections and of the instance lock."""
@@ -389,7 +391,9 @@ def _said_plainly(url: str) -> Iterator[None]:
     try:
         yield
     except exc.OperationalError as error:
-        raise _kind(error)(f"{_without_password(url)}: {error.orig}{_room(url, error)}", path=url) from error
+        kind = _kind(error)
+        room = _room(url) if kind is StoreFull and is_file(url) else ""
+        raise kind(f"{_without_password(url)}: {error.orig}{room}", path=url) from error
     except (exc.DataError, exc.IntegrityError, exc.ProgrammingError):
         raise  # not the database's fault but that of what was written
     except exc.DatabaseError as error:
@@ -409,10 +413,7 @@ def _kind(error: exc.OperationalError) -> type[StoreError]:
     return StoreBusy if any(word in str(error.orig) for word in ("locked", "busy")) else StoreError
 
 
-def _room(url: str, error: exc.OperationalError) -> str:
-    """How much is free, where that is the matter."""
-    if _is_postgres(url) or _kind(error) is not StoreFull:
-        return ""
+def _room(url: str) -> str:
     found = os.statvfs(Path(url).absolute().parent)
     return f" ({found.f_bavail * found.f_frsize:,} bytes free on its disk)"
 
@@ -424,7 +425,9 @@ def _opening(url: str) -> Iterator[None]:
         with _said_plainly(url):
             yield
     except OSError as error:
-        raise StoreError(f"{_without_password(url)}: {error.strerror}", path=url) from error
+        kind = StoreFull if error.errno == errno.ENOSPC else StoreError
+        room = _room(url) if kind is StoreFull else ""
+        raise kind(f"{_without_password(url)}: {error.strerror}{room}", path=url) from error
 
 
 def _without_password(url: str) -> str:

@@ -1,0 +1,390 @@
+"""A daemon whose disk fills up, whose database is damaged or exchanged, and whose halves stop turning (D1–D8, O5, O7).
+
+In this process, turn by turn; tests/test_service.py has the same under systemd.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import subprocess
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from monitor import reload
+from monitor.app import App
+from monitor.edges.disk import RESERVE
+from monitor.edges.systemd import Notifier
+from monitor.errors import StoreDamaged, StoreFull
+from monitor.store import letters, meta
+from tests.desk import BILL, Desk, rss
+from tests.fakes import FakeHttp
+from tests.store.test_marker import emptied, spoil_a_page
+
+MANY = tuple(f"The harbour of town number {n} is enlarged by {n + 7} berths for {'fishing boats ' * 40}" for n in range(60))
+
+
+@pytest.fixture
+def sink():
+    with FakeHttp() as opened:
+        yield opened
+
+
+@pytest.fixture
+def ops():
+    with FakeHttp() as opened:
+        yield opened
+
+
+def newsroom(folder, web, sink, ops):
+    desk = Desk(folder, web).feed("gazette", rss(BILL))
+    desk.channels = {"hook": sink.url}
+    return desk.write(f'[channel.ops]\nurl = "{ops.url}"\noperator = true\n')
+
+
+@pytest.fixture
+def desk(tmp_path, web, sink, ops):
+    return newsroom(tmp_path, web, sink, ops)
+
+
+def app_of(desk, **more):
+    return App(reload.read_all(desk.config), **more)
+
+
+async def turn(app):
+    """One turn of everything, to its end."""
+    await app._feed_tick()
+    await app.ingest.finish()
+    await app._outbox_tick()
+    await asyncio.gather(*app.dispatcher._workers.values(), return_exceptions=True)
+    await app._heartbeat()
+    await app._tell_operator() if app.storage.sends else None
+
+
+def later(app, clock):
+    """Two hours pass as they do, so that every feed is due."""
+    clock.passes(hours=2)
+    app._steady.look(clock())
+
+
+def read(app, function, *args, **more):
+    with app.database.read() as tx:
+        return function(tx, *args, **more)
+
+
+def alerts(app):
+    return read(app, letters.list_alerts, since=datetime(2000, 1, 1, tzinfo=UTC))
+
+
+def texts(sink):
+    return [request.body.decode() for request in sink.accepted]
+
+
+# ── D1–D3: a full disk ───────────────────────────────────────────────────────────────────────────
+
+
+def limit(app, more=None):
+    """Let the database grow by so many pages from now on; None: as it likes. Needs no root."""
+
+    def ask(tx):
+        pages = tx.exec_driver_sql("PRAGMA page_count").scalar()
+        tx.exec_driver_sql(f"PRAGMA max_page_count={pages + more if more is not None else 2**30}")
+
+    return app.writer.run(ask)
+
+
+def test_D1_without_room_nothing_is_sent_that_is_not_recorded_and_it_goes_on_by_itself(desk, sink, ops, clock, log):
+    desk.web.page("/gazette").says(200, rss(*MANY, BILL))
+
+    async def live():
+        async with app_of(desk, clock=clock) as app:
+            await turn(app)
+            await limit(app, more=0)
+            later(app, clock)
+            await turn(app)
+            full = app.storage.polls, app.storage.sends, len(alerts(app)), len(sink.accepted)
+            for _ in range(2):
+                await app._heartbeat()
+                await turn(app)
+            still = app.storage.polls, app.storage.sends, len(desk.web.asked("/gazette")), len(sink.accepted)
+            await limit(app)
+            await app._heartbeat()
+            later(app, clock)
+            await turn(app)
+            return full, still, app.storage.polls, len(alerts(app))
+
+    full, still, polls, told = asyncio.run(live())
+    assert (full, still) == ((False, False, 1, 1), (False, False, 2, 1))
+    assert polls and told == 1 + len(MANY)
+    assert sum("cannot be written" in text for text in texts(ops)) == 1
+    assert len(log.named("storage_failed")) == len(log.named("storage_back")) == 1
+    assert len(sink.accepted) > 1
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 48 MiB, in memory."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to mount a small disk")
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", folder], check=False).returncode:
+        pytest.skip("may not mount")
+    yield folder
+    subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def fill(folder, leave=0):
+    """Take up all room but so many bytes."""
+    free = os.statvfs(folder)
+    with (folder / "filler").open("ab") as filler:
+        filler.write(b"x" * (free.f_bavail * free.f_frsize - leave))
+
+
+def test_D3_the_reserve_lets_what_waits_go_polling_pauses_and_goes_on_when_there_is_room(small_disk, web, sink, ops, clock, log):
+    desk = newsroom(small_disk, web, sink, ops)
+    desk.web.page("/gazette").says(200, rss(*MANY[:20], BILL))
+
+    async def live():
+        async with app_of(desk, clock=clock) as app:
+            await app._look_at_storage()
+            reserve = (small_disk / "wirewatch.db.ballast").stat().st_size
+            await turn(app)
+            fill(small_disk)
+            later(app, clock)
+            await turn(app)
+            low = app.storage.polls, app.storage.sends, (small_disk / "wirewatch.db.ballast").exists(), len(alerts(app))
+            while read(app, letters.depth).get("queued"):
+                await turn(app)
+            status = read(app, meta.get_all)["last_tick"]["low_since"], len(desk.web.asked("/gazette"))
+            (small_disk / "filler").unlink()
+            await app._heartbeat()
+            again = app.storage.polls, (small_disk / "wirewatch.db.ballast").stat().st_size
+            return reserve, low, status, again
+
+    reserve, low, (low_since, asked), again = asyncio.run(live())
+    assert reserve == RESERVE
+    assert low == (False, True, False, 21)
+    assert low_since and asked == 2
+    assert again == (True, RESERVE)
+    assert any("the disk is full: no feed is polled" in text for text in texts(ops))
+    assert sum("town number 7 " in text for text in texts(sink)) == 1
+    assert [len(log.named(event)) for event in ("storage_low", "storage_back", "storage_failed")] == [1, 1, 0]
+
+
+def test_D1_a_disk_that_is_full_to_the_last_byte_stops_polls_and_sends_and_both_go_on(small_disk, web, sink, ops, clock):
+    desk = newsroom(small_disk, web, sink, ops)
+    desk.web.page("/gazette").says(200, rss(*MANY[:20], BILL))
+
+    async def live():
+        async with app_of(desk, clock=clock) as app:
+            await turn(app)
+            (small_disk / "wirewatch.db.ballast").unlink()
+            fill(small_disk)
+            later(app, clock)
+            await turn(app)
+            stopped = app.storage.polls, app.storage.sends, len(sink.accepted)
+            await turn(app)
+            assert len(sink.accepted) == stopped[-1]
+            (small_disk / "filler").unlink()
+            await app._heartbeat()
+            later(app, clock)
+            await turn(app)
+            return stopped, app.storage.polls, len(alerts(app))
+
+    assert asyncio.run(live()) == ((False, False, 1), True, 21)
+    assert sum("cannot be written" in text for text in texts(ops)) == 1
+
+
+def test_D2_a_start_on_a_full_disk_says_where_and_how_much_is_free(small_disk, web, sink, ops):
+    desk = newsroom(small_disk, web, sink, ops)
+    fill(small_disk)
+    result = desk.does("poll")
+    assert result.exit_code == 74
+    assert str(small_disk) in result.stderr and "bytes free on its disk" in result.stderr
+
+
+def test_D3_a_start_on_a_full_disk_gives_up_the_reserve_of_the_last_run(small_disk, web, sink, ops):
+    desk = newsroom(small_disk, web, sink, ops)
+
+    async def live(meanwhile):
+        async with app_of(desk) as app:
+            await app._look_at_storage()
+            await turn(app)
+            meanwhile()
+            return len(alerts(app))
+
+    assert asyncio.run(live(lambda: fill(small_disk))) == 1
+    assert asyncio.run(live(lambda: None)) == 1
+    assert not (small_disk / "wirewatch.db.ballast").exists()
+
+
+# ── D7, D8: a database that cannot be trusted ────────────────────────────────────────────────────
+
+
+class Systemd:
+    """What systemd would hear."""
+
+    def __init__(self, folder):
+        self.address = str(folder / "notify")
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(self.address)
+        self._socket.setblocking(False)
+
+    def heard(self):
+        said = []
+        while True:
+            try:
+                said += self._socket.recv(4096).decode().splitlines()
+            except BlockingIOError:
+                return said
+
+
+def test_D7_O7_a_damaged_database_ends_the_start_before_it_is_ready_and_is_told_once(desk, ops, tmp_path):
+    desk.does("poll")
+    spoil_a_page(tmp_path / "wirewatch.db")
+    systemd = Systemd(tmp_path)
+
+    async def start():
+        async with app_of(desk, notifier=Notifier(systemd.address)) as app:
+            await app.run()
+
+    for _ in range(3):  # systemd tries again and again
+        with pytest.raises(StoreDamaged, match="wirewatch restore"):
+            asyncio.run(start())
+    assert "READY=1" not in systemd.heard()
+    assert ["does not run" in text and "wirewatch restore" in text for text in texts(ops)] == [True]
+    assert len(desk.web.asked("/gazette")) == 1
+
+
+def test_D7_damage_that_the_daily_look_finds_ends_the_daemon_and_sends_nothing_more(desk, ops, sink, tmp_path):
+    async def live():
+        async with app_of(desk) as app:
+            await turn(app)
+            spoil_a_page(tmp_path / "wirewatch.db")
+            await app._upkeep_tick()
+            return app._stopping.is_set(), app._fatal
+
+    stopping, fatal = asyncio.run(live())
+    assert stopping and isinstance(fatal, StoreDamaged)
+    assert len(texts(ops)) == 1 and len(sink.accepted) == 1
+
+
+def test_D8_a_database_replaced_under_the_daemon_ends_it(desk, ops, tmp_path):
+    async def live():
+        async with app_of(desk) as app:
+            await turn(app)
+            (tmp_path / "wirewatch.db").rename(tmp_path / "away.db")
+            await app._heartbeat()
+            return app._stopping.is_set()
+
+    assert asyncio.run(live())
+    assert ["replaced or removed" in text for text in texts(ops)] == [True]
+
+
+def test_D8_an_emptied_database_is_refused_with_74_and_sends_nothing(desk, sink, tmp_path):
+    assert desk.does("poll").exit_code == 0 and len(sink.accepted) == 1
+    emptied(tmp_path / "wirewatch.db")
+    result = desk.does("poll")
+    assert (result.exit_code, len(sink.accepted)) == (74, 1)
+    assert "--accept-empty" in result.stderr and "wirewatch restore" in result.stderr
+
+
+def test_D8_whoever_begins_anew_is_told_nothing_of_what_feeds_show_but_of_what_comes(desk, sink, tmp_path):
+    desk.web.page("/gazette").then(200, rss(BILL, *MANY[:5])).then(200, rss("A quay is built at Lagune", BILL, *MANY[:5]))
+    desk.does("poll")
+    emptied(tmp_path / "wirewatch.db")
+
+    async def anew():
+        async with app_of(desk, accept_empty=True) as app:
+            await app.poll(everything=True)
+            told = len(sink.accepted)
+            await app.poll(everything=True)
+            return told
+
+    assert asyncio.run(anew()) == 1
+    assert len(sink.accepted) == 2 and "A quay is built" in texts(sink)[-1]
+
+
+# ── O5: signs of life ────────────────────────────────────────────────────────────────────────────
+
+
+class Steady:
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+STUCK = [
+    ("feeds", lambda app: app._outbox_tick),
+    ("outbox", lambda app: app._feed_tick),
+]
+
+
+@pytest.mark.parametrize(("part", "other"), STUCK, ids=[case[0] for case in STUCK])
+def test_O5_a_half_that_does_not_turn_gives_no_sign_of_life(desk, tmp_path, log, part, other):
+    systemd, steady = Systemd(tmp_path), Steady()
+
+    async def live():
+        async with app_of(desk, notifier=Notifier(systemd.address)) as app:
+            app._pulse._steady = steady
+            for one in ("feeds", "outbox", "checks"):
+                app._pulse.beat(one)
+            await turn(app)
+            well = systemd.heard()
+            steady.now = 46.0  # three times the 15 s of a sign of life
+            app._pulse.beat("checks")
+            await other(app)()
+            await app._heartbeat()
+            return well, systemd.heard()
+
+    well, stuck = asyncio.run(live())
+    assert "WATCHDOG=1" in well and "WATCHDOG=1" not in stuck
+    assert log.named("no_progress") == [{"parts": [part]}]
+
+
+def test_O5_checks_that_never_end_give_no_sign_of_life(desk, tmp_path, log):
+    systemd, steady = Systemd(tmp_path), Steady()
+    desk.web.page("/gazette").stays_silent()
+
+    async def live():
+        async with app_of(desk, notifier=Notifier(systemd.address)) as app:
+            app._pulse._steady = steady
+            for one in ("feeds", "outbox", "checks"):
+                app._pulse.beat(one)
+            await app.ingest.start(app._feeds(), limit=9)
+            assert app.ingest.running
+            steady.now = 601.0
+            await app._feed_tick()
+            await app._outbox_tick()
+            await app._heartbeat()
+            return systemd.heard()
+
+    assert "WATCHDOG=1" not in asyncio.run(live())
+    assert log.named("no_progress") == [{"parts": ["checks"]}]
+
+
+def test_O5_a_database_that_cannot_be_written_is_no_reason_for_a_restart(desk, tmp_path):
+    systemd = Systemd(tmp_path)
+
+    async def live():
+        async with app_of(desk, notifier=Notifier(systemd.address)) as app:
+            await turn(app)
+            await app._storage_failed(StoreFull("database or disk is full"))
+            systemd.heard()
+            await limit(app, more=0)
+            await app._heartbeat()
+            return systemd.heard()
+
+    heard = asyncio.run(live())
+    assert "WATCHDOG=1" in heard
+    assert any(line.startswith("STATUS=1 feeds, 1 watchlists; database cannot be written") for line in heard)
+
+
+def test_a_shorter_patience_of_systemd_is_met():
+    assert Notifier(None).sign_of_life == timedelta(seconds=15)
+    assert Notifier(None, timedelta(seconds=6)).sign_of_life == timedelta(seconds=1.5)
+    assert Notifier(None, timedelta(minutes=9)).sign_of_life == timedelta(seconds=15)
