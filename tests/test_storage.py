@@ -15,6 +15,7 @@ import pytest
 
 from monitor import reload
 from monitor.app import App
+from monitor.edges import disk
 from monitor.edges.disk import RESERVE
 from monitor.edges.systemd import Notifier
 from monitor.errors import StoreDamaged, StoreFull
@@ -219,6 +220,19 @@ def test_D3_a_start_on_a_full_disk_gives_up_the_reserve_of_the_last_run(small_di
     assert asyncio.run(live(lambda: fill(small_disk))) == 1
     assert asyncio.run(live(lambda: None)) == 1
     assert not (small_disk / "wirewatch.db.ballast").exists()
+
+
+def test_D16_a_database_on_a_network_filesystem_is_warned_of(desk, tmp_path, log, monkeypatch):
+    mounts = tmp_path / "mountinfo"
+    mounts.write_text(f"30 22 0:40 / {tmp_path} rw - nfs4 server:/export rw\n")
+    monkeypatch.setattr(disk, "MOUNTS", mounts)
+
+    async def live():
+        async with app_of(desk) as app:
+            await app._look_at_storage()
+
+    asyncio.run(live())
+    assert [fact["kind"] for fact in log.named("storage_on_network")] == ["nfs4"]
 
 
 # ── D7, D8: a database that cannot be trusted ────────────────────────────────────────────────────
