@@ -15,7 +15,7 @@ from monitor import __version__, cli
 
 PAGE = Path(__file__).with_name("wirewatch.1")
 FILES = (
-    ("/etc/wirewatch/config.toml", "The configuration, unless --config, $WIREWATCH_CONFIG or ./config.toml is another."),
+    ("/etc/wirewatch/config.toml", "The configuration, unless --config, $WIREWATCH_CONFIG or ./config.toml is one."),
     ("/etc/wirewatch/watchlists/*.toml", "Watchlists, read again when one changes."),
     ("/var/lib/wirewatch/", "The database and what belongs to it, with the unit that comes along."),
 )
