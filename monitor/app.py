@@ -23,6 +23,7 @@ from apscheduler.events import EVENT_JOB_ERROR
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from monitor import __version__, backfill, crash, operator, reload
+from monitor.alarm import Alarm
 from monitor.channels import open_senders
 from monitor.clock import Clock, SteadyClock, system_clock
 from monitor.config import ChannelConfig, Config
@@ -37,7 +38,7 @@ from monitor.edges.fetch import Fetcher, FetchSettings
 from monitor.edges.heartbeat import ping
 from monitor.edges.send import Sender, least_gap
 from monitor.edges.systemd import Notifier
-from monitor.errors import ConfigError, DeliveryError, InstanceRunning, SchemaError, StoreDamaged, StoreError
+from monitor.errors import ConfigError, InstanceRunning, SchemaError, StoreDamaged, StoreError
 from monitor.floors import too_old
 from monitor.ingest import Ingest, Pacing
 from monitor.logs import keep_secret, say, say_fact
@@ -89,6 +90,13 @@ class App:
         self._stopping = asyncio.Event()
         self._senders: dict[str, Sender] = {}
         self._gaps: dict[str, timedelta] = {}
+        self._alarm = Alarm(
+            self._senders,
+            lambda: self.policy.channels,
+            in_force.config.state_dir,
+            clock=clock,
+            failed=lambda channel, error: say("operator_not_told", level=logging.ERROR, channel=channel, error=error),
+        )
         self._watched: reload.Fingerprint = ()
         self._accept_empty = accept_empty
         self.storage = Storage(in_force.config.database)
@@ -98,7 +106,7 @@ class App:
         self._refused: tuple[str, ...] = ()  # problems of the last reload
         self._fatal: StoreError | None = None  # why the daemon ends by itself
         self._reloading = asyncio.Lock()
-        self._reloads: set[asyncio.Task[Reloaded]] = set()
+        self._reloads: set[asyncio.Task[None]] = set()
         self._on_checked: list[Callable[[FeedChecked], None]] = []
 
     # ── lifecycle ────────────────────────────────────────────────────────────────────────────────
@@ -108,7 +116,7 @@ class App:
             await self._open()
         except BaseException as error:
             if isinstance(error, StoreError) and not isinstance(error, (InstanceRunning, SchemaError)):
-                await self._tell_of_end(error)  # nobody sees what a service says that does not start
+                await self._alarm.tell_once(error)  # nobody sees what a service says that does not start
             await self._stack.aclose()
             raise
         return self
@@ -233,7 +241,7 @@ class App:
         return spread(feed, min(SPREAD, configured.interval) if configured else SPREAD)
 
     def _hang_up(self) -> None:
-        reload_task = asyncio.ensure_future(self.reload_all())
+        reload_task = asyncio.ensure_future(self._minded(self.reload_all))
         self._reloads.add(reload_task)  # a task that nobody holds may be collected before it is done
         reload_task.add_done_callback(self._reloads.discard)
 
@@ -286,7 +294,7 @@ class App:
             await self._minded(work)
         self._pulse.beat(part)
 
-    async def _minded(self, work: Callable[[], Awaitable[None]]) -> None:
+    async def _minded(self, work: Callable[[], Awaitable[object]]) -> None:
         """Work of the ticker, and what follows where the database refuses it."""
         try:
             await work()
@@ -324,17 +332,20 @@ class App:
         database = self.in_force.config.database
         for library, version, needed in too_old():
             say("old_library", level=logging.WARNING, library=library, version=version, needed=needed)
-        try:
-            await asyncio.to_thread(self.database.refuse_damaged)
-        except StoreDamaged as error:
-            await self._tell_of_end(error)
-            raise
-        self._end_note.unlink(missing_ok=True)
+        await self._look_at_pages()
         if not self.storage.ballast.hold():
             say("storage_low", level=logging.WARNING, path=database, reserve=False)
         if is_file(database) and (kind := network_filesystem(Path(database).parent)):
             says = "SQLite's locks and its log need a disk of this machine"
             say("storage_on_network", level=logging.WARNING, path=database, kind=kind, says=says)
+
+    async def _look_at_pages(self) -> None:
+        try:
+            await asyncio.to_thread(self.database.refuse_damaged)
+        except StoreDamaged as error:
+            await self._alarm.tell_once(error)
+            raise
+        self._alarm.is_over()
 
     async def _storage_failed(self, error: StoreError) -> None:
         """Nothing is claimed and nothing sent from now on, until a write works."""
@@ -344,7 +355,7 @@ class App:
     async def _tell_of_storage(self) -> None:
         if self.storage.is_news(self.clock()):
             say("storage_failed", level=logging.ERROR, error=self.storage.trouble)
-            await self._tell_directly(f"the database cannot be written: {self.storage.trouble}", UNTIL_ROOM)
+            await self._alarm.tell(f"the database cannot be written: {self.storage.trouble}", UNTIL_ROOM)
 
     def _mind_room(self) -> None:
         if self.storage.mind_room(self.clock()):
@@ -355,31 +366,8 @@ class App:
         """What the database says cannot be trusted, so nothing more is sent from it: end, and say what to do."""
         if self._fatal is None:
             self._fatal = error
-            await self._tell_of_end(error)
+            await self._alarm.tell_once(error)
             self.stop()
-
-    async def _tell_of_end(self, error: StoreError) -> None:
-        """Tell the operator why the daemon does not run; once, however often systemd starts it again."""
-        kind = type(error).__name__
-        try:
-            if self._end_note.exists() and self._end_note.read_text(encoding="utf-8").startswith(kind):
-                return
-            self._end_note.write_text(f"{kind}: {error}\n", encoding="utf-8")
-        except OSError:
-            return  # where nothing can be noted, the same would be told at every start
-        await self._tell_directly(f"wirewatch does not run: {error}", "Nothing is polled and nothing sent until then.")
-
-    @property
-    def _end_note(self) -> Path:
-        return self.in_force.config.state_dir / "operator.told"
-
-    async def _tell_directly(self, says: str, do: str) -> None:
-        """What cannot go through the outbox goes past it."""
-        for one in operator.past_the_outbox(says, do, self.policy.channels, now=self.clock()):
-            try:
-                await self._senders[one.channel].send(one)
-            except DeliveryError as failed:
-                say("operator_not_told", level=logging.ERROR, channel=one.channel, error=str(failed))
 
     async def _tell_operator(self) -> None:
         policy, now = self.policy, self.clock()
@@ -395,7 +383,7 @@ class App:
         now = self.clock()
         address = self.in_force.config.heartbeat.get_secret_value()
         with self.database.read() as tx:
-            well = bool(address) and operator.is_well(tx, now)
+            well = bool(address) and self.storage.polls and operator.is_well(tx, now)
         trouble = await ping(address) if well else None
         if trouble:
             say("heartbeat_failed", level=logging.WARNING, error=trouble)
@@ -418,7 +406,7 @@ class App:
         swept = await self.writer.run(sweep_and_note)
         if swept != Swept():
             say_fact(swept)
-        await asyncio.to_thread(self.database.refuse_damaged)
+        await self._look_at_pages()
 
     # ── reload ───────────────────────────────────────────────────────────────────────────────────
 
@@ -426,10 +414,13 @@ class App:
         """Read configuration and watchlists again (SIGHUP)."""
         self.notifier.tell("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
         self._watched = reload.fingerprint(self.in_force.config.watchlists)  # before reading: an edit since is seen
-        reloaded = await self._swap(lambda: reload.read_all(self.in_force.config.path))
-        await self.writer.run(meta.put, "last_hang_up", self._reload_note(reloaded))  # `wirewatch reload` waits for it
-        self.notifier.tell("READY=1", f"STATUS={self._status_line()}")
-        return reloaded
+        try:
+            reloaded = await self._swap(lambda: reload.read_all(self.in_force.config.path))
+            note = self._reload_note(reloaded)
+            await self.writer.run(meta.put, "last_hang_up", note)  # `wirewatch reload` waits for it
+            return reloaded
+        finally:
+            self.notifier.tell("READY=1", f"STATUS={self._status_line()}")
 
     async def _swap(self, read: Callable[[], InForce]) -> Reloaded:
         """Build the new set off the event loop; swap it in whole, or keep the old one and say why. One at a time: a

@@ -29,6 +29,7 @@ MAY_IMPORT = {
     "core": {*GROUND, "core"},
     "store": {*GROUND, "store"},
     "writer": {"errors", "store.database"},
+    "alarm": {*GROUND, "operator", "edges.send"},
     "pulse": set(),
     "floors": set(),
     "storage": {"errors", "edges.disk", "store.database"},

@@ -19,7 +19,8 @@ from monitor.edges import disk
 from monitor.edges.disk import RESERVE
 from monitor.edges.systemd import Notifier
 from monitor.errors import StoreDamaged, StoreFull
-from monitor.store import letters, meta
+from monitor.store import feeds, letters, meta
+from tests.daemon import Daemon
 from tests.desk import BILL, Desk, rss
 from tests.fakes import FakeHttp
 from tests.store.test_marker import emptied, spoil_a_page
@@ -402,3 +403,97 @@ def test_a_shorter_patience_of_systemd_is_met():
     assert Notifier(None).sign_of_life == timedelta(seconds=15)
     assert Notifier(None, timedelta(seconds=6)).sign_of_life == timedelta(seconds=1.5)
     assert Notifier(None, timedelta(minutes=9)).sign_of_life == timedelta(seconds=15)
+
+
+def test_O14_after_a_stop_of_the_process_feeds_take_turns(desk, clock, log):
+    """SIGSTOP for ten minutes: both clocks have gone on, so no jump is seen, and all feeds are overdue."""
+
+    async def live():
+        async with app_of(desk, clock=clock) as app:
+            await turn(app)
+            later(app, clock)
+            app._polled_at -= 600
+            await app._feed_tick()
+            return app.ingest.running, read(app, feeds.list_feeds)[0]["next_check_at"] - clock()
+
+    running, wait = asyncio.run(live())
+    assert running == 0 and timedelta(0) <= wait <= timedelta(minutes=5)
+    assert not log.named("clock_jumped")
+
+
+def test_the_dead_mans_switch_hears_nothing_while_the_disk_is_full(desk, web):
+    web.page("/alive").says(200, b"")
+    head = f'[monitor]\nheartbeat = "{web.url("/alive")}"\n'
+    desk.config.write_text(head + desk.config.read_text())
+
+    async def live():
+        async with app_of(desk) as app:
+            await turn(app)
+            await app._operator_tick()
+            well = len(web.asked("/alive"))
+            app.storage.ballast.spent = True
+            app.storage.low_since = app.clock()
+            await app._operator_tick()
+            return well, len(web.asked("/alive"))
+
+    assert asyncio.run(live()) == (1, 1)
+
+
+# ── the commands ─────────────────────────────────────────────────────────────────────────────────
+
+
+def test_backup_and_restore_by_hand_and_what_was_told_is_not_told_again(desk, sink, tmp_path):
+    desk.does("poll")
+    target = tmp_path / "copy.db"
+    made = desk.does("backup", str(target))
+    assert made.exit_code == 0 and f"{target}: {target.stat().st_size:,} bytes, checked" in made.stderr
+    emptied(tmp_path / "wirewatch.db")
+    assert desk.does("poll").exit_code == 74
+    put = desk.does("restore", str(target))
+    assert put.exit_code == 0 and f"restored from {target}" in put.stderr
+    assert desk.does("poll", "--all").exit_code == 0
+    assert len(sink.accepted) == 1
+
+
+def test_backups_in_a_folder_are_named_by_the_time_and_the_newest_stay(desk, tmp_path):
+    desk.does("poll")
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    for day in range(1, 9):
+        (folder / f"wirewatch-2025-01-0{day}T030000Z.db").write_bytes(b"")
+    assert desk.does("backup", "--keep", "7", str(folder)).exit_code == 0
+    names = sorted(path.name for path in folder.iterdir())
+    assert (len(names), names[0]) == (7, "wirewatch-2025-01-03T030000Z.db")
+    assert (folder / names[-1]).stat().st_size > 0
+    assert desk.does("backup", "--keep", "7", str(tmp_path / "file.db")).exit_code == 2
+
+
+def test_a_backup_needs_neither_secrets_nor_a_configuration_that_is_right(desk, tmp_path):
+    desk.does("poll")
+    desk.config.write_text(desk.config.read_text() + '[channel.more]\nurl = { credential = "missing" }\n[[rout]]\n')
+    assert desk.does("status").exit_code == 65
+    assert desk.does("backup", str(tmp_path / "copy.db")).exit_code == 0
+
+
+@pytest.mark.parametrize("command", ["backup", "restore"])
+def test_a_postgresql_database_is_left_to_its_own_tools(desk, tmp_path, command):
+    desk.config.write_text('[monitor]\ndatabase = "postgresql://localhost/wirewatch"\n')
+    (tmp_path / "copy.db").write_bytes(b"")
+    result = desk.does(command, str(tmp_path / "copy.db"))
+    assert result.exit_code == 1 and "pg_dump" in result.stderr
+
+
+def test_G1_a_reload_is_asked_for_and_answered(desk):
+    """0 when it is in force, 65 with file and line when it is refused, 1 when nobody is there."""
+    desk.does("poll")
+    assert (desk.does("reload").exit_code, desk.does("reload").stderr) == (1, "wirewatch: no daemon runs here\n")
+    good = desk.config.read_text()
+    with Daemon(desk.config) as daemon:
+        daemon.start()
+        daemon.wait_until(lambda: "started" in daemon.said())
+        assert desk.does("reload").exit_code == 0
+        desk.config.write_text(good.replace("[polling]", "[poling]"))
+        refused = desk.does("reload")
+        assert refused.exit_code == 65 and f"{desk.config}:1: poling: " in refused.stderr
+        desk.config.write_text(good)
+        assert desk.does("reload", "--pid", str(daemon.process.pid)).exit_code == 0
