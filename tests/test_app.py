@@ -297,7 +297,7 @@ def test_another_database_needs_a_restart_and_says_so(desk, log):
 # ── retention ────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_what_was_swept_does_not_alert_again_when_its_feed_still_shows_it(desk, clock, log):
+def test_D18_F3_what_was_swept_does_not_alert_again_when_its_feed_still_shows_it(desk, clock, log):
     async def live():
         async with app_of(desk, clock) as app:
             first = await app.poll()

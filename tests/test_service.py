@@ -153,6 +153,16 @@ def test_G1_a_good_reload_is_in_force_when_the_command_returns(service):
     assert machine.shows("wirewatch", "StatusText", "ActiveState") == {"StatusText": "2 feeds, 5 watchlists", "ActiveState": "active"}
 
 
+def test_G1_a_reload_of_what_is_no_toml_fails_and_the_daemon_says_so(service):
+    machine, config = service.machine, service.machine.root / "etc/wirewatch/config.toml"
+    good = config.read_text(encoding="utf-8")
+    config.write_text("[[[", encoding="utf-8")
+    assert machine.does("systemctl reload wirewatch", check=False).returncode != 0
+    machine.wait_until(lambda: "last reload refused: /etc/wirewatch/config.toml:1:" in machine.shows("wirewatch", "StatusText")["StatusText"])
+    config.write_text(good, encoding="utf-8")
+    machine.does("systemctl reload wirewatch")
+
+
 def test_G1_a_bad_reload_fails_says_where_and_leaves_the_old_in_force(service):
     machine, config = service.machine, service.machine.root / "etc/wirewatch/config.toml"
     good = config.read_text(encoding="utf-8")

@@ -312,14 +312,9 @@ def test_D8_whoever_begins_anew_is_told_nothing_of_what_feeds_show_but_of_what_c
     desk.does("poll")
     emptied(tmp_path / "wirewatch.db")
 
-    async def anew():
-        async with app_of(desk, accept_empty=True) as app:
-            await app.poll(everything=True)
-            told = len(sink.accepted)
-            await app.poll(everything=True)
-            return told
-
-    assert asyncio.run(anew()) == 1
+    assert desk.does("poll", "--all", "--accept-empty").exit_code == 0
+    assert len(sink.accepted) == 1
+    assert desk.does("poll", "--all").exit_code == 0
     assert len(sink.accepted) == 2 and "A quay is built" in texts(sink)[-1]
 
 
@@ -485,6 +480,7 @@ def test_a_postgresql_database_is_left_to_its_own_tools(desk, tmp_path, command)
 
 def test_G1_a_reload_is_asked_for_and_answered(desk):
     """0 when it is in force, 65 with file and line when it is refused, 1 when nobody is there."""
+    assert desk.does("reload").exit_code == 74
     desk.does("poll")
     assert (desk.does("reload").exit_code, desk.does("reload").stderr) == (1, "wirewatch: no daemon runs here\n")
     good = desk.config.read_text()
@@ -495,5 +491,9 @@ def test_G1_a_reload_is_asked_for_and_answered(desk):
         desk.config.write_text(good.replace("[polling]", "[poling]"))
         refused = desk.does("reload")
         assert refused.exit_code == 65 and f"{desk.config}:1: poling: " in refused.stderr
+        desk.config.write_text("[[[")
+        before = daemon.said().count('"reloaded"')
+        assert desk.does("reload", "--pid", str(daemon.process.pid)).exit_code == 65
+        daemon.wait_until(lambda: daemon.said().count('"reloaded"') > before)
         desk.config.write_text(good)
         assert desk.does("reload", "--pid", str(daemon.process.pid)).exit_code == 0

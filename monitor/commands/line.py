@@ -31,10 +31,13 @@ def demo(serve: bool) -> None:
     sys.exit(run_demo(serve=serve))
 
 
-@command()
-@click.option(
+ACCEPT_EMPTY = click.option(
     "--accept-empty", is_flag=True, help="The database was lost: begin anew, and tell nothing of what feeds show now."
 )
+
+
+@command()
+@ACCEPT_EMPTY
 @click.pass_context
 def run(ctx: click.Context, accept_empty: bool) -> None:
     """Run the daemon in the foreground: poll, judge, deliver.
@@ -60,8 +63,9 @@ def run(ctx: click.Context, accept_empty: bool) -> None:
     "--all", "everything", is_flag=True, help="Every feed, due or not; holds that servers asked for are still honoured."
 )
 @click.option("--feed", "names", metavar="NAME", multiple=True, help="Only this feed; may be given more than once.")
+@ACCEPT_EMPTY
 @click.pass_context
-def poll(ctx: click.Context, everything: bool, names: tuple[str, ...]) -> None:
+def poll(ctx: click.Context, everything: bool, names: tuple[str, ...], accept_empty: bool) -> None:
     """Check feeds once, judge, deliver what can go now, and end.
 
     \b
@@ -70,7 +74,7 @@ def poll(ctx: click.Context, everything: bool, names: tuple[str, ...]) -> None:
       wirewatch poll --all              every feed
       wirewatch poll --feed bbc-world   this one
     """
-    app = app_of(ctx)
+    app = app_of(ctx, accept_empty=accept_empty)
     known = {feed.name for feed in app.in_force.config.feeds}
     if unknown := [name for name in names if name not in known]:
         raise click.UsageError(f"no feed is called {unknown[0]!r}; `wirewatch feeds` lists them")

@@ -6,6 +6,8 @@ import asyncio
 import os
 import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -19,7 +21,7 @@ from monitor.commands.context import (
     config_of,
     reader,
 )
-from monitor.errors import MonitorError
+from monitor.errors import ConfigError, MonitorError, StoreError
 
 if TYPE_CHECKING:
     from monitor.store.database import Database
@@ -56,30 +58,47 @@ def reload(ctx: click.Context, pid: int | None) -> None:
     Example:
       wirewatch reload && echo in force
     """
-    from monitor.config import find_config, load_database
-    from monitor.store.database import Database, running_pid
-
-    address, _ = load_database(find_config(ctx.find_root().obj["config"]))
-    daemon = pid or running_pid(address)
-    if daemon is None:
-        raise MonitorError("no daemon runs here")
-    database = Database.open_reader(address)
-    try:
-        answer = _answer_to_hang_up(database, daemon)
-    finally:
-        database.close()
+    with _database_of_daemon(ctx, pid) as (database, daemon):
+        before = _last_hang_up(database)
+        _hang_up(daemon)
+        answer = _answer(database, daemon, before)
     for problem in answer["problems"]:
         click.echo(problem, err=True)
     ctx.exit(0 if answer["ok"] else EXIT_CONFIG)
 
 
-def _answer_to_hang_up(database: Database, daemon: int) -> dict[str, Any]:
-    """Send SIGHUP, and wait for what the daemon notes of it."""
-    before = _last_hang_up(database)
+@contextmanager
+def _database_of_daemon(ctx: click.Context, pid: int | None) -> Iterator[tuple[Database, int]]:
+    """Where the daemon leaves its answer, and its process. A daemon that was named is asked even if its answer cannot
+    be read, because the configuration does not say where: it has to know, and to say, that this one is refused."""
+    from monitor.config import find_config, load_database
+    from monitor.store.database import Database, running_pid
+
+    try:
+        address, _ = load_database(find_config(ctx.find_root().obj["config"]))
+        database = Database.open_reader(address)
+    except (ConfigError, StoreError):
+        if pid is not None:
+            _hang_up(pid)
+        raise
+    try:
+        daemon = pid or running_pid(address)
+        if daemon is None:
+            raise MonitorError("no daemon runs here")
+        yield database, daemon
+    finally:
+        database.close()
+
+
+def _hang_up(daemon: int) -> None:
     try:
         os.kill(daemon, signal.SIGHUP)
     except (ProcessLookupError, PermissionError) as error:
         raise MonitorError(f"process {daemon} cannot be asked: {error.strerror}") from error
+
+
+def _answer(database: Database, daemon: int, before: dict[str, Any] | None) -> dict[str, Any]:
+    """What the daemon notes of the reload, as soon as it is something else than before."""
     for _ in range(int(RELOAD_PATIENCE / LOOK_EVERY)):
         if (answer := _last_hang_up(database)) != before:
             return answer

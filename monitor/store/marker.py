@@ -110,7 +110,7 @@ def _compare(url: str, here: Mark | None, known: Mark, accept_empty: bool) -> No
 
 
 def _anew() -> str:
-    return "`wirewatch run --accept-empty` begins anew, and tells nothing of what feeds show now"
+    return "`wirewatch poll --accept-empty` begins anew, and tells nothing of what feeds show now"
 
 
 def _path(url: str) -> Path:
