@@ -16,7 +16,6 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from apscheduler.events import EVENT_JOB_ERROR
@@ -33,13 +32,12 @@ from monitor.core.pipeline import Policy
 from monitor.core.render import rfc3339
 from monitor.dispatch import Dispatcher, Ways
 from monitor.edges.child import ChildPool
-from monitor.edges.disk import network_filesystem
 from monitor.edges.fetch import Fetcher, FetchSettings
 from monitor.edges.heartbeat import ping
 from monitor.edges.send import Sender, least_gap
 from monitor.edges.systemd import Notifier
-from monitor.errors import ConfigError, InstanceRunning, SchemaError, StoreDamaged, StoreError
-from monitor.floors import too_old
+from monitor.errors import ConfigError, InstanceRunning, SchemaError, StoreError
+from monitor.guard import Guard
 from monitor.ingest import Ingest, Pacing
 from monitor.logs import keep_secret, say, say_fact
 from monitor.model import Attempted, Feed, FeedChecked, Fetched, ParsedFeed, Reloaded, Swept, Validators
@@ -48,7 +46,6 @@ from monitor.reload import InForce
 from monitor.storage import Storage
 from monitor.store import channels, due, feeds, meta, outbox
 from monitor.store.channels import Recipients
-from monitor.store.database import is_file
 from monitor.upkeep import sweep
 from monitor.writer import Writer
 
@@ -62,7 +59,6 @@ SPREAD = timedelta(minutes=5)  # over which feeds that are all overdue take thei
 WATCH = timedelta(seconds=2)  # between looks at the watchlists folder
 DRAIN_PATIENCE = timedelta(seconds=20)  # less than systemd's TimeoutStopSec
 LONGEST_CHECKS = timedelta(minutes=10)  # without one that ends, while some are under way
-UNTIL_ROOM = "Nothing is lost and nothing is sent until it can. Make room, or look at the disk."
 PARSE_DEADLINE = timedelta(seconds=20)
 FAST_PATH_BYTES = 4_000_000  # larger documents go to the child process at once
 
@@ -90,21 +86,14 @@ class App:
         self._stopping = asyncio.Event()
         self._senders: dict[str, Sender] = {}
         self._gaps: dict[str, timedelta] = {}
-        self._alarm = Alarm(
-            self._senders,
-            lambda: self.policy.channels,
-            in_force.config.state_dir,
-            clock=clock,
-            failed=lambda channel, error: say("operator_not_told", level=logging.ERROR, channel=channel, error=error),
-        )
         self._watched: reload.Fingerprint = ()
         self._accept_empty = accept_empty
         self.storage = Storage(in_force.config.database)
+        self.guard = Guard(self.storage, self._alarm(), clock=clock, say=say, end=self.stop)
         turn = 3 * self.notifier.sign_of_life
         parts = {"feeds": turn, "outbox": turn, "checks": LONGEST_CHECKS}
         self._pulse = Pulse(parts, steady=time.monotonic)
         self._refused: tuple[str, ...] = ()  # problems of the last reload
-        self._fatal: StoreError | None = None  # why the daemon ends by itself
         self._reloading = asyncio.Lock()
         self._reloads: set[asyncio.Task[None]] = set()
         self._on_checked: list[Callable[[FeedChecked], None]] = []
@@ -116,7 +105,7 @@ class App:
             await self._open()
         except BaseException as error:
             if isinstance(error, StoreError) and not isinstance(error, (InstanceRunning, SchemaError)):
-                await self._alarm.tell_once(error)  # nobody sees what a service says that does not start
+                await self.guard.alarm.tell_once(error)  # nobody sees what a service says that does not start
             await self._stack.aclose()
             raise
         return self
@@ -173,7 +162,7 @@ class App:
             loop.add_signal_handler(stop, self._stopping.set)
         loop.add_signal_handler(signal.SIGHUP, self._hang_up)
         await self._await_clock()
-        await self._look_at_storage()
+        await self.guard.look(self.database)
         await self.writer.run(due.spread_overdue, self.clock(), self._place)
         self._steady.look(self.clock())
         self._polled_at = time.monotonic()
@@ -198,8 +187,8 @@ class App:
             scheduler.shutdown(wait=False)
             await self._drain()
         say("stopped")
-        if self._fatal is not None:
-            raise self._fatal
+        if self.guard.fatal is not None:
+            raise self.guard.fatal
 
     async def _await_clock(self) -> None:
         """A machine without a battery starts in 1970: until the time is set, every date would be wrong."""
@@ -241,7 +230,7 @@ class App:
         return spread(feed, min(SPREAD, configured.interval) if configured else SPREAD)
 
     def _hang_up(self) -> None:
-        reload_task = asyncio.ensure_future(self._minded(self.reload_all))
+        reload_task = asyncio.ensure_future(self.guard.minded(self.reload_all))
         self._reloads.add(reload_task)  # a task that nobody holds may be collected before it is done
         reload_task.add_done_callback(self._reloads.discard)
 
@@ -291,17 +280,8 @@ class App:
     async def _turn(self, part: str, work: Callable[[], Awaitable[None]], *, allowed: bool) -> None:
         """One turn of a half of the line. One that the database refuses is a turn, too: a restart would not help."""
         if allowed:
-            await self._minded(work)
+            await self.guard.minded(work)
         self._pulse.beat(part)
-
-    async def _minded(self, work: Callable[[], Awaitable[object]]) -> None:
-        """Work of the ticker, and what follows where the database refuses it."""
-        try:
-            await work()
-        except StoreDamaged as error:
-            await self._give_up(error)
-        except StoreError as error:
-            await self._storage_failed(error)
 
     async def _watch_tick(self) -> None:
         seen = reload.fingerprint(self.in_force.config.watchlists)
@@ -311,9 +291,9 @@ class App:
 
     async def _heartbeat(self) -> None:
         """Note the progress, and give systemd a sign of life where there was some."""
-        self._mind_room()
-        await self._minded(self._note_progress)
-        await self._tell_of_storage()
+        self.guard.mind_room()
+        await self.guard.minded(self._note_progress)
+        await self.guard.tell()
         if stuck := self._pulse.stuck():
             say("no_progress", level=logging.ERROR, parts=list(stuck))
         else:
@@ -322,52 +302,7 @@ class App:
     async def _note_progress(self) -> None:
         self.database.refuse_replaced()
         await self.writer.run(self._record_tick, _recipients(self._senders))
-        if self.storage.worked():
-            say("storage_back")
-
-    # ── trouble with the database ────────────────────────────────────────────────────────────────
-
-    async def _look_at_storage(self) -> None:
-        """Before anything is done: is the database sound, is there a reserve, is it on a disk?"""
-        database = self.in_force.config.database
-        for library, version, needed in too_old():
-            say("old_library", level=logging.WARNING, library=library, version=version, needed=needed)
-        await self._look_at_pages()
-        if not self.storage.ballast.hold():
-            say("storage_low", level=logging.WARNING, path=database, reserve=False)
-        if is_file(database) and (kind := network_filesystem(Path(database).parent)):
-            says = "SQLite's locks and its log need a disk of this machine"
-            say("storage_on_network", level=logging.WARNING, path=database, kind=kind, says=says)
-
-    async def _look_at_pages(self) -> None:
-        try:
-            await asyncio.to_thread(self.database.refuse_damaged)
-        except StoreDamaged as error:
-            await self._alarm.tell_once(error)
-            raise
-        self._alarm.is_over()
-
-    async def _storage_failed(self, error: StoreError) -> None:
-        """Nothing is claimed and nothing sent from now on, until a write works."""
-        self.storage.failed(error)
-        await self._tell_of_storage()
-
-    async def _tell_of_storage(self) -> None:
-        if self.storage.is_news(self.clock()):
-            say("storage_failed", level=logging.ERROR, error=self.storage.trouble)
-            await self._alarm.tell(f"the database cannot be written: {self.storage.trouble}", UNTIL_ROOM)
-
-    def _mind_room(self) -> None:
-        if self.storage.mind_room(self.clock()):
-            low = self.storage.low_since is not None
-            say("storage_low" if low else "storage_back", level=logging.WARNING if low else logging.INFO)
-
-    async def _give_up(self, error: StoreDamaged) -> None:
-        """What the database says cannot be trusted, so nothing more is sent from it: end, and say what to do."""
-        if self._fatal is None:
-            self._fatal = error
-            await self._alarm.tell_once(error)
-            self.stop()
+        self.guard.worked()
 
     async def _tell_operator(self) -> None:
         policy, now = self.policy, self.clock()
@@ -376,7 +311,7 @@ class App:
     async def _operator_tick(self) -> None:
         """Tell the operator what is new, and the dead man's switch that all is well."""
         if self.storage.sends:
-            await self._minded(self._tell_of_all)
+            await self.guard.minded(self._tell_of_all)
 
     async def _tell_of_all(self) -> None:
         await self._tell_operator()
@@ -389,7 +324,7 @@ class App:
             say("heartbeat_failed", level=logging.WARNING, error=trouble)
 
     async def _upkeep_tick(self) -> None:
-        await self._minded(self._sweep_if_due)
+        await self.guard.minded(self._sweep_if_due)
 
     async def _sweep_if_due(self) -> None:
         """Retention and a look at every page, once a day, whether a daemon runs or a timer polls."""
@@ -406,7 +341,7 @@ class App:
         swept = await self.writer.run(sweep_and_note)
         if swept != Swept():
             say_fact(swept)
-        await self._look_at_pages()
+        await self.guard.look_at_pages(self.database)
 
     # ── reload ───────────────────────────────────────────────────────────────────────────────────
 
@@ -479,6 +414,13 @@ class App:
             self.fetcher = await self._stack.enter_async_context(fetcher)
 
     # ── parts ────────────────────────────────────────────────────────────────────────────────────
+
+    def _alarm(self) -> Alarm:
+        def failed(channel: str, error: str) -> None:
+            say("operator_not_told", level=logging.ERROR, channel=channel, error=error)
+
+        folder = self.in_force.config.state_dir
+        return Alarm(self._senders, lambda: self.policy.channels, folder, clock=self.clock, failed=failed)
 
     def _use_senders(self, senders: dict[str, Sender], config: Config) -> None:
         for sender in senders.values():

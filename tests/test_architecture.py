@@ -30,6 +30,7 @@ MAY_IMPORT = {
     "store": {*GROUND, "store"},
     "writer": {"errors", "store.database"},
     "alarm": {*GROUND, "operator", "edges.send"},
+    "guard": {"errors", "alarm", "edges.disk", "floors", "storage", "store.database"},
     "pulse": set(),
     "floors": set(),
     "storage": {"errors", "edges.disk", "store.database"},

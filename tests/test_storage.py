@@ -151,7 +151,7 @@ def test_D3_the_reserve_lets_what_waits_go_polling_pauses_and_goes_on_when_there
 
     async def live():
         async with app_of(desk, clock=clock) as app:
-            await app._look_at_storage()
+            await app.guard.look(app.database)
             reserve = (small_disk / "wirewatch.db.ballast").stat().st_size
             await turn(app)
             fill(small_disk)
@@ -213,7 +213,7 @@ def test_D3_a_start_on_a_full_disk_gives_up_the_reserve_of_the_last_run(small_di
 
     async def live(meanwhile):
         async with app_of(desk) as app:
-            await app._look_at_storage()
+            await app.guard.look(app.database)
             await turn(app)
             meanwhile()
             return len(alerts(app))
@@ -230,7 +230,7 @@ def test_D16_a_database_on_a_network_filesystem_is_warned_of(desk, tmp_path, log
 
     async def live():
         async with app_of(desk) as app:
-            await app._look_at_storage()
+            await app.guard.look(app.database)
 
     asyncio.run(live())
     assert [fact["kind"] for fact in log.named("storage_on_network")] == ["nfs4"]
@@ -280,7 +280,7 @@ def test_D7_damage_that_the_daily_look_finds_ends_the_daemon_and_sends_nothing_m
             await turn(app)
             spoil_a_page(tmp_path / "wirewatch.db")
             await app._upkeep_tick()
-            return app._stopping.is_set(), app._fatal
+            return app._stopping.is_set(), app.guard.fatal
 
     stopping, fatal = asyncio.run(live())
     assert stopping and isinstance(fatal, StoreDamaged)
@@ -383,7 +383,7 @@ def test_O5_a_database_that_cannot_be_written_is_no_reason_for_a_restart(desk, t
     async def live():
         async with app_of(desk, notifier=Notifier(systemd.address)) as app:
             await turn(app)
-            await app._storage_failed(StoreFull("database or disk is full"))
+            await app.guard.failed(StoreFull("database or disk is full"))
             systemd.heard()
             await limit(app, more=0)
             await app._heartbeat()
