@@ -38,6 +38,8 @@ PRAGMAS = {
     "cell_size_check": "ON",
     "trusted_schema": "OFF",
 }
+READER_CACHE = -8000  # KiB; several may be open at once, and the system keeps pages, too
+READERS = 2  # that stay open when nobody reads
 IN_CHUNK = 500  # values in one IN (…); keeps statements cacheable and under every driver's limit
 ADVISORY_LOCK = 0x77697265  # "wire"
 
@@ -236,7 +238,8 @@ def _writing_engine(url: str, *, beside: bool = False) -> sa.Engine:
 def _reading_engine(url: str) -> sa.Engine:
     if _is_postgres(url):
         return sa.create_engine(_psycopg(url), execution_options={"postgresql_readonly": True})
-    return _sqlite_engine(f"file:{quoted(url)}?mode=ro", begin="BEGIN", writing=False)
+    pragmas = PRAGMAS | {"cache_size": READER_CACHE}
+    return _sqlite_engine(f"file:{quoted(url)}?mode=ro", begin="BEGIN", writing=False, pragmas=pragmas)
 
 
 def _psycopg(url: str) -> str:
@@ -250,7 +253,11 @@ def quoted(path: str) -> str:
 
 def _sqlite_engine(uri: str, *, begin: str, writing: bool, pragmas: Mapping[str, Any] = PRAGMAS) -> sa.Engine:
     engine = sa.create_engine(
-        f"sqlite+pysqlite:///{uri}&uri=true", connect_args={"check_same_thread": False}, poolclass=sa.pool.QueuePool
+        f"sqlite+pysqlite:///{uri}&uri=true",
+        connect_args={"check_same_thread": False},
+        poolclass=sa.pool.QueuePool,
+        pool_size=READERS,
+        max_overflow=10,
     )
 
     @sa.event.listens_for(engine, "connect")
