@@ -20,7 +20,6 @@ from monitor.store import marker
 from monitor.store.database import holding, known_version, quoted
 
 SQLAR = "CREATE TABLE sqlar(name TEXT PRIMARY KEY, mode INT, mtime INT, sz INT, data BLOB)"  # sqlite.org/sqlar.html
-PAGES = 1000  # copied in one step; a writer gets its turn between two
 BESIDE = ("", "-wal", "-shm")
 LOGS = ("-wal", "-shm", "-journal")  # of databases among the files beside; a copy through SQLite has what they say
 FORMER = ".before-restore"
@@ -98,7 +97,9 @@ def _copy(url: str, unfinished: Path, beside: Path) -> int:
     os.close(os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600))
     marker.own_like_folder(unfinished)
     with closing(_read_only(Path(url))) as live, closing(sqlite3.connect(unfinished)) as copy:
-        live.backup(copy, pages=PAGES)
+        live.backup(
+            copy
+        )  # in one step, which in WAL mode keeps nobody from writing; more steps begin anew at each write
         copy.execute("PRAGMA journal_mode=DELETE")  # one file, nothing beside it
         files = _pack(copy, beside)
         _refuse_unsound(copy, unfinished)
