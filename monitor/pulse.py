@@ -22,6 +22,11 @@ class Pulse:
         """This part has done a turn."""
         self._turned[part] = self._steady()
 
+    def ages(self) -> dict[str, float]:
+        """Seconds since each part has done a turn."""
+        now = self._steady()
+        return {part: now - turned for part, turned in self._turned.items()}
+
     def stuck(self) -> tuple[str, ...]:
         """Parts that have not turned for longer than they may take."""
         now = self._steady()
