@@ -7,6 +7,7 @@ with SQLITE_BUSY_SNAPSHOT, whatever the busy timeout); readers open the file rea
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import json
@@ -69,15 +70,15 @@ class Database:
         """
         with _opening(url):
             lock = _lock(url)
-            try:
+            with contextlib.ExitStack() as on_failure:
+                on_failure.callback(lock.release)
                 if is_file(url) and not accept_empty:
                     marker.refuse_missing(url)
                 database = cls(url, _reading_engine(url), _writing_engine(url), lock)
+                on_failure.callback(database.close)
                 database._begin(accept_empty)
+                on_failure.pop_all()
                 return database
-            except BaseException:
-                lock.release()
-                raise
 
     def _begin(self, accept_empty: bool) -> None:
         with self.write() as tx:
