@@ -127,6 +127,8 @@ def test_the_ten_commands_of_the_documentation_make_a_running_service(service):
     shown = machine.shows("wirewatch", "ActiveState", "SubState", "StatusText", "Type", "NRestarts")
     assert shown == {"ActiveState": "active", "SubState": "running", "StatusText": "2 feeds, 4 watchlists", "Type": "notify", "NRestarts": "0"}
     assert "wirewatch-backup.timer" in machine.does("systemctl list-timers --no-pager").stdout
+    verified = machine.does("cd /etc/systemd/system && systemd-analyze verify wirewatch.service wirewatch-backup.service wirewatch-backup.timer 2>&1")
+    assert [line for line in verified.stdout.splitlines() if "wirewatch" in line] == []
 
 
 def test_it_polls_and_delivers_by_a_credential_under_all_the_hardening(service):

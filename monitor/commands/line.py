@@ -48,7 +48,7 @@ def run(ctx: click.Context, accept_empty: bool) -> None:
     from monitor.config import notify_socket, watchdog_patience
     from monitor.edges.systemd import Notifier
 
-    faulthandler.enable()  # what systemd's watchdog ends says where it stood
+    faulthandler.enable(2)  # what systemd's watchdog ends says where it stood
     app = app_of(ctx, notifier=Notifier(notify_socket(), watchdog_patience()), accept_empty=accept_empty)
 
     async def serve() -> None:
