@@ -502,6 +502,7 @@ class _Resolver:
             language=section.language or None,
             tags=section.tags,
             interval=section.interval or self.file.polling.interval,
+            own_interval=section.interval is not None,
             headers=tuple(
                 (name, self._secret(value, "feed", number, "headers", name)) for name, value in section.headers.items()
             ),

@@ -1,7 +1,8 @@
 """What the operator must hear of the daemon itself, from what the database knows.
 
-    feeds that fail for a day or a week · channels that are suspended or fail for long · dead letters · messages in
-    doubt · possible gaps · a reload that was refused
+    feeds that fail for a day or a week, or are gone · nobody can be reached · nothing has been fetched for long ·
+    channels that are suspended or fail for long · dead letters · messages in doubt · possible gaps · a reload that was
+    refused
 
 Notices go through the outbox like alerts, to the channels marked `operator`, never to the one they are about. A notice
 is named by its occasion, so that looking again tells nothing twice. Decides nothing about stories.
@@ -18,11 +19,13 @@ import sqlalchemy as sa
 from monitor.core.hold import hold_of
 from monitor.core.names import name_of
 from monitor.core.render import rfc3339
-from monitor.model import Channel, Delivery, DeliveryKind, DeliveryStatus, Level, Message, record
+from monitor.model import Channel, Delivery, DeliveryKind, DeliveryStatus, FeedStatus, Level, Message, record
 from monitor.store import channels as channel_store
 from monitor.store import feeds, letters, meta, outbox
 
 FEED_FAILS = (timedelta(days=1), timedelta(days=7))
+OFFLINE = timedelta(minutes=5)  # shorter, and it is a hiccup
+STALE = 3  # intervals in which nothing was fetched (design: O13)
 CHANNEL_FAILS = timedelta(hours=1)
 TOLD_AGAIN = {"dead": timedelta(hours=1), "doubt": timedelta(hours=1), "gap": timedelta(days=1)}
 TOO_LONG = timedelta(hours=1)  # that something which could go has waited: no sign of life then
@@ -39,14 +42,18 @@ class Notice:
     about: str | None = None  # the channel that it is about, and that cannot carry it
 
 
-def tell(tx: sa.Connection, channels: Iterable[Channel], *, zone: tzinfo, now: datetime) -> int:
-    """Put what is new into the outbox, for every operator channel. Returns how many notices there are."""
+def tell(tx: sa.Connection, channels: Iterable[Channel], *, zone: tzinfo, now: datetime, interval: timedelta) -> int:
+    """Put what is new into the outbox, for every operator channel. Returns how many notices there are.
+
+    `interval` is the usual one between two checks of a feed.
+    """
     to = [channel for channel in channels if channel.operator]
     if not to:
         return 0
     known = meta.get_all(tx)
     found = [
         *_failing_feeds(tx, now),
+        *_silence(tx, now, interval),
         *_failing_channels(tx, now),
         *_counted(tx, now),
         *_refused_reload(known),
@@ -115,6 +122,13 @@ def _delivery(notice: Notice, channel: Channel, recipient: str, zone: tzinfo, no
 def _failing_feeds(tx: sa.Connection, now: datetime) -> Iterator[Notice]:
     for row in feeds.list_feeds(tx):
         since = row["failing_since"]
+        if row["state"] == FeedStatus.GONE:
+            yield Notice(
+                occasion=f"gone:{row['name']}:{rfc3339(row['gone_since'])}",
+                says=f"feed {row['name']} is gone: its server has said so for a day",
+                do="It is asked once a week from now on. Correct its address, or remove it.",
+            )
+            continue
         for span in FEED_FAILS:
             if since is not None and now - since >= span:
                 days = span.days
@@ -123,6 +137,30 @@ def _failing_feeds(tx: sa.Connection, now: datetime) -> Iterator[Notice]:
                     says=f"feed {row['name']} has failed for {days} day{'s' if days > 1 else ''}: {row['last_error']}",
                     do="It is still tried. `wirewatch feeds` shows all; correct its address, or remove it.",
                 )
+
+
+def _silence(tx: sa.Connection, now: datetime, interval: timedelta) -> Iterator[Notice]:
+    """Nobody can be reached; or nothing has been fetched for long although something should have been."""
+    since = meta.get_all(tx).get("offline", {}).get("since")
+    if since is not None:
+        if now - datetime.fromisoformat(since) >= OFFLINE:
+            yield Notice(
+                occasion=f"offline:{since}",
+                says=f"no feed can be reached since {since}: this machine's network seems to be down",
+                do="One is tried every minute, no feed is blamed, and all are checked once it is back.",
+                level=Level.URGENT,
+            )
+        return
+    rows = [row for row in feeds.list_feeds(tx) if row["state"] != FeedStatus.GONE]
+    missed = [row for row in rows if row["failing_since"] or row["next_check_at"] <= now - interval]
+    last = max((row["last_success_at"] for row in rows if row["last_success_at"]), default=None)
+    if missed and last is not None and now - last >= STALE * interval:
+        yield Notice(
+            occasion=f"stale:{rfc3339(last)}",
+            says=f"nothing has been fetched since {rfc3339(last)}",
+            do="`wirewatch feeds` says why; `wirewatch status` whether the daemon makes progress.",
+            level=Level.URGENT,
+        )
 
 
 def _failing_channels(tx: sa.Connection, now: datetime) -> Iterator[Notice]:

@@ -21,7 +21,7 @@ LONDON = ZoneInfo("Europe/London")
 
 def told(tx, *, now=NOW, to=(OPS, DESK)):
     """The notices in the outbox after looking once more: channel and headline."""
-    operator.tell(tx, to, zone=LONDON, now=now)
+    operator.tell(tx, to, zone=LONDON, now=now, interval=timedelta(minutes=30))
     notices = sa.select(deliveries).where(deliveries.c.kind == DeliveryKind.NOTICE).order_by(deliveries.c.seq)
     return [(row["channel"], letters.message_from(row["message"]).headline) for row in tx.execute(notices).mappings()]
 

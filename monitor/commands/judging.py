@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Iterator
 from contextlib import closing
@@ -43,6 +42,10 @@ def check(ctx: click.Context) -> None:
         open_senders(config.channels, config.path)
     for warning in [*_warnings(in_force), *_broad(in_force)]:
         click.echo(f"warning: {warning}", err=True)
+    if config.feeds and not config.polling.contact:
+        click.echo(
+            "hint: [polling] contact is empty; with it, publishers who mind can write before they block", err=True
+        )
     tests = sum(len(watchlist.tests) for watchlist in in_force.watchlists)
     click.echo(
         f"{config.path}: {len(config.feeds)} feeds, {len(config.channels)} channels, {len(config.routes)} routes"
@@ -172,6 +175,8 @@ def _named_feed(config: Config, name: str | None):
 
 def _source(source: str, config: Config, feed: Any) -> tuple[bytes, str | None] | None:
     """The bytes of a source and its address, or None where it can only be a story id."""
+    import asyncio
+
     if source == "-":
         return sys.stdin.buffer.read(), None
     if source.startswith(("http://", "https://")):
@@ -210,11 +215,11 @@ def _warnings(in_force: InForce) -> list[str]:
 
 def _broad(in_force: InForce) -> list[str]:
     """What says nothing because it stands nearly everywhere; asks the archive, if there is one."""
-    from monitor.backtest import broad_terms
-
     database = reader_or_none(in_force.config)
     if database is None:
         return []
+    from monitor.backtest import broad_terms
+
     with closing(database):
         found = broad_terms(in_force, database)
     return [

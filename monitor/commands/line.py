@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import faulthandler
 import sys
 from typing import TYPE_CHECKING
@@ -45,6 +44,8 @@ def run(ctx: click.Context, accept_empty: bool) -> None:
     SIGTERM drains and exits 0; SIGHUP reads configuration and watchlists again. An edited watchlist is
     read again by itself.
     """
+    import asyncio
+
     from monitor.config import notify_socket, watchdog_patience
     from monitor.edges.systemd import Notifier
 
@@ -60,7 +61,10 @@ def run(ctx: click.Context, accept_empty: bool) -> None:
 
 @command()
 @click.option(
-    "--all", "everything", is_flag=True, help="Every feed, due or not; holds that servers asked for are still honoured."
+    "--all",
+    "everything",
+    is_flag=True,
+    help="Every feed, due or not; but none checked less than min_interval ago, and holds that servers asked for stay.",
 )
 @click.option("--feed", "names", metavar="NAME", multiple=True, help="Only this feed; may be given more than once.")
 @ACCEPT_EMPTY
@@ -74,6 +78,10 @@ def poll(ctx: click.Context, everything: bool, names: tuple[str, ...], accept_em
       wirewatch poll --all              every feed
       wirewatch poll --feed bbc-world   this one
     """
+    import asyncio
+
+    from monitor.units import format_duration
+
     app = app_of(ctx, accept_empty=accept_empty)
     known = {feed.name for feed in app.in_force.config.feeds}
     if unknown := [name for name in names if name not in known]:
@@ -87,6 +95,11 @@ def poll(ctx: click.Context, everything: bool, names: tuple[str, ...], accept_em
     failed = [fact for fact in checked if fact.outcome == "failed"]
     new, pickups, alerts = (sum(getattr(fact, key) for fact in checked) for key in ("new", "pickups", "alerts"))
     click.echo(f"{len(checked)} feeds checked, {new} new entries, {pickups} of them copies, {alerts} alerts", err=True)
+    left_alone = (set(names) or known if everything or names else set()) - {fact.feed for fact in checked}
+    if left_alone:
+        least = format_duration(app.in_force.config.polling.min_interval)
+        says = f"checked less than {least} ago, or their servers asked to wait"
+        click.echo(f"left alone: {', '.join(sorted(left_alone)[:10])}{' …' * (len(left_alone) > 10)}: {says}", err=True)
     for fact in failed:
         click.echo(f"failed: {fact.feed}: {fact.error}", err=True)
     ctx.exit(EXIT_FAILED if failed else 0)

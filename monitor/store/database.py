@@ -20,7 +20,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import exc
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 
 from monitor.errors import InstanceRunning, SchemaError, StoreBusy, StoreDamaged, StoreError, StoreFull
 from monitor.store import marker
@@ -33,7 +33,7 @@ PRAGMAS = {
     "busy_timeout": 5000,
     "synchronous": "FULL",
     "foreign_keys": "ON",
-    "journal_size_limit": 64 * 1024 * 1024,
+    "journal_size_limit": 16 * 1024 * 1024,  # to which the log is cut when it begins anew: what 4000 pages take
     "wal_autocheckpoint": 4000,  # pages that are written again soon are copied into the database once
     "cache_size": -32000,  # KiB, a connection
     "cell_size_check": "ON",
@@ -201,7 +201,11 @@ def listed(tx: sa.Connection, values: Iterable[str] | Iterable[int], *, numbers:
 
 
 def _insert(tx: sa.Connection):
-    return postgresql.insert if tx.dialect.name == "postgresql" else sqlite.insert
+    if is_sqlite(tx):
+        return sqlite.insert
+    from sqlalchemy.dialects import postgresql  # takes as long to import as everything else of a small command
+
+    return postgresql.insert
 
 
 def is_file(url: str) -> bool:

@@ -210,3 +210,19 @@ def test_the_log_stays_bounded_however_much_is_written(database):
             tx.execute(meta.insert().values(key=f"large {number}", value="x" * 1_000_000))
     size = Path(f"{database.url}-wal").stat().st_size
     assert size < 2 * 4096 * module.PRAGMAS["wal_autocheckpoint"]
+
+
+def test_a_log_that_a_long_reading_made_large_is_cut_again(database):
+    def write(number):
+        with database.write() as tx:
+            tx.execute(meta.insert().values(key=f"large {number}", value="x" * 1_000_000))
+
+    log = Path(f"{database.url}-wal")
+    with database.read() as tx:
+        tx.execute(sa.select(meta)).all()  # from here on it sees one moment, which the log must keep
+        for number in range(40):
+            write(number)
+    grown = log.stat().st_size
+    for number in range(40, 60):
+        write(number)
+    assert grown > 2 * module.PRAGMAS["journal_size_limit"] > 2 * log.stat().st_size - 3_000_000

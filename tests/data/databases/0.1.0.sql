@@ -155,10 +155,25 @@ CREATE TABLE feeds (
 	last_error TEXT, 
 	entries INTEGER NOT NULL, 
 	possible_gaps INTEGER NOT NULL, 
+	claimed_at BIGINT, 
+	validators_url TEXT, 
+	last_full_at BIGINT, 
+	equal_bodies INTEGER NOT NULL, 
+	ttl_seconds INTEGER NOT NULL, 
+	skip_hours INTEGER NOT NULL, 
+	quickened INTEGER NOT NULL, 
+	planned_seconds INTEGER NOT NULL, 
+	gone_answers INTEGER NOT NULL, 
+	gone_since BIGINT, 
+	redirect_to TEXT, 
+	redirects INTEGER NOT NULL, 
+	redirect_since BIGINT, 
+	moved_to TEXT, 
+	original_asked_at BIGINT, 
 	PRIMARY KEY (name)
 );
-INSERT INTO "feeds" VALUES('gazette','http://127.0.0.1:36529/gazette','Gazette',1,'ok',NULL,NULL,'df01b4b50751be985cfaa8ffc8a6879d',1788264000000000,1788264000000000,1788264000000000,1788264000000000,1788267524077463,NULL,NULL,0,NULL,NULL,2,0);
-INSERT INTO "feeds" VALUES('herald','http://127.0.0.1:36529/herald','Herald',1,'ok',NULL,NULL,'ab0feee3ce31b71248c1b34847a878e6',1788264000000000,1788264000000000,1788264000000000,1788264000000000,1788267739816431,NULL,NULL,0,NULL,NULL,1,0);
+INSERT INTO "feeds" VALUES('gazette','http://127.0.0.1:46453/gazette','Gazette',1,'ok',NULL,NULL,'ee9cd722e3808b09068659d4d31bd08f',1788264000000000,1788264000000000,1788264000000000,1788264000000000,1788267995360715,NULL,NULL,0,NULL,NULL,2,0,1788264000000000,'http://127.0.0.1:46453/gazette',1788264000000000,0,0,0,0,3995,0,NULL,NULL,0,NULL,NULL,NULL);
+INSERT INTO "feeds" VALUES('herald','http://127.0.0.1:46453/herald','Herald',1,'ok',NULL,NULL,'c01dbb83180b47a62ce2778864b467d8',1788264000000000,1788264000000000,1788264000000000,1788264000000000,1788268690519612,NULL,NULL,0,NULL,NULL,1,0,1788264000000000,'http://127.0.0.1:46453/herald',1788264000000000,0,0,0,0,4690,0,NULL,NULL,0,NULL,NULL,NULL);
 CREATE TABLE fingerprints (
 	id VARCHAR NOT NULL, 
 	seen_at BIGINT NOT NULL, 
@@ -167,6 +182,12 @@ CREATE TABLE fingerprints (
  WITHOUT ROWID
 
 ;
+CREATE TABLE hosts (
+	host VARCHAR NOT NULL, 
+	until BIGINT NOT NULL, 
+	times INTEGER NOT NULL, 
+	PRIMARY KEY (host)
+);
 CREATE TABLE matches (
 	story VARCHAR NOT NULL, 
 	watchlist VARCHAR NOT NULL, 
@@ -196,8 +217,8 @@ CREATE TABLE meta (
 	value TEXT NOT NULL, 
 	PRIMARY KEY ("key")
 );
-INSERT INTO "meta" VALUES('identity','{"id": "65e261af7569429393e6151a4e0d85a4", "generation": 1}');
-INSERT INTO "meta" VALUES('started','{"at": "2026-09-01T12:00:00Z", "pid": 25371, "version": "0.1.0"}');
+INSERT INTO "meta" VALUES('identity','{"id": "7590ef449fc44f3ab17f1580b5f55ef4", "generation": 1}');
+INSERT INTO "meta" VALUES('started','{"at": "2026-09-01T12:00:00Z", "pid": 8059, "version": "0.1.0"}');
 INSERT INTO "meta" VALUES('last_reload','{"ok": true, "at": "2026-09-01T12:00:00Z", "problems": []}');
 INSERT INTO "meta" VALUES('watchlists','{"harbour": {"digest": "2592faea232fe992d41dac88bb8ea82e", "since": "2026-09-01T12:00:00+00:00"}}');
 INSERT INTO "meta" VALUES('last_poll','{"at": "2026-09-01T12:00:00Z"}');
