@@ -26,10 +26,10 @@ from aiohttp import web
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from monitor.clock import clock_from  # noqa: E402
-from tests.daemon import Daemon  # noqa: E402
-from tests.fakes import FakeHttp  # noqa: E402
-from tests.served import Served  # noqa: E402
+from monitor.clock import clock_from
+from tests.daemon import Daemon
+from tests.fakes import FakeHttp
+from tests.served import Served
 
 CONFIG = """\
 [polling]

@@ -28,7 +28,7 @@ NEEDS_A_DISK = "SQLite's locks and its log need a disk of this machine"
 
 
 class Guard:
-    """Minds `database` once it is open. `end` asks the daemon to end; `fatal` is why."""
+    """`end` asks the daemon to end; `fatal` is why it was asked."""
 
     def __init__(
         self,

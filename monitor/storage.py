@@ -1,4 +1,4 @@
-"""The database of a running daemon, minded: can it be written, is there room, is it still the same file?
+"""The database of a running daemon, minded: can it be written, and is there room?
 
     a write finds no room    the writer gives up the reserve and writes; polling pauses, what waits is still sent
     there is none even so    nothing is claimed and so nothing sent, until a write works and there is room
