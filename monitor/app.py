@@ -13,7 +13,7 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
@@ -23,6 +23,7 @@ from apscheduler.events import EVENT_JOB_ERROR
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from monitor import __version__, again, backfill, crash, operator, reload
+from monitor.alarm import Alarm
 from monitor.articles import GAP as ARTICLE_GAP
 from monitor.articles import Articles
 from monitor.channels import open_senders
@@ -41,7 +42,8 @@ from monitor.edges.fetch import Fetcher, FetchSettings
 from monitor.edges.heartbeat import ping
 from monitor.edges.send import Sender, least_gap
 from monitor.edges.systemd import Notifier
-from monitor.errors import ConfigError, DeliveryError, StoreError
+from monitor.errors import ConfigError, InstanceRunning, SchemaError, StoreError
+from monitor.guard import Guard
 from monitor.ingest import Ingest, Pacing
 from monitor.logs import keep_secret, say, say_fact
 from monitor.model import (
@@ -57,10 +59,11 @@ from monitor.model import (
     Reloaded,
     Swept,
 )
+from monitor.pulse import Pulse
 from monitor.reload import InForce
+from monitor.storage import Storage
 from monitor.store import articles, channels, due, feeds, hosts, meta, outbox
 from monitor.store.channels import Recipients
-from monitor.store.database import Database
 from monitor.upkeep import sweep
 from monitor.writer import Writer
 
@@ -74,6 +77,7 @@ SPREAD = timedelta(minutes=6)  # over which feeds that are all overdue take thei
 STANDSTILL = 5.0  # seconds without a look at the clock, and more than CLOCK_JUMP by it: the process was stopped
 WATCH = timedelta(seconds=2)  # between looks at the watchlists folder
 DRAIN_PATIENCE = timedelta(seconds=20)  # less than systemd's TimeoutStopSec
+LONGEST_CHECKS = timedelta(minutes=10)  # without one that ends, while some are under way
 PARSE_DEADLINE = timedelta(seconds=20)
 ARTICLE_TIMEOUT, LARGEST_PAGE = timedelta(seconds=20), 5 * 1024 * 1024  # design: limits by default
 ARTICLES_IN_A_POLL = timedelta(seconds=60)  # what is not read by then waits for the next pass
@@ -91,12 +95,15 @@ class App:
         speed: float = 1.0,
         ticks: Callable[[], float] = time.monotonic,
         notifier: Notifier | None = None,
+        accept_empty: bool = False,
     ):
         """`speed`: how many times faster than the wall's the clock goes (tests); waits are shortened by it. `ticks` is
-        the clock that never jumps."""
+        the clock that never jumps. `accept_empty`: begin anew where the database was lost, and tell nothing of what
+        feeds show by now."""
         self.in_force = in_force
         self.clock, self._speed = clock, speed
         self._steady = SteadyClock(clock(), speed, ticks)
+        self._polled_at = time.monotonic()
         self.notifier = notifier or Notifier(None)
         self._stack = contextlib.AsyncExitStack()
         self._stopping = asyncio.Event()
@@ -104,7 +111,13 @@ class App:
         self._senders: dict[str, Sender] = {}
         self._gaps: dict[str, timedelta] = {}
         self._watched: reload.Fingerprint = ()
-        self._told_of_database = False
+        self._accept_empty = accept_empty
+        self.storage = Storage(in_force.config.database)
+        self.guard = Guard(self.storage, self._alarm(), clock=clock, say=say, end=self.stop)
+        turn = 3 * self.notifier.sign_of_life
+        parts = {"feeds": turn, "outbox": turn, "checks": LONGEST_CHECKS}
+        self._pulse = Pulse(parts, steady=time.monotonic)
+        self._refused: tuple[str, ...] = ()  # problems of the last reload
         self._spread_at: datetime | None = None
         self._reloading = asyncio.Lock()
         self._reloads: set[asyncio.Task[Reloaded]] = set()
@@ -116,22 +129,24 @@ class App:
     async def __aenter__(self) -> App:
         try:
             await self._open()
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, StoreError) and not isinstance(error, (InstanceRunning, SchemaError)):
+                await self.guard.alarm.tell_once(error)  # nobody sees what a service says that does not start
             await self._stack.aclose()
             raise
         return self
 
     async def _open(self) -> None:
         config = self.in_force.config
-        self.database = Database.open(config.database)
+        self._use_senders(open_senders(config.channels, config.path, state_dir=config.state_dir), config)
+        self.policy = self._policy(self.in_force)
+        self.database = self.storage.open(accept_empty=self._accept_empty)
         self._stack.callback(self.database.close)
-        self.writer = Writer(self.database)
+        self.writer = Writer(self.database, self.storage.make_room)
         self._stack.callback(self.writer.close)
         await self._use_fetcher(config)
         self.children = await self._stack.enter_async_context(ChildPool())
         self.page_children = await self._stack.enter_async_context(ChildPool())  # no page keeps a feed waiting
-        self._use_senders(open_senders(config.channels, config.path, state_dir=config.state_dir), config)
-        self.policy = self._policy(self.in_force)
         self.ingest = self._ingest()
         self.articles = self._articles()
         self.dispatcher = Dispatcher(
@@ -194,8 +209,10 @@ class App:
             loop.add_signal_handler(stop, self._stopping.set)
         loop.add_signal_handler(signal.SIGHUP, self._hang_up)
         await self._await_clock()
+        await self.guard.look(self.database)
         await self._spread_overdue()
         self._steady.look(self.clock())
+        self._polled_at = time.monotonic()
         _spare_what_stays()
         scheduler = self._scheduler()
         scheduler.start()
@@ -218,6 +235,8 @@ class App:
             scheduler.shutdown(wait=False)
             await self._drain()
         say("stopped")
+        if self.guard.fatal is not None:
+            raise self.guard.fatal
 
     async def _await_clock(self) -> None:
         """A machine without a battery starts in 1970: until the time is set, every date would be wrong."""
@@ -253,6 +272,12 @@ class App:
             await self._spread_overdue()
         return True
 
+    async def _mind_pause(self) -> None:
+        """After a while without polling (the disk was full) feeds take turns again."""
+        before, self._polled_at = self._polled_at, time.monotonic()
+        if (self._polled_at - before) * self._speed > 2 * CLOCK_JUMP.total_seconds():
+            await self._spread_overdue()
+
     async def _spread_overdue(self) -> None:
         """Let feeds that are all overdue take turns; not again before those turns are over, lest none has one."""
         now = self.clock()
@@ -269,7 +294,7 @@ class App:
         }
 
     def _hang_up(self) -> None:
-        reload_task = asyncio.ensure_future(self.reload_all())
+        reload_task = asyncio.ensure_future(self.guard.minded(self.reload_all))
         self._reloads.add(reload_task)  # a task that nobody holds may be collected before it is done
         reload_task.add_done_callback(self._reloads.discard)
 
@@ -291,26 +316,45 @@ class App:
         )
         for job, every in (
             (self._feed_tick, TICK),
-            (self.dispatcher.tick, TICK),
+            (self._outbox_tick, TICK),
             (self._article_tick, TICK),
             (self._watch_tick, WATCH),
-            (self._heartbeat, timedelta(seconds=15)),
+            (self._heartbeat, self.notifier.sign_of_life),
             (self._operator_tick, timedelta(minutes=1)),
-            (self._sweep_if_due, timedelta(minutes=10)),
+            (self._upkeep_tick, timedelta(minutes=10)),
         ):
             seconds = every.total_seconds() / self._speed
             scheduler.add_job(job, "interval", seconds=seconds, id=job.__name__.strip("_"))
         return scheduler
 
     async def _feed_tick(self) -> None:
+        await self._turn("feeds", self._poll_due, allowed=self.storage.polls)
+        if not self.ingest.running:
+            self._pulse.beat("checks")
+
+    async def _poll_due(self) -> None:
         await self._mind_clock()
+        await self._mind_pause()
         room = 2 * self.in_force.config.polling.concurrency - self.ingest.running
         with self.database.read() as tx:
             wanted = room > 0 and feeds.any_due(tx, self.clock())
         if wanted:
             await self.ingest.start(self._feeds(), limit=room)
 
+    async def _outbox_tick(self) -> None:
+        await self._turn("outbox", self.dispatcher.tick, allowed=self.storage.sends)
+
+    async def _turn(self, part: str, work: Callable[[], Awaitable[None]], *, allowed: bool) -> None:
+        """One turn of a half of the line. One that the database refuses is a turn, too: a restart would not help."""
+        if allowed:
+            await self.guard.minded(work)
+        self._pulse.beat(part)
+
     async def _article_tick(self) -> None:
+        if self.storage.polls:
+            await self.guard.minded(self._start_due_articles)
+
+    async def _start_due_articles(self) -> None:
         due_at = self._next_article_at()
         if due_at is not None and due_at <= self.clock():
             await self.articles.start()
@@ -327,24 +371,19 @@ class App:
             await self._swap(lambda: reload.read_watchlists(self.in_force.config))
 
     async def _heartbeat(self) -> None:
-        try:
-            await self.writer.run(self._record_tick, _recipients(self._senders))
-        except StoreError as error:
-            await self._tell_of_database(error)
-            raise
-        self._told_of_database = False
-        self.notifier.tell("WATCHDOG=1", f"STATUS={self._status_line()}")
+        """Note the progress, and give systemd a sign of life where there was some."""
+        self.guard.mind_room()
+        await self.guard.minded(self._note_progress)
+        await self.guard.tell()
+        if stuck := self._pulse.stuck():
+            say("no_progress", level=logging.ERROR, parts=list(stuck))
+        else:
+            self.notifier.tell("WATCHDOG=1", f"STATUS={self._status_line()}")
 
-    async def _tell_of_database(self, error: StoreError) -> None:
-        """What cannot go through the outbox goes directly, once: better twice after a crash than not at all."""
-        if self._told_of_database:
-            return
-        self._told_of_database = True
-        for one in operator.of_the_database(str(error), self.policy.channels, now=self.clock()):
-            try:
-                await self._senders[one.channel].send(one)
-            except DeliveryError as failed:
-                say("operator_not_told", level=logging.ERROR, channel=one.channel, error=str(failed))
+    async def _note_progress(self) -> None:
+        self.database.refuse_replaced()
+        await self.writer.run(self._record_tick, _recipients(self._senders))
+        self.guard.worked()
 
     async def _tell_operator(self) -> None:
         policy, now, interval = self.policy, self.clock(), self.in_force.config.polling.interval
@@ -354,18 +393,25 @@ class App:
 
     async def _operator_tick(self) -> None:
         """Tell the operator what is new, and the dead man's switch that all is well."""
+        if self.storage.sends:
+            await self.guard.minded(self._tell_of_all)
+
+    async def _tell_of_all(self) -> None:
         await self._let_out()
         await self._tell_operator()
         now = self.clock()
         address = self.in_force.config.heartbeat.get_secret_value()
         with self.database.read() as tx:
-            well = bool(address) and operator.is_well(tx, now)
+            well = bool(address) and self.storage.polls and operator.is_well(tx, now)
         trouble = await ping(address) if well else None
         if trouble:
             say("heartbeat_failed", level=logging.WARNING, error=trouble)
 
+    async def _upkeep_tick(self) -> None:
+        await self.guard.minded(self._sweep_if_due)
+
     async def _sweep_if_due(self) -> None:
-        """Retention, once a day, whether a daemon runs or a timer polls."""
+        """Retention and a look at every page, once a day, whether a daemon runs or a timer polls."""
         config, now = self.in_force.config, self.clock()
         with self.database.read() as tx:
             last = meta.get_all(tx).get("last_sweep")
@@ -379,22 +425,28 @@ class App:
         swept = await self.writer.run(sweep_and_note)
         if swept != Swept():
             say_fact(swept)
+        await self.guard.look_at_pages(self.database)
 
     # ── reload ───────────────────────────────────────────────────────────────────────────────────
 
     async def reload_all(self) -> Reloaded:
         """Read configuration and watchlists again (SIGHUP)."""
-        self.notifier.tell("RELOADING=1")
+        self.notifier.tell("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
         self._watched = reload.fingerprint(self.in_force.config.watchlists)  # before reading: an edit since is seen
-        reloaded = await self._swap(lambda: reload.read_all(self.in_force.config.path))
-        self.notifier.tell("READY=1", f"STATUS={self._status_line()}")
-        return reloaded
+        try:
+            reloaded = await self._swap(lambda: reload.read_all(self.in_force.config.path))
+            note = self._reload_note(reloaded)
+            await self.writer.run(meta.put, "last_hang_up", note)  # `wirewatch reload` waits for it
+            return reloaded
+        finally:
+            self.notifier.tell("READY=1", f"STATUS={self._status_line()}")
 
     async def _swap(self, read: Callable[[], InForce]) -> Reloaded:
         """Build the new set off the event loop; swap it in whole, or keep the old one and say why. One at a time: a
         slow reading must not put back what a later one replaced."""
         async with self._reloading:
             reloaded = await self._swap_alone(read)
+        self._refused = reloaded.problems
         await self.writer.run(meta.put, "last_reload", self._reload_note(reloaded))
         say_fact(reloaded, level=logging.INFO if reloaded.ok else logging.ERROR)
         return reloaded
@@ -457,6 +509,13 @@ class App:
         self.fetcher = await self._stack.enter_async_context(fetcher)
 
     # ── parts ────────────────────────────────────────────────────────────────────────────────────
+
+    def _alarm(self) -> Alarm:
+        def failed(channel: str, error: str) -> None:
+            say("operator_not_told", level=logging.ERROR, channel=channel, error=error)
+
+        folder = self.in_force.config.state_dir
+        return Alarm(self._senders, lambda: self.policy.channels, folder, clock=self.clock, failed=failed)
 
     def _use_senders(self, senders: dict[str, Sender], config: Config) -> None:
         for sender in senders.values():
@@ -593,6 +652,8 @@ class App:
         if recovered:
             say("recovered", deliveries=recovered)
         self._register(tx, self.in_force.config, _recipients(self._senders))
+        if self.database.begun_anew:
+            meta.put(tx, "reseeding", sorted(self._feeds()))
         meta.put(tx, "started", {"at": rfc3339(now), "pid": os.getpid(), "version": __version__})
         meta.put(tx, "last_reload", self._reload_note(Reloaded(ok=True, watchlists=len(self.in_force.watchlists))))
 
@@ -620,15 +681,26 @@ class App:
 
     def _record_tick(self, tx, known: Recipients) -> None:
         outbox.cancel_unknown(tx, known)  # also what was being sent while its channel was removed
-        meta.put(tx, "last_tick", {"at": rfc3339(self.clock()), "pid": os.getpid()})
+        if self.storage.trouble:
+            meta.try_room(tx)
+        low_since = rfc3339(self.storage.low_since)
+        meta.put(tx, "last_tick", {"at": rfc3339(self.clock()), "pid": os.getpid(), "low_since": low_since})
 
     def _reload_note(self, reloaded: Reloaded) -> dict:
         return {"ok": reloaded.ok, "at": rfc3339(self.clock()), "problems": list(reloaded.problems)}
 
     def _status_line(self) -> str:
-        return f"{len(self._feeds())} feeds, {len(self.in_force.watchlists)} watchlists"
+        refused = f"last reload refused: {self._refused[0]}" if self._refused else ""
+        low = "polling paused: the disk is full" if self.storage.low_since else ""
+        parts = (
+            f"{len(self._feeds())} feeds, {len(self.in_force.watchlists)} watchlists",
+            f"database cannot be written: {self.storage.trouble}" if self.storage.trouble else low,
+            refused,
+        )
+        return " ".join("; ".join(filter(None, parts)).split())
 
     def _say_checked(self, fact: FeedChecked | NetworkChanged) -> None:
+        self._pulse.beat("checks")
         if isinstance(fact, NetworkChanged):
             say_fact(fact, level=logging.INFO if fact.reachable else logging.ERROR)
             return

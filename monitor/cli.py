@@ -11,11 +11,11 @@ from typing import Any
 import click
 
 from monitor import __version__
-from monitor.commands import archive, feeds, judging, line, service, silences, watchlists
-from monitor.commands.context import EXIT_FAILED
+from monitor.commands import archive, feeds, judging, line, service, silences, storage, watchlists
+from monitor.commands.context import EXIT_CONFIG, EXIT_FAILED
 from monitor.errors import ConfigError, InstanceRunning, MonitorError, StoreError
 
-EXIT_CONFIG, EXIT_RUNNING, EXIT_STORE = 65, 73, 74
+EXIT_RUNNING, EXIT_STORE = 73, 74
 
 
 class Program(click.Group):
@@ -68,7 +68,7 @@ for _command in (
     *(line.demo, line.run, line.poll),
     *(judging.check, judging.explain, judging.backtest, watchlists.watchlists),
     *(archive.stories, archive.alerts, silences.silence, feeds.feeds),
-    *(service.status, service.test_channel, service.schema),
+    *(service.status, service.reload, service.test_channel, service.schema, storage.backup, storage.restore),
 ):
     main.add_command(_command)
 

@@ -381,6 +381,20 @@ def load_config(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
     return _Resolver(toml, file, path, environ).config()
 
 
+def load_database(path: Path, environ: Mapping[str, str] = os.environ) -> tuple[str, Path]:
+    """Only where the database stands, and the folder of what channels must not lose: whoever makes a backup needs no
+    secrets, and no mistake elsewhere in the file stops him. Raises ConfigError."""
+    toml = read_toml(path)
+    monitor = toml.data.get("monitor", {})
+    named = {"database": monitor["database"]} if isinstance(monitor, dict) and "database" in monitor else {}
+    try:
+        file = ConfigFile.model_validate({"monitor": named})
+    except ValidationError as error:
+        raise ConfigError(problems_of(error, toml, ConfigFile)) from None
+    resolver = _Resolver(toml, file, path, environ)
+    return resolver.database(), resolver.state_dir()
+
+
 def config_json_schema() -> dict[str, Any]:
     """JSON Schema (2020-12) of config.toml, for editors."""
     schema = ConfigFile.model_json_schema(by_alias=True)
@@ -409,7 +423,6 @@ class _Resolver:
         routes = self._routes({channel.name for channel in channels})
         if self.problems:
             raise ConfigError(self.problems)
-        database = self.file.monitor.database
         return Config(
             warnings=(*self.warnings, *self._twins(channels)),
             route_lines=tuple(self.toml.position("route", n, "watchlists")[0] for n in range(len(routes))),
@@ -423,9 +436,9 @@ class _Resolver:
             feeds=feeds,
             channels=channels,
             routes=routes,
-            database=database if "://" in database else str(self.folder / database),
+            database=self.database(),
             heartbeat=SecretStr(heartbeat),
-            state_dir=self._state_dir(database),
+            state_dir=self.state_dir(),
             watchlists=self.folder / self.file.monitor.watchlists,
             zone=ZoneInfo(self.file.monitor.timezone),
             secrets=tuple(self.secrets),
@@ -434,10 +447,16 @@ class _Resolver:
     def _problem(self, says: str, *path: str | int) -> None:
         self.problems.append(self.toml.problem(path, says))
 
-    def _state_dir(self, database: str) -> Path:
-        if "://" in database:
+    def database(self) -> str:
+        """Its address: a path that does not depend on where we stand, or that of a server."""
+        named = self.file.monitor.database
+        return named if "://" in named else str(self.folder / named)
+
+    def state_dir(self) -> Path:
+        """Where channels keep what they must not lose: beside the database."""
+        if "://" in self.file.monitor.database:
             return Path(self.environ.get("STATE_DIRECTORY", self.folder))
-        return (self.folder / database).parent
+        return Path(self.database()).parent
 
     def _heartbeat(self) -> str:
         address = self._secret(self.file.monitor.heartbeat, "monitor", "heartbeat")
@@ -649,3 +668,9 @@ def _reference(value: Any) -> Secret:
 def notify_socket(environ: Mapping[str, str] = os.environ) -> str | None:
     """Where systemd listens for our states, if it does."""
     return environ.get("NOTIFY_SOCKET")
+
+
+def watchdog_patience(environ: Mapping[str, str] = os.environ) -> timedelta | None:
+    """How long systemd waits for a sign of life (sd_watchdog_enabled(3)), if it does."""
+    microseconds = environ.get("WATCHDOG_USEC", "")
+    return timedelta(microseconds=int(microseconds)) if microseconds.isdecimal() else None

@@ -12,6 +12,8 @@
     ├── StoreError             exit 74
     │   ├── SchemaError        the database is newer than this program
     │   ├── StoreBusy          another process holds the write lock; try again
+    │   ├── StoreFull          no room: a reserve is given up, then everything waits for room
+    │   ├── StoreDamaged       what it holds cannot be trusted: nothing is sent from it any more
     │   └── InstanceRunning    exit 73: another instance holds this database
     └── DeliveryError          kind, permanent, retry_after, ambiguous
 
@@ -121,6 +123,14 @@ class SchemaError(StoreError):
 
 class StoreBusy(StoreError):
     """Another process holds the write lock."""
+
+
+class StoreFull(StoreError):
+    """There is no room left to write."""
+
+
+class StoreDamaged(StoreError):
+    """The database is damaged, or is not the one that stood here before."""
 
 
 class InstanceRunning(StoreError):

@@ -50,7 +50,7 @@ from monitor.model import (
     record,
 )
 from monitor.network import Network, Turns, is_vain
-from monitor.store import articles, candidates, feeds, hosts, letters, merging, outbox, silences, stories
+from monitor.store import articles, candidates, feeds, hosts, letters, merging, meta, outbox, silences, stories
 from monitor.writer import Writer
 
 GATHER = timedelta(milliseconds=100)  # what arrives within it shares a transaction, and is judged oldest first
@@ -312,8 +312,10 @@ class Ingest:
 
     def _history(self, tx: sa.Connection, batch: Sequence[Reading], now: datetime) -> History:
         longest = self._pacing().catch_up_after
+        seeding = frozenset(reading.feed.name for reading in batch if reading.state.seeded_at is None)
         return History(
-            seeding=frozenset(reading.feed.name for reading in batch if reading.state.seeded_at is None),
+            seeding=seeding,
+            reseeding=seeding & frozenset(meta.get_all(tx).get("reseeding", ())) if seeding else frozenset(),
             catching_up=frozenset(reading.feed.name for reading in batch if _missed_much(reading, longest, now)),
             silences=silences.in_force(tx, now),
             singles=letters.singles_since(tx, now - SINGLES),

@@ -61,13 +61,15 @@ def tell(tx: sa.Connection, channels: Iterable[Channel], *, zone: tzinfo, now: d
     to = [channel for channel in channels if channel.operator]
     if not to:
         return 0
+    known = meta.get_all(tx)
     found = [
         *_failing_feeds(tx, now),
         *_odd_feeds(tx),
         *_silence(tx, now, interval),
         *_failing_channels(tx, now),
         *_counted(tx, now),
-        *_refused_reload(tx),
+        *_refused_reload(known),
+        *_no_room(known),
     ]
     outbox.enqueue(
         tx,
@@ -82,10 +84,8 @@ def tell(tx: sa.Connection, channels: Iterable[Channel], *, zone: tzinfo, now: d
     return len(found)
 
 
-def of_the_database(error: str, channels: Iterable[Channel], *, now: datetime) -> tuple[Delivery, ...]:
-    """Messages that the database is in trouble, to be sent past the outbox, which is in it."""
-    says = f"the database cannot be written: {error}"
-    do = "Nothing is lost and nothing is sent until it can. Make room, or look at the disk."
+def past_the_outbox(says: str, do: str, channels: Iterable[Channel], *, now: datetime) -> tuple[Delivery, ...]:
+    """Messages that the outbox cannot carry, because the database is what they are about."""
     notice = Notice(occasion=f"database:{rfc3339(now)}", says=says, do=do, level=Level.URGENT)
     to = [channel for channel in channels if channel.operator]
     return tuple(_delivery(notice, channel, recipient, UTC, now) for channel in to for recipient in channel.recipients)
@@ -218,8 +218,18 @@ def _failing_channels(tx: sa.Connection, now: datetime) -> Iterator[Notice]:
             )
 
 
-def _refused_reload(tx: sa.Connection) -> Iterator[Notice]:
-    reloaded = meta.get_all(tx).get("last_reload", {})
+def _no_room(known: Mapping[str, Any]) -> Iterator[Notice]:
+    if since := known.get("last_tick", {}).get("low_since"):
+        yield Notice(
+            occasion=f"room:{since}",
+            says="the disk is full: no feed is polled",
+            do="What waits is still sent, from the reserve. Make room; polling goes on by itself.",
+            level=Level.URGENT,
+        )
+
+
+def _refused_reload(known: Mapping[str, Any]) -> Iterator[Notice]:
+    reloaded = known.get("last_reload", {})
     if reloaded.get("ok") is False:
         yield Notice(
             occasion=f"reload:{reloaded['at']}",

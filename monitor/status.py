@@ -36,6 +36,7 @@ def status_of(tx: sa.Connection, database: str, *, now: datetime, pid: int | Non
     stuck = pid is not None and last_tick is not None and not progressing
     offline_since = kept.get("offline", {}).get("since")
     problems = [
+        *(["the disk is full: no feed is polled until there is room"] if (last_tick or {}).get("low_since") else []),
         *([f"no feed can be reached since {offline_since}"] if offline_since else []),
         *([f"the daemon (pid {pid}) has made no progress since {last_tick['at']}"] if stuck else []),
         *(f"feed {row['name']} fails: {row['last_error']}" for row in rows if _fails(row)),

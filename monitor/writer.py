@@ -10,7 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from monitor.errors import StoreBusy
+from monitor.errors import StoreBusy, StoreFull
 from monitor.store.database import Database
 
 T = TypeVar("T")
@@ -18,16 +18,20 @@ BUSY_RETRIES = 6  # of the 5 s that the database itself waits: half of the watch
 
 
 class Writer:
-    """Runs functions that take an open write transaction, in the one writer thread."""
+    """Runs functions that take an open write transaction, in the one writer thread.
 
-    def __init__(self, database: Database):
-        self._database = database
+    `make_room` is called when the disk is full, and says whether it made some: then the transaction is tried again.
+    """
+
+    def __init__(self, database: Database, make_room: Callable[[], bool] = lambda: False):
+        self._database, self._make_room = database, make_room
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="writer")
 
     async def run(self, function: Callable[..., T], *args: Any) -> T:
         """Call `function(tx, *args)` in a transaction of its own and return what it returns, once that is durable.
 
-        Raises what the function raises (nothing is then written), or StoreBusy after half a minute of another's lock.
+        Raises what the function raises (nothing is then written), StoreBusy after half a minute of another's lock,
+        or StoreFull.
         """
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._transact, function, *args)
 
@@ -36,11 +40,15 @@ class Writer:
         self._thread.shutdown(wait=True)
 
     def _transact(self, function: Callable[..., T], *args: Any) -> T:
-        for attempt in range(BUSY_RETRIES):
+        busy = 0
+        while True:
             try:
                 with self._database.write() as tx:
                     return function(tx, *args)
             except StoreBusy:
-                if attempt == BUSY_RETRIES - 1:
+                busy += 1
+                if busy == BUSY_RETRIES:
                     raise
-        raise AssertionError("unreachable")
+            except StoreFull:
+                if not self._make_room():
+                    raise

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from monitor import logs
 from monitor.store.database import Database
 from tests.crash.nursery import Nursery
 from tests.fakeweb import FakeWeb
@@ -58,3 +60,45 @@ def logging_as_it_was():
     root.handlers[:] = handlers
     root.setLevel(levels[0])
     ours.setLevel(levels[1])
+
+
+@pytest.fixture
+def log():
+    """What the daemon says, as facts."""
+
+    class Kept(logging.Handler):
+        def __init__(self):
+            super().__init__()
+            self.facts = []
+
+        def emit(self, record):
+            self.facts.append((record.getMessage(), getattr(record, "fields", {})))
+
+        def named(self, name):
+            return [fields for event, fields in self.facts if event == name]
+
+    kept = Kept()
+    level = logs.log.level
+    logs.log.addHandler(kept)
+    logs.log.setLevel(logging.DEBUG)
+    yield kept
+    logs.log.removeHandler(kept)
+    logs.log.setLevel(level)
+
+
+class Clock:
+    """A clock that is set by hand."""
+
+    def __init__(self):
+        self.now = datetime.now(UTC)
+
+    def __call__(self):
+        return self.now
+
+    def passes(self, **span):
+        self.now += timedelta(**span)
+
+
+@pytest.fixture
+def clock():
+    return Clock()

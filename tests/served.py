@@ -80,8 +80,21 @@ class HttpFake(Served):
     def __init__(self) -> None:
         self.requests: list[Seen] = []
         self._faults: deque[_Fault] = deque()
+        self._gate: asyncio.Event | None = None
 
     # scripting
+
+    def holds_answers(self) -> Self:
+        """Requests do their work from now on, and wait for their answer until `gives_answers`."""
+        self._gate = asyncio.Event()
+        return self
+
+    def gives_answers(self) -> Self:
+        """Answer what waits."""
+        gate, self._gate = self._gate, None
+        if gate is not None:
+            self._loop.call_soon_threadsafe(gate.set)
+        return self
 
     def fails_with(
         self,
@@ -139,6 +152,8 @@ class HttpFake(Served):
         fault = self._faults.popleft() if self._faults and self.may_fault(seen) else None
         if fault is None or fault.effect:
             answer = self.answer(seen)
+        if self._gate is not None:
+            await self._gate.wait()
         if fault is None:
             return answer
         return await self._strike(fault, request)

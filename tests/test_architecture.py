@@ -29,6 +29,11 @@ MAY_IMPORT = {
     "core": {*GROUND, "core"},
     "store": {*GROUND, "store"},
     "writer": {"errors", "store.database"},
+    "alarm": {*GROUND, "operator", "edges.send"},
+    "guard": {"errors", "alarm", "edges.disk", "floors", "storage", "store.database"},
+    "pulse": set(),
+    "floors": set(),
+    "storage": {"errors", "edges.disk", "store.database"},
     "edges": {*GROUND, ""},
     # fetch.py is the door of a suite of rooms that only it uses
     **dict.fromkeys(FETCHING, {*GROUND, "", *FETCHING}),

@@ -348,5 +348,5 @@ def test_the_unit_runs_what_the_installation_puts_there():
     program = re.search(r"^ExecStart=(\S+)", unit, re.MULTILINE)[1]
     installed = "\n".join(fenced(OPERATIONS, "sh"))
     assert f"python3 -m venv {program.removesuffix('/bin/wirewatch')}\n" in installed
-    assert f"ln -s {program} " in installed
+    assert f"ln -sf {program} " in installed
     assert "StateDirectory=wirewatch\n" in unit and "/var/lib/wirewatch/wirewatch.db" in OPERATIONS

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from monitor.model import Feed
     from monitor.store.database import Database
 
-EXIT_FAILED = 1
+EXIT_FAILED, EXIT_CONFIG = 1, 65
 # Between two collections of cycles. Records make none, and looking for them so often as Python does took a fifth of the
 # time of a pass in which every entry is new.
 ALLOCATIONS = 50_000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import sys
 
 import click
@@ -26,9 +27,15 @@ def demo(serve: bool) -> None:
     sys.exit(run_demo(serve=serve))
 
 
+ACCEPT_EMPTY = click.option(
+    "--accept-empty", is_flag=True, help="The database was lost: begin anew, and tell nothing of what feeds show now."
+)
+
+
 @command()
+@ACCEPT_EMPTY
 @click.pass_context
-def run(ctx: click.Context) -> None:
+def run(ctx: click.Context, accept_empty: bool) -> None:
     """Run the daemon in the foreground: poll, judge, deliver.
 
     SIGTERM drains and exits 0; SIGHUP reads configuration and watchlists again. An edited watchlist is
@@ -36,10 +43,11 @@ def run(ctx: click.Context) -> None:
     """
     import asyncio
 
-    from monitor.config import notify_socket
+    from monitor.config import notify_socket, watchdog_patience
     from monitor.edges.systemd import Notifier
 
-    app = app_of(ctx, notifier=Notifier(notify_socket()))
+    faulthandler.enable(2)  # what systemd's watchdog ends says where it stood
+    app = app_of(ctx, notifier=Notifier(notify_socket(), watchdog_patience()), accept_empty=accept_empty)
 
     async def serve() -> None:
         async with app:
@@ -56,8 +64,9 @@ def run(ctx: click.Context) -> None:
     help="Every feed, due or not; but none checked less than min_interval ago, and holds that servers asked for stay.",
 )
 @click.option("--feed", "names", metavar="NAME", multiple=True, help="Only this feed; may be given more than once.")
+@ACCEPT_EMPTY
 @click.pass_context
-def poll(ctx: click.Context, everything: bool, names: tuple[str, ...]) -> None:
+def poll(ctx: click.Context, everything: bool, names: tuple[str, ...], accept_empty: bool) -> None:
     """Check feeds once, judge, deliver what can go now, and end.
 
     \b
@@ -70,7 +79,7 @@ def poll(ctx: click.Context, everything: bool, names: tuple[str, ...]) -> None:
 
     from monitor.units import format_duration
 
-    app = app_of(ctx)
+    app = app_of(ctx, accept_empty=accept_empty)
     config = app.in_force.config
     wanted = {feed_named(config, name).name for name in names} or {feed.name for feed in config.feeds}
 

@@ -1,10 +1,18 @@
-"""Commands for the operator: status, test-channel, schema."""
+"""Commands for the operator: status, reload, test-channel, schema."""
 
 from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from monitor.commands.context import (
+    EXIT_CONFIG,
     EXIT_FAILED,
     JSON,
     clock_of,
@@ -12,6 +20,13 @@ from monitor.commands.context import (
     config_of,
     reader,
 )
+from monitor.errors import ConfigError, MonitorError, StoreError
+
+if TYPE_CHECKING:
+    from monitor.store.database import Database
+
+RELOAD_PATIENCE = 60  # seconds; systemd gives a reload 90 (TimeoutStartSec)
+LOOK_EVERY = 0.1  # seconds
 
 
 @command()
@@ -30,6 +45,71 @@ def status(ctx: click.Context, as_json: bool) -> None:
     else:
         show.print_status(found)
     ctx.exit(0 if found["ok"] else EXIT_FAILED)
+
+
+@command()
+@click.option("--pid", metavar="PID", type=int, help="The daemon, where it cannot be known (PostgreSQL).")
+@click.pass_context
+def reload(ctx: click.Context, pid: int | None) -> None:
+    """Have the running daemon read configuration and watchlists again; 65 if it refuses them.
+
+    \b
+    Example:
+      wirewatch reload && echo in force
+    """
+    with _database_of_daemon(ctx, pid) as (database, daemon):
+        before = _last_hang_up(database)
+        _hang_up(daemon)
+        answer = _answer(database, daemon, before)
+    for problem in answer["problems"]:
+        click.echo(problem, err=True)
+    ctx.exit(0 if answer["ok"] else EXIT_CONFIG)
+
+
+@contextmanager
+def _database_of_daemon(ctx: click.Context, pid: int | None) -> Iterator[tuple[Database, int]]:
+    """Where the daemon leaves its answer, and its process. A daemon that was named is asked even if its answer cannot
+    be read, because the configuration does not say where: it has to know, and to say, that this one is refused."""
+    from monitor.config import find_config, load_database
+    from monitor.store.database import Database, running_pid
+
+    try:
+        address, _ = load_database(find_config(ctx.find_root().obj["config"]))
+        database = Database.open_reader(address)
+    except (ConfigError, StoreError):
+        if pid is not None:
+            _hang_up(pid)
+        raise
+    try:
+        daemon = pid or running_pid(address)
+        if daemon is None:
+            raise MonitorError("no daemon runs here")
+        yield database, daemon
+    finally:
+        database.close()
+
+
+def _hang_up(daemon: int) -> None:
+    try:
+        os.kill(daemon, signal.SIGHUP)
+    except (ProcessLookupError, PermissionError) as error:
+        raise MonitorError(f"process {daemon} cannot be asked: {error.strerror}") from error
+
+
+def _answer(database: Database, daemon: int, before: dict[str, Any] | None) -> dict[str, Any]:
+    """What the daemon notes of the reload, as soon as it is something else than before."""
+    for _ in range(int(RELOAD_PATIENCE / LOOK_EVERY)):
+        if (answer := _last_hang_up(database)) != before:
+            return answer
+        time.sleep(LOOK_EVERY)
+    raise MonitorError(f"the daemon (pid {daemon}) did not answer within {RELOAD_PATIENCE} s; see its log")
+
+
+def _last_hang_up(database: Database) -> dict[str, Any] | None:
+    from monitor.store import meta
+
+    with database.read() as tx:
+        return meta.get_all(tx).get("last_hang_up")
 
 
 @command("test-channel")

@@ -39,7 +39,7 @@ def judge(
         standing = standing_of.get(story) or Standing(story=story, first_seen_at=now)
         scored.append((arrival, standing, _matches(arrival, standing, policy)))
         standing_of[story] = with_copy(standing, arrival, now)
-    backlog = _backlog(scored, policy, now, history.seeding)
+    backlog = _backlog(scored, policy, now, history)
     judging = Judging(policy, history, backlog, now)
     told: dict[str, Standing] = {}
     judged = []
@@ -113,16 +113,16 @@ def _backlog(
     scored: Sequence[tuple[Arrival, Standing, tuple[Match, ...]]],
     policy: Policy,
     now: datetime,
-    seeding: frozenset[str],
+    history: History,
 ) -> frozenset[str]:
     """Entries of feeds on their first check that must not alert: too old, undated, or beyond the newest few."""
     matching: dict[str, list[Entry]] = {}
     silent = set()
     for arrival, _, matches in scored:
         entry = arrival.entry
-        if entry.feed not in seeding:
+        if entry.feed not in history.seeding:
             continue
-        if entry.published_at is None or now - entry.published_at > policy.backlog:
+        if entry.feed in history.reseeding or entry.published_at is None or now - entry.published_at > policy.backlog:
             silent.add(entry.id)
         elif any(match.verdict is not Verdict.SILENT for match in matches):
             matching.setdefault(entry.feed, []).append(entry)

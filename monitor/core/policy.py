@@ -39,6 +39,7 @@ class History:
     """What the past says about what arrives now."""
 
     seeding: frozenset[str] = frozenset()  # feeds on their first check
+    reseeding: frozenset[str] = frozenset()  # … of which nothing is told: the archive was lost
     held: frozenset[str] = frozenset()  # entries of a feed in quarantine, by id
     catching_up: frozenset[str] = frozenset()  # feeds that were not reached for so long that news was missed
     silences: tuple[Silence, ...] = ()  # those in force

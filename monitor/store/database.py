@@ -7,10 +7,13 @@ with SQLITE_BUSY_SNAPSHOT, whatever the busy timeout); readers open the file rea
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import fcntl
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,7 +22,8 @@ import sqlalchemy as sa
 from sqlalchemy import exc
 from sqlalchemy.dialects import sqlite
 
-from monitor.errors import InstanceRunning, SchemaError, StoreBusy, StoreError
+from monitor.errors import InstanceRunning, SchemaError, StoreBusy, StoreDamaged, StoreError, StoreFull
+from monitor.store import marker
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 HEAD = "0001"  # the newest migration; tests compare it with the folder
@@ -29,12 +33,14 @@ PRAGMAS = {
     "busy_timeout": 5000,
     "synchronous": "FULL",
     "foreign_keys": "ON",
-    "journal_size_limit": 64 * 1024 * 1024,
+    "journal_size_limit": 16 * 1024 * 1024,  # to which the log is cut when it begins anew: what 4000 pages take
     "wal_autocheckpoint": 4000,  # pages that are written again soon are copied into the database once
     "cache_size": -32000,  # KiB, a connection
     "cell_size_check": "ON",
     "trusted_schema": "OFF",
 }
+READER_CACHE = -8000  # KiB; several may be open at once, and the system keeps pages, too
+READERS = 2  # that stay open when nobody reads
 IN_CHUNK = 500  # values in one IN (…); keeps statements cacheable and under every driver's limit
 ADVISORY_LOCK = 0x77697265  # "wire"
 
@@ -51,24 +57,37 @@ class Database:
         self._reader = reader
         self._writer = writer
         self._lock = lock
+        self._file = _file_of(url)
+        self.begun_anew = False  # an empty database took the place of one that was lost
 
     @classmethod
-    def open(cls, url: str) -> Database:
+    def open(cls, url: str, *, accept_empty: bool = False) -> Database:
         """Open for writing: takes the instance lock, creates what is missing, migrates to the newest schema.
 
         `url` is a path to an SQLite file, or `postgresql://…`. Raises InstanceRunning (with the owner's pid),
-        SchemaError where the database is newer than this program, StoreError where it cannot be used.
+        SchemaError where the database is newer than this program, StoreDamaged where the file is not the one that
+        stood here before (an empty one may take its place if `accept_empty`), StoreError where it cannot be used.
         """
         with _opening(url):
             lock = _lock(url)
-            try:
+            with contextlib.ExitStack() as on_failure:
+                on_failure.callback(lock.release)
+                if is_file(url) and not accept_empty:
+                    marker.refuse_missing(url)
                 database = cls(url, _reading_engine(url), _writing_engine(url), lock)
-                with database.write() as tx:
-                    _migrate(tx)
+                on_failure.callback(database.close)
+                database._begin(accept_empty)
+                on_failure.pop_all()
                 return database
-            except BaseException:
-                lock.release()
-                raise
+
+    def _begin(self, accept_empty: bool) -> None:
+        with self.write() as tx:
+            _migrate(tx)
+            mark = marker.advance(tx, self.url, accept_empty=accept_empty) if is_file(self.url) else None
+        if mark is not None:
+            self.begun_anew = accept_empty and mark.generation == 1
+            marker.note(self.url, mark)
+        self._file = _file_of(self.url)
 
     @classmethod
     def open_reader(cls, url: str) -> Database:
@@ -88,7 +107,7 @@ class Database:
     def open_beside(cls, url: str) -> Iterator[Database]:
         """Open for one short write beside a running instance: no lock, no migration. Raises as `open_reader`."""
         reader = cls.open_reader(url)
-        database = cls(url, reader._reader, _writing_engine(url))
+        database = cls(url, reader._reader, _writing_engine(url, beside=True))
         try:
             yield database
         finally:
@@ -107,6 +126,25 @@ class Database:
             raise StoreError(f"{_without_password(self.url)}: opened for reading only", path=self.url)
         with _said_plainly(self.url), self._writer.begin() as tx:
             yield tx
+
+    def refuse_replaced(self) -> None:
+        """Raise StoreDamaged where the file under this path is no longer the one that is open."""
+        if _file_of(self.url) != self._file:
+            says = "the file was replaced or removed while it was in use"
+            raise StoreDamaged(f"{self.url}: {says}; {marker.REMEDY}", path=self.url)
+
+    def refuse_damaged(self) -> None:
+        """Look at every page of an SQLite file (sqlite.org/pragma.html#pragma_quick_check), or raise StoreDamaged."""
+        if not is_file(self.url):
+            return
+        try:
+            with self.read() as tx:
+                found = tx.exec_driver_sql("PRAGMA quick_check(1)").scalar()
+        except StoreDamaged as error:
+            found = str(error)
+        if found != "ok":
+            says = " ".join(str(found).split())
+            raise StoreDamaged(f"{self.url}: the database is damaged ({says}); {marker.REMEDY}", path=self.url)
 
     def close(self) -> None:
         """Let go of connections and of the instance lock."""
@@ -170,37 +208,61 @@ def _insert(tx: sa.Connection):
     return postgresql.insert
 
 
+def is_file(url: str) -> bool:
+    """Whether a database's address is that of an SQLite file."""
+    return not _is_postgres(url)
+
+
 def _is_postgres(url: str) -> bool:
     return url.startswith(("postgresql://", "postgres://"))
+
+
+def _file_of(url: str) -> tuple[int, int] | None:
+    """Which file an SQLite path leads to (device and inode), however it is called."""
+    try:
+        found = None if _is_postgres(url) else os.stat(url)
+    except OSError:
+        return None
+    return (found.st_dev, found.st_ino) if found else None
 
 
 # ── engines ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def _writing_engine(url: str) -> sa.Engine:
+def _writing_engine(url: str, *, beside: bool = False) -> sa.Engine:
     if _is_postgres(url):
         return sa.create_engine(_psycopg(url), pool_size=1, max_overflow=2)
-    os.close(os.open(url, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))  # SQLite itself would take 0644
-    return _sqlite_engine(f"file:{_quoted(url)}?mode=rwc", begin="BEGIN IMMEDIATE", writing=True)
+    if not os.path.exists(url):
+        os.close(os.open(url, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))  # SQLite itself would take 0644
+        marker.own_like_folder(Path(url))
+    # Before SQLite 3.51.3 two who copy the log into the database at once may damage it: sqlite.org/wal.html
+    pragmas = PRAGMAS | ({"wal_autocheckpoint": 0} if beside else {})
+    return _sqlite_engine(f"file:{quoted(url)}?mode=rwc", begin="BEGIN IMMEDIATE", writing=True, pragmas=pragmas)
 
 
 def _reading_engine(url: str) -> sa.Engine:
     if _is_postgres(url):
         return sa.create_engine(_psycopg(url), execution_options={"postgresql_readonly": True})
-    return _sqlite_engine(f"file:{_quoted(url)}?mode=ro", begin="BEGIN", writing=False)
+    pragmas = PRAGMAS | {"cache_size": READER_CACHE}
+    return _sqlite_engine(f"file:{quoted(url)}?mode=ro", begin="BEGIN", writing=False, pragmas=pragmas)
 
 
 def _psycopg(url: str) -> str:
     return "postgresql+psycopg://" + url.split("://", 1)[1]
 
 
-def _quoted(path: str) -> str:
+def quoted(path: str) -> str:
+    """A path as it stands in SQLite's file: addresses."""
     return str(Path(path).absolute()).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
 
 
-def _sqlite_engine(uri: str, *, begin: str, writing: bool) -> sa.Engine:
+def _sqlite_engine(uri: str, *, begin: str, writing: bool, pragmas: Mapping[str, Any] = PRAGMAS) -> sa.Engine:
     engine = sa.create_engine(
-        f"sqlite+pysqlite:///{uri}&uri=true", connect_args={"check_same_thread": False}, poolclass=sa.pool.QueuePool
+        f"sqlite+pysqlite:///{uri}&uri=true",
+        connect_args={"check_same_thread": False},
+        poolclass=sa.pool.QueuePool,
+        pool_size=READERS,
+        max_overflow=10,
     )
 
     @sa.event.listens_for(engine, "connect")
@@ -208,7 +270,7 @@ def _sqlite_engine(uri: str, *, begin: str, writing: bool) -> sa.Engine:
         connection.isolation_level = None  # we say BEGIN ourselves
         if writing:
             connection.execute("PRAGMA journal_mode=WAL")
-        for name, value in PRAGMAS.items():
+        for name, value in pragmas.items():
             connection.execute(f"PRAGMA {name}={value}")
 
     @sa.event.listens_for(engine, "begin")
@@ -231,14 +293,19 @@ def _known_versions() -> set[str]:
     return {path.stem.split("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py")}
 
 
+def known_version(version: str) -> None:
+    """Raise SchemaError for a schema that a newer program made."""
+    if version not in _known_versions():
+        says = f"the database has schema {version}, written by a newer wirewatch; this one knows up to {HEAD}"
+        raise SchemaError(says)
+
+
 def _migrate(tx: sa.Connection) -> None:
     version = _version(tx)
     if version == HEAD:
         return
-    if version is not None and version not in _known_versions():
-        raise SchemaError(
-            f"the database has schema {version}, written by a newer wirewatch; this one knows up to {HEAD}"
-        )
+    if version is not None:
+        known_version(version)
     from alembic import command  # 0.2 s of imports that only a first start or an upgrade needs
     from alembic.config import Config
 
@@ -252,9 +319,9 @@ def _refuse_other_schema(tx: sa.Connection) -> None:
     version = _version(tx)
     if version == HEAD:
         return
-    if version in _known_versions() or version is None:
-        raise SchemaError(f"the database has schema {version}; run `wirewatch poll` once to bring it to {HEAD}")
-    raise SchemaError(f"the database has schema {version}, written by a newer wirewatch; this one knows up to {HEAD}")
+    if version is not None:
+        known_version(version)
+    raise SchemaError(f"the database has schema {version}; run `wirewatch poll` once to bring it to {HEAD}")
 
 
 # ── one instance ─────────────────────────────────────────────────────────────────────────────────
@@ -270,13 +337,26 @@ class _Lock:
         self._handle.close()
 
 
+@contextmanager
+def holding(url: str) -> Iterator[None]:
+    """Be the one instance without opening the database. Raises InstanceRunning."""
+    with _opening(url):
+        lock = _lock(url)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def _lock(url: str) -> _Lock:
     return _postgres_lock(url) if _is_postgres(url) else _file_lock(Path(f"{url}.lock"))
 
 
 def _file_lock(path: Path) -> _Lock:
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    handle = os.fdopen(descriptor, "r+")
+    is_new = not path.exists()
+    handle = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+")
+    if is_new:
+        marker.own_like_folder(path)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -323,13 +403,31 @@ def _said_plainly(url: str) -> Iterator[None]:
     try:
         yield
     except exc.OperationalError as error:
-        reason = str(error.orig)
-        kind = StoreBusy if "locked" in reason or "busy" in reason else StoreError
-        raise kind(f"{_without_password(url)}: {reason}", path=url) from error
+        kind = _kind(error)
+        room = _room(url) if kind is StoreFull and is_file(url) else ""
+        raise kind(f"{_without_password(url)}: {error.orig}{room}", path=url) from error
     except (exc.DataError, exc.IntegrityError, exc.ProgrammingError):
         raise  # not the database's fault but that of what was written
     except exc.DatabaseError as error:
+        if getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            raise StoreDamaged(f"{url}: {error.orig}; {marker.REMEDY}", path=url) from error
         raise StoreError(f"{_without_password(url)}: {error.orig}", path=url) from error
+
+
+# PostgreSQL's code for a full disk: postgresql.org/docs/current/errcodes-appendix.html
+FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE, "53100")
+
+
+def _kind(error: exc.OperationalError) -> type[StoreError]:
+    code = getattr(error.orig, "sqlite_errorcode", getattr(error.orig, "sqlstate", None))
+    if code in FULL:
+        return StoreFull
+    return StoreBusy if any(word in str(error.orig) for word in ("locked", "busy")) else StoreError
+
+
+def _room(url: str) -> str:
+    found = os.statvfs(Path(url).absolute().parent)
+    return f" ({found.f_bavail * found.f_frsize:,} bytes free on its disk)"
 
 
 @contextmanager
@@ -339,7 +437,9 @@ def _opening(url: str) -> Iterator[None]:
         with _said_plainly(url):
             yield
     except OSError as error:
-        raise StoreError(f"{_without_password(url)}: {error.strerror}", path=url) from error
+        kind = StoreFull if error.errno == errno.ENOSPC else StoreError
+        room = _room(url) if kind is StoreFull else ""
+        raise kind(f"{_without_password(url)}: {error.strerror}{room}", path=url) from error
 
 
 def _without_password(url: str) -> str:

@@ -13,6 +13,8 @@ import sqlalchemy as sa
 from monitor.store.database import upsert
 from monitor.store.schema import meta
 
+ROOM = 256 * 1024  # bytes: about what one feed brings
+
 
 def put(tx: sa.Connection, key: str, value: Any) -> None:
     """Keep a JSON value under a key."""
@@ -22,3 +24,9 @@ def put(tx: sa.Connection, key: str, value: Any) -> None:
 def get_all(tx: sa.Connection) -> dict[str, Any]:
     """All kept facts."""
     return {row.key: json.loads(row.value) for row in tx.execute(sa.select(meta))}
+
+
+def try_room(tx: sa.Connection) -> None:
+    """Write so much that there must be room for it, and leave nothing of it."""
+    tx.execute(meta.insert().values(key="room", value="x" * ROOM))
+    tx.execute(meta.delete().where(meta.c.key == "room"))

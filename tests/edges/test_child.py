@@ -40,6 +40,15 @@ def feed_of(title: str) -> ParsedFeed:
     return ParsedFeed(parser="lxml", title=title, ttl=timedelta(hours=1), entries=(entry, entry))
 
 
+def open_files() -> list[str]:
+    """What this process has open, by name."""
+    found = []
+    for number in os.listdir("/proc/self/fd"):
+        with suppress(OSError):
+            found.append(os.readlink(f"/proc/self/fd/{number}"))
+    return found
+
+
 def status_and_bytes(size: int) -> tuple[FeedStatus, bytes, frozenset[int]]:
     return FeedStatus.OK, b"x" * size, frozenset({1, 2})
 
@@ -249,3 +258,15 @@ def test_k2_a_child_at_work_dies_with_its_parent():
     while is_running(child) and time.monotonic() < deadline:
         pass
     assert not is_running(child)
+
+
+def test_D17_the_child_has_no_file_of_the_database(database):
+    with database.write():  # its connection is open and at work
+
+        async def ask():
+            async with ChildPool() as pool:
+                return await pool.run(open_files)
+
+        found = asyncio.run(ask())
+    assert [name for name in open_files() if name.startswith(database.url)] != []
+    assert [name for name in found if name.startswith(database.url)] == []

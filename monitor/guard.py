@@ -1,0 +1,102 @@
+"""The database of a running daemon, guarded: what follows when it cannot be written, is full, damaged or exchanged.
+
+    it cannot be written    nothing is claimed or sent until it can; the operator is told past the outbox
+    the disk is full        the same, or only polling pauses while the reserve lasts (storage.py)
+    it cannot be trusted    the daemon ends: what it would send from such a database may be wrong
+
+The ticker's jobs run through `minded`. Its facts are said by `say`, which is app.py's; what may be done at the moment
+is storage.py's, how the operator hears is alarm.py's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from pathlib import Path
+
+from monitor.alarm import Alarm
+from monitor.edges.disk import network_filesystem
+from monitor.errors import StoreDamaged, StoreError
+from monitor.floors import too_old
+from monitor.storage import Storage
+from monitor.store.database import Database, is_file
+
+UNTIL_ROOM = "Nothing is lost and nothing is sent until it can. Make room, or look at the disk."
+NEEDS_A_DISK = "SQLite's locks and its log need a disk of this machine"
+
+
+class Guard:
+    """`end` asks the daemon to end; `fatal` is why it was asked."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        alarm: Alarm,
+        *,
+        clock: Callable[[], datetime],
+        say: Callable[..., None],
+        end: Callable[[], None],
+    ):
+        self.storage, self.alarm = storage, alarm
+        self.say = say
+        self._clock, self._end = clock, end
+        self.fatal: StoreDamaged | None = None
+
+    async def minded(self, work: Callable[[], Awaitable[object]]) -> None:
+        """Do some work, and what follows where the database refuses it."""
+        try:
+            await work()
+        except StoreDamaged as error:
+            await self.give_up(error)
+        except StoreError as error:
+            await self.failed(error)
+
+    async def look(self, database: Database) -> None:
+        """Before anything is done: are all pages sound, is there a reserve, is it on a disk? Raises StoreDamaged."""
+        for library, version, needed in too_old():
+            self.say("old_library", level=logging.WARNING, library=library, version=version, needed=needed)
+        await self.look_at_pages(database)
+        if not self.storage.ballast.hold():
+            self.say("storage_low", level=logging.WARNING, path=database.url, reserve=False)
+        if is_file(database.url) and (kind := network_filesystem(Path(database.url).parent)):
+            self.say("storage_on_network", level=logging.WARNING, path=database.url, kind=kind, says=NEEDS_A_DISK)
+
+    async def look_at_pages(self, database: Database) -> None:
+        """Read every page, off the event loop. Raises StoreDamaged, of which the operator has been told then."""
+        try:
+            await asyncio.to_thread(database.refuse_damaged)
+        except StoreDamaged as error:
+            await self.alarm.tell_once(error)
+            raise
+        self.alarm.is_over()
+
+    async def failed(self, error: StoreError) -> None:
+        """A write failed."""
+        self.storage.failed(error)
+        await self.tell()
+
+    async def give_up(self, error: StoreDamaged) -> None:
+        """The database cannot be trusted any more."""
+        if self.fatal is None:
+            self.fatal = error
+            await self.alarm.tell_once(error)
+            self._end()
+
+    async def tell(self) -> None:
+        """Tell of what the writer met meanwhile, if a person should hear of it."""
+        if self.storage.is_news(self._clock()):
+            self.say("storage_failed", level=logging.ERROR, error=self.storage.trouble)
+            await self.alarm.tell(f"the database cannot be written: {self.storage.trouble}", UNTIL_ROOM)
+
+    def mind_room(self) -> None:
+        """Take the reserve again where there is room."""
+        if self.storage.mind_room(self._clock()):
+            low = self.storage.low_since is not None
+            self.say("storage_low" if low else "storage_back", level=logging.WARNING if low else logging.INFO)
+
+    def worked(self) -> None:
+        """A write worked."""
+        if self.storage.worked():
+            self.say("storage_back")
