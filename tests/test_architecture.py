@@ -24,6 +24,7 @@ MAY_IMPORT = {
     "toml_file": {"errors", "units"},
     "opml": GROUND,
     "config": {*GROUND, "toml_file", "units", "opml"},
+    "config_example": {"config"},
     "watchlist_file": {"units"},
     "watchlists": {*GROUND, "toml_file", "watchlist_file", "core"},
     "core": {*GROUND, "core"},

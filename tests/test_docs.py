@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 import pytest
 
-from monitor import __version__, cli
+from monitor import __version__, cli, config_example
 from monitor.channels import open_senders
 from monitor.config import (
     NOT_YET,
@@ -138,6 +138,26 @@ def test_the_example_file_shows_every_key_that_has_an_effect_with_its_default(ta
     assert model.model_validate(shown) == model()
 
 
+def test_the_example_file_is_made_from_the_declarations():
+    """`python -m monitor.config_example > config.example.toml` makes it current."""
+    assert EXAMPLE.read_text(encoding="utf-8") == config_example.example()
+
+
+def test_what_the_example_file_shows_as_comments_is_right_too(tmp_path):
+    lines = EXAMPLE.read_text(encoding="utf-8").splitlines()
+    told = [re.sub(r"^#(?=[a-z\[])", "", line) for line in lines]
+    for key in ("heartbeat", "token"):  # shown once as they are by default, and once as secrets
+        told = [line for line in told if not re.match(rf'{key} *= "', line)]
+    for name, secret in (("heartbeat", "https://hc.example.org/1"), ("secrets/desk-slack", "slack://T00000000/B00000000/abcdefghijklmnopqrstuvwx")):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(secret)
+        (tmp_path / name).chmod(0o600)
+    path = tmp_path / "config.toml"
+    path.write_text("\n".join(told), encoding="utf-8")
+    config = load_config(path, {**ENVIRONMENT, "MATRIX_PASSWORD": "p@ss", "STATUS_TOKEN": "0123456789abcdef"})
+    assert len(config.feeds) == 3 and len(open_senders(config.channels, path)) == 6
+
+
 def test_the_example_file_loads_and_its_channels_open():
     config = load_config(EXAMPLE, {})
     assert config.warnings == ()
@@ -150,7 +170,7 @@ EXAMPLES = [
     for number, block in enumerate(fenced(PAGES[name], "toml"))
     if "[[term]]" not in block
 ]
-ENVIRONMENT = {"SMTP_PASSWORD": "p@ss word", "WIRE_TOKEN": "Bearer abcdef"}
+ENVIRONMENT = {"STATUS_TOKEN": "0123456789abcdef", "SMTP_PASSWORD": "p@ss word", "WIRE_TOKEN": "Bearer abcdef"}
 
 
 @pytest.mark.parametrize("block", EXAMPLES)
@@ -187,7 +207,8 @@ def test_an_address_in_the_documentation_is_one_that_a_sender_takes(address, tmp
 
 def test_the_mistakes_shown_are_what_is_said(tmp_path):
     path = tmp_path / "config.toml"
-    path.write_text('[polling]\nintervall = "5m"\n', encoding="utf-8")
+    route = '[channel.desk]\nurl = "console://"\n[[route]]\nchannels = ["desc"]\n'
+    path.write_text('[polling]\nintervall = "5m"\n' + route, encoding="utf-8")
     with pytest.raises(ConfigError) as refused:
         load_config(path, {})
     assert str(refused.value).replace(str(path), "config.toml") in CONFIGURATION

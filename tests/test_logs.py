@@ -159,3 +159,77 @@ def test_setting_up_twice_does_not_say_things_twice(pipe):
     first, second = pipe(), pipe()
     logs.say("fact")
     assert (first.getvalue(), len(facts(second))) == ("", 1)
+
+
+# ── floods ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def minutes(monkeypatch):
+    """A clock for the log: `minutes(2)` passes two of them."""
+    clock = [1_000_000.0]
+    monkeypatch.setattr(logging.time, "time", lambda: clock[0])
+    monkeypatch.setattr(logs.time, "time", lambda: clock[0])
+    if hasattr(logging.time, "time_ns"):  # what records are dated by from Python 3.13 on
+        monkeypatch.setattr(logging.time, "time_ns", lambda: int(clock[0] * 1e9))
+
+    def pass_(count):
+        clock[0] += 60 * count
+
+    return pass_
+
+
+def test_a_fact_that_repeats_is_said_for_a_while_and_then_counted(pipe, minutes):
+    stream = pipe()
+    for number in range(logs.MOST_ALIKE + 412):
+        logs.say("attempted", channel="desk", outcome="retry", delivery=str(number))
+    assert len(facts(stream)) == logs.MOST_ALIKE
+    minutes(1)
+    logs.say_counted()
+    last = facts(stream)[-1]
+    assert (last["event"], last["channel"], last["more"], last["says"]) == ("attempted", "desk", 412, "and 412 more within a minute")
+    logs.say_counted()
+    logs.say("attempted", channel="desk", outcome="retry", delivery="again")
+    assert len(facts(stream)) == logs.MOST_ALIKE + 2, "the count is said once, and the next minute begins anew"
+
+
+def test_what_is_about_another_thing_is_said_beside_a_flood(pipe, minutes):
+    stream = pipe()
+    for _ in range(1000):
+        logs.say("attempted", channel="desk", outcome="retry")
+    logs.say("attempted", channel="room", outcome="retry")
+    logs.say("attempted", channel="desk", outcome="delivered")
+    logs.say("reloaded", ok=True)
+    assert len(facts(stream)) == logs.MOST_ALIKE + 3
+
+
+def test_a_thousand_things_of_one_kind_are_a_flood_too(pipe, minutes):
+    stream = pipe()
+    for number in range(logs.MOST_OF_A_KIND + 50):
+        logs.say("feed_checked", feed=f"feed-{number}", outcome="failed")
+    assert len(facts(stream)) == logs.MOST_OF_A_KIND
+    minutes(1)
+    logs.say("started")
+    assert [fact.get("more") for fact in facts(stream)[-2:]] == [50, None]
+
+
+def test_what_was_counted_is_said_at_the_end_and_when_the_clock_is_set_back(pipe, minutes):
+    stream = pipe()
+    for _ in range(logs.MOST_ALIKE + 2):
+        logs.say("odd")
+    minutes(-600)
+    logs.say("other")
+    assert facts(stream)[-2]["more"] == 2
+    for _ in range(logs.MOST_ALIKE + 3):
+        logs.say("odd")
+    logging.getLogger().handlers[0].close()
+    assert facts(stream)[-1]["more"] == 3
+
+
+def test_a_librarys_message_that_repeats_is_counted_without_its_secrets(pipe, minutes):
+    stream = pipe("c4nary")
+    for number in range(logs.MOST_ALIKE + 5):
+        logging.getLogger("some.library").warning("no answer from %s, %d", "https://user:c4nary@example.org", number)
+    minutes(2)
+    logs.say_counted()
+    assert len(facts(stream)) == logs.MOST_ALIKE + 1 and "c4nary" not in stream.getvalue()
