@@ -10,20 +10,22 @@ import asyncio
 import contextlib
 import logging
 import os
+import secrets
 import signal
-from collections.abc import Callable, Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 from urllib.parse import urlsplit
 
-from apscheduler.events import EVENT_JOB_ERROR
+from apscheduler.events import EVENT_JOB_ERROR, JobExecutionEvent
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from monitor import __version__, backfill, crash, operator, reload
 from monitor.channels import open_senders
 from monitor.clock import Clock, SteadyClock, system_clock
-from monitor.config import ChannelConfig, Config
+from monitor.config import ChannelConfig, Config, is_loopback
 from monitor.core.pace import ASKED_AT_MOST, GONE_LATER, LONGEST_RETRY, spread
 from monitor.core.parse import parse_fast, parse_slow
 from monitor.core.pipeline import Policy
@@ -32,14 +34,17 @@ from monitor.dispatch import Dispatcher, Ways
 from monitor.edges.child import ChildPool
 from monitor.edges.fetch import Fetcher, FetchSettings
 from monitor.edges.heartbeat import ping
+from monitor.edges.metrics import Metrics
 from monitor.edges.send import Sender, least_gap
 from monitor.edges.systemd import Notifier
 from monitor.errors import ConfigError, DeliveryError, StoreError
 from monitor.ingest import Ingest, Pacing
-from monitor.logs import keep_secret, say, say_fact
-from monitor.model import Attempted, Feed, FeedChecked, Fetched, ParsedFeed, Reloaded, Swept, Validators
+from monitor.logs import keep_secret, say, say_counted, say_fact
+from monitor.model import Attempted, Feed, Feedback, FeedChecked, Fetched, ParsedFeed, Reloaded, Swept, Validators
+from monitor.progress import Progress
 from monitor.reload import InForce
-from monitor.store import channels, due, feeds, meta, outbox
+from monitor.status import status_of
+from monitor.store import channels, due, feedback, feeds, meta, outbox
 from monitor.store.channels import Recipients
 from monitor.store.database import Database
 from monitor.upkeep import sweep
@@ -74,6 +79,9 @@ class App:
         self.clock, self._speed = clock, speed
         self._steady = SteadyClock(clock(), speed)
         self.notifier = notifier or Notifier(None)
+        self.metrics, self.progress = Metrics(), Progress(time.monotonic)
+        self.metrics.build.info({"version": __version__})
+        self._feedback_key = b""
         self._stack = contextlib.AsyncExitStack()
         self._stopping = asyncio.Event()
         self._senders: dict[str, Sender] = {}
@@ -98,11 +106,12 @@ class App:
         config = self.in_force.config
         self.database = Database.open(config.database)
         self._stack.callback(self.database.close)
-        self.writer = Writer(self.database)
+        self.writer = Writer(self.database, around=self._writing)
         self._stack.callback(self.writer.close)
         self.fetcher = await self._stack.enter_async_context(Fetcher(_fetch_settings(config), now=self.clock))
         self.children = await self._stack.enter_async_context(ChildPool())
         self._use_senders(open_senders(config.channels, config.path, state_dir=config.state_dir), config)
+        self._feedback_key = await self.writer.run(_feedback_key)
         self.policy = self._policy(self.in_force)
         self.ingest = self._ingest()
         self.dispatcher = Dispatcher(
@@ -220,13 +229,10 @@ class App:
             timezone=self.in_force.config.zone,
             job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
         )
-        scheduler.add_listener(
-            lambda event: say("tick_failed", level=logging.ERROR, job=event.job_id, error=repr(event.exception)),
-            EVENT_JOB_ERROR,
-        )
+        scheduler.add_listener(self._say_tick_failed, EVENT_JOB_ERROR)
         for job, every in (
             (self._feed_tick, TICK),
-            (self.dispatcher.tick, TICK),
+            (self._outbox_tick, TICK),
             (self._watch_tick, WATCH),
             (self._heartbeat, timedelta(seconds=15)),
             (self._operator_tick, timedelta(minutes=1)),
@@ -241,6 +247,11 @@ class App:
         room = 2 * self.in_force.config.polling.concurrency - self.ingest.running
         if room > 0:
             await self.ingest.start(self._feeds(), limit=room)
+        self.progress.note("feeds")
+
+    async def _outbox_tick(self) -> None:
+        await self.dispatcher.tick()
+        self.progress.note("outbox")
 
     async def _watch_tick(self) -> None:
         seen = reload.fingerprint(self.in_force.config.watchlists)
@@ -249,6 +260,7 @@ class App:
             await self._swap(lambda: reload.read_watchlists(self.in_force.config))
 
     async def _heartbeat(self) -> None:
+        say_counted()
         try:
             await self.writer.run(self._record_tick, _recipients(self._senders))
         except StoreError as error:
@@ -270,7 +282,10 @@ class App:
 
     async def _tell_operator(self) -> None:
         policy, now = self.policy, self.clock()
-        await self.writer.run(lambda tx: operator.tell(tx, policy.channels, zone=policy.zone, now=now))
+        intervals = {feed.name: feed.interval for feed in self.in_force.config.feeds}
+        await self.writer.run(
+            lambda tx: operator.tell(tx, policy.channels, zone=policy.zone, now=now, intervals=intervals)
+        )
 
     async def _operator_tick(self) -> None:
         """Tell the operator what is new, and the dead man's switch that all is well."""
@@ -315,7 +330,7 @@ class App:
         async with self._reloading:
             reloaded = await self._swap_alone(read)
         await self.writer.run(meta.put, "last_reload", self._reload_note(reloaded))
-        say_fact(reloaded, level=logging.INFO if reloaded.ok else logging.ERROR)
+        self._say_reloaded(reloaded)
         return reloaded
 
     async def _swap_alone(self, read: Callable[[], InForce]) -> Reloaded:
@@ -389,6 +404,7 @@ class App:
             zone=config.zone,
             language=config.monitor.language,
             base_url=config.alerts.base_url,
+            feedback_key=self._feedback_key,
             backlog=config.alerts.backlog,
             backlog_max=config.alerts.backlog_max,
             singles_per_hour=config.alerts.singles_per_hour,
@@ -413,9 +429,10 @@ class App:
         )
 
     async def _fetch(self, feed: Feed, validators: Validators):
-        return await self.fetcher.fetch(
-            feed.url, validators=validators, headers=feed.headers, own_port=urlsplit(feed.url).port
-        )
+        with self.metrics.fetching.time():
+            return await self.fetcher.fetch(
+                feed.url, validators=validators, headers=feed.headers, own_port=urlsplit(feed.url).port
+            )
 
     async def _parse(self, answer: Fetched) -> ParsedFeed:
         """The fast path in a thread; what it refuses, or what is large, in a child that can be killed."""
@@ -432,13 +449,52 @@ class App:
         if listen:
             from monitor.web.page import serve_page
 
-            page = serve_page(listen, self.database, clock=self.clock, zone=self.in_force.config.zone)
             try:
-                address = await stack.enter_async_context(page)
+                address = await stack.enter_async_context(serve_page(listen, self._behind_the_page()))
             except OSError as error:  # alerts matter more than the page
                 say("status_page_failed", level=logging.ERROR, listen=listen, error=str(error))
             else:
                 say("status_page", address=address)
+
+    def _behind_the_page(self):
+        from monitor.web.behind import Behind
+
+        config = self.in_force.config
+        return Behind(
+            database=self.database,
+            clock=self.clock,
+            zone=config.zone,
+            only_here=is_loopback(config.web.listen),
+            token=config.token.get_secret_value(),
+            base_url=lambda: self.policy.base_url,
+            feedback_key=lambda: self._feedback_key,
+            watchlists=lambda: self.in_force.watchlists,
+            standing_still=self.standing_still,
+            metrics=self.series,
+            reload=self.reload_all,
+            judge=self._judge,
+        )
+
+    def standing_still(self) -> tuple[str, ...]:
+        """Which parts of the daemon do, as sentences."""
+        full = ("writer: the database cannot be written",) if self._told_of_database else ()
+        return (*full, *self.progress.standing_still())
+
+    async def series(self) -> bytes:
+        """The metrics, in Prometheus' text format."""
+
+        def look() -> tuple:
+            with self.database.read() as tx:
+                return status_of(tx, self.database.url, now=self.clock(), pid=None), feeds.list_feeds(tx)
+
+        self.metrics.look(*await asyncio.to_thread(look), self.progress.ages())
+        return self.metrics.shown()
+
+    async def _judge(self, alert: str, verdict: Feedback) -> tuple[str, str] | None:
+        noted = await self.writer.run(feedback.note, alert, verdict, self.clock())
+        if noted:
+            say("judged", alert=noted[0], watchlist=noted[1], verdict=verdict)
+        return noted
 
     def _feeds(self) -> dict[str, Feed]:
         return {feed.name: feed for feed in self.in_force.config.feeds}
@@ -455,7 +511,9 @@ class App:
             say("recovered", deliveries=recovered)
         self._register(tx, self.in_force.config, _recipients(self._senders))
         meta.put(tx, "started", {"at": rfc3339(now), "pid": os.getpid(), "version": __version__})
-        meta.put(tx, "last_reload", self._reload_note(Reloaded(ok=True, watchlists=len(self.in_force.watchlists))))
+        reloaded = Reloaded(ok=True, watchlists=len(self.in_force.watchlists))
+        meta.put(tx, "last_reload", self._reload_note(reloaded))
+        self.metrics.reloaded(reloaded, now.timestamp())
 
     def _mend_times(self, tx, now: datetime) -> None:
         """The clock may have been set, back or forth, while nobody ran."""
@@ -489,13 +547,37 @@ class App:
     def _status_line(self) -> str:
         return f"{len(self._feeds())} feeds, {len(self.in_force.watchlists)} watchlists"
 
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Around each write transaction, in the writer's thread."""
+        with self.metrics.writing.time():
+            yield
+        self.progress.note("writer")
+
+    def _say_tick_failed(self, event: JobExecutionEvent) -> None:
+        say("tick_failed", level=logging.ERROR, job=event.job_id, error=repr(event.exception))
+        self.metrics.failed_ticks.labels(event.job_id).inc()
+
+    def _say_reloaded(self, fact: Reloaded) -> None:
+        say_fact(fact, level=logging.INFO if fact.ok else logging.ERROR)
+        self.metrics.reloaded(fact, self.clock().timestamp())
+
     def _say_checked(self, fact: FeedChecked) -> None:
+        self.metrics.checked(fact)
         say_fact(fact, level=logging.WARNING if fact.error else logging.DEBUG if not fact.new else logging.INFO)
         for listener in self._on_checked:
             listener(fact)
 
     def _say_attempted(self, fact: Attempted) -> None:
+        self.metrics.attempted(fact, self.clock().timestamp())
         say_fact(fact, level=logging.INFO if fact.outcome == "delivered" else logging.WARNING)
+
+
+def _feedback_key(tx) -> bytes:
+    """What signs the links by which readers judge alerts; made at the first start, and kept in the database."""
+    kept = meta.get_all(tx).get("feedback_key") or secrets.token_hex(32)
+    meta.put(tx, "feedback_key", kept)
+    return bytes.fromhex(kept)
 
 
 def _recipients(senders: Mapping[str, Sender]) -> Recipients:
@@ -531,6 +613,7 @@ def _needing_restart(fresh: Config, old: Config) -> tuple[tuple[str, str, str], 
         ("monitor.database", fresh.database, old.database),
         ("monitor.timezone of the status page", str(fresh.zone), str(old.zone)),
         ("web.listen", fresh.web.listen, old.web.listen),
+        ("web.token", fresh.token, old.token),
     )
 
 

@@ -1,7 +1,7 @@
 """What the operator must hear of the daemon itself, from what the database knows.
 
-    feeds that fail for a day or a week · channels that are suspended or fail for long · dead letters · messages in
-    doubt · possible gaps · a reload that was refused
+    feeds that fail for a day or a week · no feed read for long · feeds that are due and not checked · channels that are
+    suspended or fail for long · dead letters · messages in doubt · possible gaps · a reload that was refused
 
 Notices go through the outbox like alerts, to the channels marked `operator`, never to the one they are about. A notice
 is named by its occasion, so that looking again tells nothing twice. Decides nothing about stories.
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
+from types import MappingProxyType
 from typing import Any
 
 import sqlalchemy as sa
@@ -24,7 +25,13 @@ from monitor.store import feeds, letters, meta, outbox
 
 FEED_FAILS = (timedelta(days=1), timedelta(days=7))
 CHANNEL_FAILS = timedelta(hours=1)
-TOLD_AGAIN = {"dead": timedelta(hours=1), "doubt": timedelta(hours=1), "gap": timedelta(days=1)}
+TOLD_AGAIN = {
+    "dead": timedelta(hours=1),
+    "doubt": timedelta(hours=1),
+    "gap": timedelta(days=1),
+    "overdue": timedelta(days=1),
+}
+STALE_AFTER = 3  # intervals without a check
 TOO_LONG = timedelta(hours=1)  # that something which could go has waited: no sign of life then
 
 
@@ -39,12 +46,28 @@ class Notice:
     about: str | None = None  # the channel that it is about, and that cannot carry it
 
 
-def tell(tx: sa.Connection, channels: Iterable[Channel], *, zone: tzinfo, now: datetime) -> int:
-    """Put what is new into the outbox, for every operator channel. Returns how many notices there are."""
+def tell(
+    tx: sa.Connection,
+    channels: Iterable[Channel],
+    *,
+    zone: tzinfo,
+    now: datetime,
+    intervals: Mapping[str, timedelta] = MappingProxyType({}),
+) -> int:
+    """Put what is new into the outbox, for every operator channel. Returns how many notices there are.
+
+    `intervals` are those between checks, by feed.
+    """
     to = [channel for channel in channels if channel.operator]
     if not to:
         return 0
-    found = [*_failing_feeds(tx, now), *_failing_channels(tx, now), *_counted(tx, now), *_refused_reload(tx)]
+    found = [
+        *_failing_feeds(tx, now),
+        *_nothing_read(tx, now, zone, intervals),
+        *_failing_channels(tx, now),
+        *_counted(tx, now, intervals),
+        *_refused_reload(tx),
+    ]
     outbox.enqueue(
         tx,
         [
@@ -120,6 +143,31 @@ def _failing_feeds(tx: sa.Connection, now: datetime) -> Iterator[Notice]:
                 )
 
 
+def _nothing_read(
+    tx: sa.Connection, now: datetime, zone: tzinfo, intervals: Mapping[str, timedelta]
+) -> Iterator[Notice]:
+    """Whatever each single feed does: somebody should have been read by now, and since this instance started."""
+    read = [row["last_success_at"] for row in feeds.list_feeds(tx) if row["last_success_at"]]
+    if not read or not intervals:
+        return
+    patience = max(STALE_AFTER * min(intervals.values()), TOO_LONG)
+    started = datetime.fromisoformat(meta.get_all(tx).get("started", {"at": rfc3339(now)})["at"])
+    if now - max(*read, started) > patience:
+        yield Notice(
+            occasion=f"nothing read:{rfc3339(max(read))}",
+            says=f"no feed has been read since {max(read).astimezone(zone):%d %b %H:%M %Z}",
+            do="Is the network there? `wirewatch feeds` says what each server answered.",
+            level=Level.URGENT,
+        )
+
+
+def _overdue(row: Mapping[str, Any], now: datetime, interval: timedelta) -> bool:
+    """Whether a feed that does not fail should have been checked long ago."""
+    may_be_asked = row["not_before"] is None or row["not_before"] <= now
+    waited = now - row["next_check_at"] > (STALE_AFTER - 1) * interval
+    return row["failures"] == 0 and row["last_success_at"] is not None and may_be_asked and waited
+
+
 def _failing_channels(tx: sa.Connection, now: datetime) -> Iterator[Notice]:
     for row in channel_store.list_channels(tx):
         since, whose = row["failing_since"], channel_store.shown(row)
@@ -152,10 +200,10 @@ def _refused_reload(tx: sa.Connection) -> Iterator[Notice]:
         )
 
 
-def _counted(tx: sa.Connection, now: datetime) -> Iterator[Notice]:
+def _counted(tx: sa.Connection, now: datetime, intervals: Mapping[str, timedelta]) -> Iterator[Notice]:
     """What is counted is told when it has grown, and not again within a while."""
     told: dict[str, Any] = meta.get_all(tx).get("operator_told", {})
-    counts = tuple(_counts(tx, now))
+    counts = (*_counts(tx, now), *_overdue_feeds(tx, now, intervals))
     present = {f"{kind}:{what}" for kind, what, _, _ in counts}
     told = {key: known for key, known in told.items() if key in present}  # what was mended may happen anew
     for kind, what, count, notice in counts:
@@ -184,6 +232,18 @@ def _counts(tx: sa.Connection, now: datetime) -> Iterator[tuple[str, str, int, N
         says = f"feed {name}: items may have been missed ({gaps} times so far)"
         do = "Give it a shorter `interval`, unless the log says that entries could not be judged."
         yield "gap", name, gaps, Notice(occasion=f"gap:{name}:{rfc3339(now)}", says=says, do=do)
+
+
+def _overdue_feeds(
+    tx: sa.Connection, now: datetime, intervals: Mapping[str, timedelta]
+) -> Iterator[tuple[str, str, int, Notice]]:
+    rows = [row for row in feeds.list_feeds(tx) if row["name"] in intervals]
+    names = [row["name"] for row in rows if _overdue(row, now, intervals[row["name"]])]
+    if names:
+        shown = f"{', '.join(names[:5])}{' …' if len(names) > 5 else ''}"
+        says = f"{len(names)} feed{'s' if len(names) > 1 else ''} not checked for three times the interval: {shown}"
+        do = "The daemon does not come round to them. Look at the log, and at `concurrency` and `per_host`."
+        yield "overdue", "feeds", len(names), Notice(occasion=f"overdue:{rfc3339(now)}", says=says, do=do)
 
 
 def _gaps(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
 
 from monitor.errors import StoreBusy
@@ -20,8 +21,9 @@ BUSY_RETRIES = 6  # of the 5 s that the database itself waits: half of the watch
 class Writer:
     """Runs functions that take an open write transaction, in the one writer thread."""
 
-    def __init__(self, database: Database):
-        self._database = database
+    def __init__(self, database: Database, *, around: Callable[[], AbstractContextManager[Any]] = nullcontext):
+        """`around` is entered, in the thread, around each transaction with the wait for its lock."""
+        self._database, self._around = database, around
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="writer")
 
     async def run(self, function: Callable[..., T], *args: Any) -> T:
@@ -38,7 +40,7 @@ class Writer:
     def _transact(self, function: Callable[..., T], *args: Any) -> T:
         for attempt in range(BUSY_RETRIES):
             try:
-                with self._database.write() as tx:
+                with self._around(), self._database.write() as tx:
                     return function(tx, *args)
             except StoreBusy:
                 if attempt == BUSY_RETRIES - 1:

@@ -53,7 +53,8 @@ MAY_IMPORT = {
     "silencing": {*GROUND, "config", "core.names", "store"},
     "explain": {*GROUND, "core", "store", "reload", "routing"},
     "show": {*GROUND, "core.render", "core.spread", "explain", "marked", "routing", "silencing"},
-    "web": {*GROUND, "core.spread", "status", "store"},
+    "progress": set(),
+    "web": {*GROUND, "core.render", "core.spread", "status", "store", "web"},
     "demo": {*GROUND, "app", "config", "demo", "explain", "reload", "show", "store"},
     "app": None,  # wires everything
     "commands": None,
@@ -76,6 +77,7 @@ HOMES = {
     "alembic": {"store.database", "store.migrations"},
     "sqlalchemy": {"store", "ingest", "digests", "operator", "silencing", "backfill", "upkeep", "status"},
     "jinja2": {"web"},
+    "prometheus_client": {"edges.metrics"},
     "click": {"cli", "commands"},
     "pydantic": {"config", "watchlists", "watchlist_file", "toml_file", "units"},
     "tomllib": {"toml_file"},

@@ -30,11 +30,11 @@ def status(ctx: click.Context, as_json: bool) -> None:
     from monitor.store.database import running_pid
 
     with reader(ctx) as (config, database), database.read() as tx:
-        found = status_of(tx, config.database, now=clock_of()(), pid=running_pid(config.database))
+        found = status_of(tx, config.database, now=clock_of()(), pid=running_pid(config.database), zone=config.zone)
     if as_json:
         show.json_line(found)
     else:
-        show.print_status(found)
+        show.print_status(found, config.zone)
     ctx.exit(0 if found["ok"] else EXIT_FAILED)
 
 

@@ -1,0 +1,84 @@
+"""Between the archive and a template: reading in a thread, rendering, and what a reader asked for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from aiohttp import web
+from jinja2 import Environment
+
+from monitor.model import record
+from monitor.web.behind import BEHIND
+
+ROWS = 50  # on one page
+LONGEST_SEARCH = 200
+MOST_PAGES = 10_000
+
+PAGES = web.AppKey("pages", Environment)
+READERS = web.AppKey("readers", ThreadPoolExecutor)
+
+
+@record
+class Asked:
+    """What a reader asked a list for."""
+
+    search: str = ""
+    watchlist: str = ""
+    days: int = 0
+    page: int = 1
+
+    @property
+    def skip(self) -> int:
+        """Rows of the pages before."""
+        return (self.page - 1) * ROWS
+
+
+def asked_of(request: web.Request, *, days: int = 1) -> Asked:
+    """What stands in the address; whatever is odd in it counts as not asked. `days`: how far back without a word."""
+    query = request.query
+    return Asked(
+        search=_plain(query.get("search", "")),
+        watchlist=_plain(query.get("watchlist", "")),
+        days=_number(query.get("days", ""), days, most=400),
+        page=_number(query.get("page", ""), 1, most=MOST_PAGES),
+    )
+
+
+def one_page(rows: Sequence[Any]) -> tuple[Sequence[Any], bool]:
+    """The rows of a page, of one more than these; and whether others follow."""
+    return rows[:ROWS], len(rows) > ROWS
+
+
+async def read(request: web.Request, function: Callable[[Any], Any]) -> Any:
+    """What a function reads from the archive, in a thread of the page's own."""
+
+    def in_thread() -> Any:
+        with request.app[BEHIND].database.read() as tx:
+            return function(tx)
+
+    return await asyncio.get_running_loop().run_in_executor(request.app[READERS], in_thread)
+
+
+async def show(request: web.Request, template: str, function: Callable[[Any], dict[str, Any]]) -> web.Response:
+    """A page of what a function reads."""
+    return render(request, template, **await read(request, function))
+
+
+def render(request: web.Request, template: str, *, code: int = 200, **values: Any) -> web.Response:
+    """A page of these values."""
+    now = request.app[BEHIND].clock()
+    text = request.app[PAGES].get_template(template).render(page=template, now=now, **values)
+    return web.Response(text=text, content_type="text/html", status=code)
+
+
+def _plain(text: str) -> str:
+    asked = text.strip()[:LONGEST_SEARCH]
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in asked)
+
+
+def _number(text: str, otherwise: int, *, most: int) -> int:
+    number = int(text) if text.isascii() and text.isdigit() and len(text) < 8 else otherwise
+    return min(max(1, number), most)
