@@ -41,7 +41,7 @@ from monitor.errors import ConfigError, DeliveryError, StoreError
 from monitor.ingest import Ingest, Pacing
 from monitor.logs import keep_secret, say, say_counted, say_fact
 from monitor.model import Attempted, Feed, Feedback, FeedChecked, Fetched, ParsedFeed, Reloaded, Swept, Validators
-from monitor.progress import Progress
+from monitor.pulse import Pulse
 from monitor.reload import InForce
 from monitor.status import status_of
 from monitor.store import channels, due, feedback, feeds, meta, outbox
@@ -51,6 +51,9 @@ from monitor.upkeep import sweep
 from monitor.writer import Writer
 
 TICK = timedelta(seconds=1)
+TURNS = {"feeds": timedelta(minutes=1), "outbox": timedelta(minutes=1), "writer": timedelta(seconds=90)}
+"""Longest times between two turns: two parts tick every second, the writer has work every 15 s; each may wait half a
+minute for another process's lock."""
 SWEEP_EVERY = timedelta(hours=24)
 CLOCK_WATCH = timedelta(seconds=5)
 CLOCK_JUMP = timedelta(minutes=1)  # less is an ordinary correction
@@ -79,7 +82,7 @@ class App:
         self.clock, self._speed = clock, speed
         self._steady = SteadyClock(clock(), speed)
         self.notifier = notifier or Notifier(None)
-        self.metrics, self.progress = Metrics(), Progress(time.monotonic)
+        self.metrics, self._pulse = Metrics(), Pulse(TURNS, steady=time.monotonic)
         self.metrics.build.info({"version": __version__})
         self._feedback_key = b""
         self._stack = contextlib.AsyncExitStack()
@@ -247,11 +250,11 @@ class App:
         room = 2 * self.in_force.config.polling.concurrency - self.ingest.running
         if room > 0:
             await self.ingest.start(self._feeds(), limit=room)
-        self.progress.note("feeds")
+        self._pulse.beat("feeds")
 
     async def _outbox_tick(self) -> None:
         await self.dispatcher.tick()
-        self.progress.note("outbox")
+        self._pulse.beat("outbox")
 
     async def _watch_tick(self) -> None:
         seen = reload.fingerprint(self.in_force.config.watchlists)
@@ -478,7 +481,8 @@ class App:
     def standing_still(self) -> tuple[str, ...]:
         """Which parts of the daemon do, as sentences."""
         full = ("writer: the database cannot be written",) if self._told_of_database else ()
-        return (*full, *self.progress.standing_still())
+        ages = self._pulse.ages()
+        return (*full, *(f"{part}: nothing done for {ages[part]:.0f} seconds" for part in self._pulse.stuck()))
 
     async def series(self) -> bytes:
         """The metrics, in Prometheus' text format."""
@@ -487,7 +491,7 @@ class App:
             with self.database.read() as tx:
                 return status_of(tx, self.database.url, now=self.clock(), pid=None), feeds.list_feeds(tx)
 
-        self.metrics.look(*await asyncio.to_thread(look), self.progress.ages())
+        self.metrics.look(*await asyncio.to_thread(look), self._pulse.ages())
         return self.metrics.shown()
 
     async def _judge(self, alert: str, verdict: Feedback) -> tuple[str, str] | None:
@@ -552,7 +556,7 @@ class App:
         """Around each write transaction, in the writer's thread."""
         with self.metrics.writing.time():
             yield
-        self.progress.note("writer")
+        self._pulse.beat("writer")
 
     def _say_tick_failed(self, event: JobExecutionEvent) -> None:
         say("tick_failed", level=logging.ERROR, job=event.job_id, error=repr(event.exception))

@@ -11,11 +11,11 @@ import aiohttp
 import pytest
 
 from monitor import logs, reload
-from monitor.app import App
+from monitor.app import TURNS, App
 from monitor.clock import clock_from
 from monitor.errors import InstanceRunning, StoreError
 from monitor.model import Feedback
-from monitor.progress import PATIENCE, Progress
+from monitor.pulse import Pulse
 from monitor.store import feedback, feeds, letters, meta, outbox, stories
 from tests.desk import BILL, CONFIG, HARBOUR, Desk, rss
 from tests.fakes import FakeHttp
@@ -536,7 +536,7 @@ def test_what_is_said_is_counted(desk, log):
     assert 3600 <= series["wirewatch_publish_to_alert_seconds_sum"] < 3700, "published an hour ago"
     assert series["wirewatch_write_seconds_count"] > 3 and series["process_resident_memory_bytes"] > 1e7
     assert abs(series['wirewatch_channel_last_success_timestamp_seconds{channel="desk"}'] - datetime.now(UTC).timestamp()) < 60
-    assert {part for part in PATIENCE if f'wirewatch_tick_age_seconds{{part="{part}"}}' in series} == set(PATIENCE)
+    assert {part for part in TURNS if f'wirewatch_tick_age_seconds{{part="{part}"}}' in series} == set(TURNS)
 
 
 @pytest.mark.parametrize("part", ["feeds", "outbox", "writer"])
@@ -544,7 +544,7 @@ def test_O5_health_says_which_part_stands_still_and_recovers_when_it_goes_on(des
     steady = [0.0]
 
     async def hang(app, address):
-        app.progress = Progress(lambda: steady[0])
+        app._pulse = Pulse(TURNS, steady=lambda: steady[0])
         stands, goes_on = asyncio.Event(), asyncio.Event()
         original = {"feeds": (app.ingest, "start"), "outbox": (app.dispatcher, "tick"), "writer": (app.writer, "run")}[part]
         real = getattr(*original)
@@ -556,9 +556,9 @@ def test_O5_health_says_which_part_stands_still_and_recovers_when_it_goes_on(des
 
         setattr(*original, hung)
         await stands.wait()
-        steady[0] += max(PATIENCE.values()) + 1
-        for other in set(PATIENCE) - {part}:
-            app.progress.note(other)
+        steady[0] += 91
+        for other in set(TURNS) - {part}:
+            app._pulse.beat(other)
         ill = await asked(address, path="healthz")
         goes_on.set()
         setattr(*original, real)

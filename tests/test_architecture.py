@@ -53,7 +53,7 @@ MAY_IMPORT = {
     "silencing": {*GROUND, "config", "core.names", "store"},
     "explain": {*GROUND, "core", "store", "reload", "routing"},
     "show": {*GROUND, "core.render", "core.spread", "explain", "marked", "routing", "silencing"},
-    "progress": set(),
+    "pulse": set(),
     "web": {*GROUND, "core.render", "core.spread", "status", "store", "web"},
     "demo": {*GROUND, "app", "config", "demo", "explain", "reload", "show", "store"},
     "app": None,  # wires everything
