@@ -81,12 +81,12 @@ def _judge_item(verdict: Verdict, item: Item, where: str, channel: str, copies: 
         return
     known = sum(not copy.ambiguous for copy in copies)
     verdict.doubles[channel] += len(copies) - 1
+    lives = ", ".join(f"life {copy.life}{f' ({copy.why_ambiguous})' * copy.ambiguous}" for copy in copies)
     if channel == "room" and len(copies) > 1:
         verdict.uncaused[channel] += len(copies) - 1
-        verdict.wrong.append(f"{where}: {item.token} is there {len(copies)} times")
+        verdict.wrong.append(f"{where}: {item.token} is there {len(copies)} times: {lives}")
     elif known > 1:
         verdict.uncaused[channel] += known - 1
-        lives = ", ".join(f"life {copy.life}{' (' + copy.why_ambiguous + ')' * copy.ambiguous}" for copy in copies)
         verdict.wrong.append(f"{where}: {item.token} is there {len(copies)} times, {known} of them known: {lives}")
 
 

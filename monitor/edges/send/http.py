@@ -12,6 +12,7 @@ from datetime import timedelta
 from types import SimpleNamespace
 
 import aiohttp
+from aiohttp.client_exceptions import ClientOSError, ServerDisconnectedError
 
 from monitor.errors import DeliveryError, DeliveryErrorKind
 
@@ -35,6 +36,10 @@ class Progress:
 progress: ContextVar[Progress | None] = ContextVar("progress", default=None)
 
 
+class BrokenOff(aiohttp.ClientError):
+    """The connection broke before there was an answer."""
+
+
 class Redirected(aiohttp.ClientError):
     """The server wanted us elsewhere. A secret in the request must not follow."""
 
@@ -54,7 +59,19 @@ def open_session(timeout: timedelta | None, *, fresh: bool = False) -> aiohttp.C
         cookie_jar=aiohttp.DummyCookieJar(),
         trace_configs=[trace],
         trust_env=False,
+        middlewares=(_once,),
     )
+
+
+async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """No second try behind our back: aiohttp repeats GET, PUT and DELETE where a connection breaks, new or reused, and
+    the answer to the second would hide that the first may have had its effect."""
+    try:
+        return await handler(request)
+    except aiohttp.ClientConnectorError:
+        raise
+    except (ClientOSError, ServerDisconnectedError) as cause:
+        raise BrokenOff(type(cause).__name__) from cause
 
 
 async def _note_left(
@@ -80,7 +97,8 @@ def broken(cause: BaseException, *, ambiguous: bool) -> DeliveryError:
         return DeliveryError(f"redirected ({cause}), and redirects are not followed", kind=DeliveryErrorKind.CHANNEL)
     if isinstance(cause, aiohttp.ClientConnectorCertificateError):
         return DeliveryError("the server's certificate is not trusted", kind=DeliveryErrorKind.CHANNEL)
-    what = "timed out" if isinstance(cause, TimeoutError) else f"connection failed ({type(cause).__name__})"
+    said = str(cause) if isinstance(cause, BrokenOff) else type(cause).__name__
+    what = "timed out" if isinstance(cause, TimeoutError) else f"connection failed ({said})"
     if ambiguous:
         return DeliveryError(f"{what} after the message had left", kind=DeliveryErrorKind.AMBIGUOUS)
     return DeliveryError(what, kind=DeliveryErrorKind.RETRY)

@@ -302,7 +302,6 @@ class MatrixSender:
 
     async def _call(self, method: str, path: str, body: dict[str, Any] | None = None, *, token: str = "") -> Answer:
         if self._session is None or self._session.closed:
-            # On a reused connection that breaks the client library tries again by itself: a first effect stays unseen.
             self._session = http.open_session(None, fresh=True)
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         request = self._session.request(
