@@ -13,6 +13,7 @@ from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from monitor import __version__, cli, config_example
 from monitor.channels import open_senders
@@ -359,7 +360,23 @@ SET_UP = {
 
 def test_the_readme_sets_up_by_two_commands():
     lines = {line for block in fenced(PAGES["README.md"]) for line in block.splitlines()}
-    assert {line for line in lines if "venv" in line} == SET_UP
+    assert {line for line in lines if "-m venv" in line} == SET_UP
+
+
+def test_what_the_readme_shows_of_the_demo_is_what_it_prints():
+    (shown,) = fenced(PAGES["README.md"], "text")
+    printed = {line.rstrip("─ ") for line in CliRunner().invoke(cli.main, ["demo"]).output.splitlines()}
+    assert [line for line in shown.splitlines() if line not in printed] == []
+
+
+def test_the_readmes_watchlist_says_what_the_readme_says(tmp_path, monkeypatch):
+    (watchlist,) = (block for block in fenced(PAGES["README.md"], "toml") if "[[term]]" in block)
+    (tmp_path / "watchlists").mkdir()
+    (tmp_path / "watchlists" / "harbour.toml").write_text(watchlist, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    (said,) = re.findall(r'^echo "(.*)" \| wirewatch explain -', PAGES["README.md"], re.MULTILINE)
+    answer = CliRunner().invoke(cli.main, ["explain", "-"], input=said)
+    assert answer.exit_code == 0 and "harbour: alerts: 8.0 ≥ 4" in answer.output
 
 
 def test_the_changelog_begins_with_this_version():
