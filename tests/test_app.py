@@ -477,6 +477,18 @@ def test_a_reader_judges_an_alert_by_the_link_in_its_message(desk, log, capsys):
     assert log.named("judged")[0]["verdict"] == "noise"
 
 
+def test_beyond_this_host_the_page_asks_for_its_token(desk, log):
+    head = CONFIG.replace('listen = ""', 'listen = "0.0.0.0:0"\ntoken = "a-token-of-some-length"')
+    desk.write(head=head)
+
+    async def ask(app, address):
+        address = address.replace("0.0.0.0", "127.0.0.1")
+        bearer = {"headers": {"Authorization": "Bearer a-token-of-some-length"}}
+        return [(await asked(address, path=path, **more))[0] for path in ("", "metrics") for more in ({}, bearer)]
+
+    assert run_until(desk, log, ask) == [401, 200, 401, 200]
+
+
 def test_without_a_base_url_no_link_is_made(desk, log, capsys):
     async def one():
         async with app_of(desk) as app:

@@ -13,7 +13,7 @@ import pytest
 from monitor.edges.metrics import Metrics
 from monitor.model import Attempted, FeedChecked, Reloaded
 from tests.builders import NOW
-from tests.test_docs import OPERATIONS, rows, section
+from tests.test_docs import OPERATIONS, fenced, rows, section
 
 FOLDER = Path(__file__).parents[1] / "docs" / "monitoring"
 RULES = (FOLDER / "wirewatch.rules.yml").read_text(encoding="utf-8")
@@ -120,6 +120,15 @@ def test_promtool_takes_every_question_of_the_dashboard(tmp_path):
     (tmp_path / "panels.yml").write_text(json.dumps({"groups": [{"name": "panels", "rules": rules}]}), encoding="utf-8")  # JSON is YAML
     done = promtool("check", "rules", str(tmp_path / "panels.yml"))
     assert done.returncode == 0 and f"{len(asked)} rules found" in done.stdout, done.stdout + done.stderr
+
+
+@pytest.mark.servers
+def test_promtool_takes_the_configuration_that_the_documentation_shows(tmp_path):
+    (shown,) = fenced(OPERATIONS, "yaml")
+    (tmp_path / "wirewatch.rules.yml").write_text(RULES, encoding="utf-8")
+    (tmp_path / "prometheus.yml").write_text(shown, encoding="utf-8")
+    done = promtool("check", "config", str(tmp_path / "prometheus.yml"))
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.servers
