@@ -74,6 +74,12 @@ def test_rules_and_panels_ask_only_for_what_there_is():
     assert named(" ".join(ASKED)) <= declared() and len(ASKED) > 15
 
 
+def test_an_entry_is_a_story_or_a_copy():
+    text = full().shown().decode()
+    counts = {name: re.search(rf"^wirewatch_{name}_total (.*)$", text, re.MULTILINE)[1] for name in ("entries", "stories", "copies")}
+    assert counts == {"entries": "3.0", "stories": "2.0", "copies": "1.0"}
+
+
 def test_two_applications_count_apart():
     first, second = Metrics(), Metrics()
     first.checked(FeedChecked(feed="a", outcome="fresh"))

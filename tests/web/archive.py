@@ -46,7 +46,7 @@ def filled(folder: Path, web: FakeWeb) -> tuple[Desk, dict[str, str]]:
         desk.does("poll")
     desk.feed("hostile", json_feed("The harbour HOSTILE"))
     web.page("/broken").says(302, headers={"Location": "http://127.0.0.1:9/<img src=x onerror=alert(1)>"})
-    desk.feeds["broken"] = web.url("/broken")
+    desk.feeds["zeppelin"] = web.url("/broken")
     desk.write().does("poll")
     _poison(desk)
     _age(desk)
@@ -62,7 +62,7 @@ def _poison(desk: Desk) -> None:
     with closing(Database.open(str(desk.folder / "wirewatch.db"))) as database, database.write() as tx:
         for table in (entries, stories, alerts):
             tx.execute(table.update().where(table.c.title.contains("HOSTILE")).values(title=SCRIPT, url="javascript:alert(1)"))
-        tx.execute(feeds.update().where(feeds.c.name == "broken").values(last_error=SCRIPT, failures=3))
+        tx.execute(feeds.update().where(feeds.c.name == "zeppelin").values(last_error=SCRIPT, failures=3))
         hits = [{"term": SCRIPT, "variant": SCRIPT, "field": "title", "quote": SCRIPT, "points": 4.0, "start": 0, "end": 1}]
         tx.execute(matches.update().where(matches.c.watchlist == "quays").values(hits=json.dumps(hits), missing=json.dumps([SCRIPT])))
         near = sa.and_(matches.c.watchlist == "quays", matches.c.story.in_(sa.select(stories.c.id).where(stories.c.title.contains("50%"))))
