@@ -25,7 +25,8 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from monitor import __version__, backfill, crash, operator, reload
 from monitor.channels import open_senders
 from monitor.clock import Clock, SteadyClock, system_clock
-from monitor.config import ChannelConfig, Config, is_loopback
+from monitor.config import ChannelConfig, Config
+from monitor.config_file import is_loopback
 from monitor.core.pace import ASKED_AT_MOST, GONE_LATER, LONGEST_RETRY, spread
 from monitor.core.parse import parse_fast, parse_slow
 from monitor.core.pipeline import Policy

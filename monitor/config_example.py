@@ -1,4 +1,4 @@
-"""`config.example.toml`, made from the declarations of `config.py`: every key with its default and its sentence.
+"""`config.example.toml`, made from the declarations of `config_file.py`: every key with its default and its sentence.
 
 `python -m monitor.config_example > config.example.toml` writes it anew; a test compares the two.
 """
@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from monitor.config import NOT_YET, SINGLE_TABLES, config_json_schema
+from monitor.config_file import NOT_YET, SINGLE_TABLES, config_json_schema
 
 COLUMN = 38  # where the sentences begin
 INSTEAD = {("polling", "contact"): "desk@example.org"}  # shown in place of a default that says nothing

@@ -23,8 +23,9 @@ MAY_IMPORT = {
     "units": {"errors"},
     "toml_file": {"errors", "units"},
     "opml": GROUND,
-    "config": {*GROUND, "toml_file", "units", "opml"},
-    "config_example": {"config"},
+    "config_file": {"units"},
+    "config": {*GROUND, "config_file", "toml_file", "opml"},
+    "config_example": {"config_file"},
     "watchlist_file": {"units"},
     "watchlists": {*GROUND, "toml_file", "watchlist_file", "core"},
     "core": {*GROUND, "core"},
@@ -79,7 +80,7 @@ HOMES = {
     "jinja2": {"web"},
     "prometheus_client": {"edges.metrics"},
     "click": {"cli", "commands"},
-    "pydantic": {"config", "watchlists", "watchlist_file", "toml_file", "units"},
+    "pydantic": {"config", "config_file", "watchlists", "watchlist_file", "toml_file", "units"},
     "tomllib": {"toml_file"},
 }
 # core thinks: nothing in it has a clock, a socket, a disk, a log or randomness.

@@ -74,7 +74,7 @@ def schema(what: str) -> None:
     import json
 
     if what == "config":
-        from monitor.config import config_json_schema as schema_of
+        from monitor.config_file import config_json_schema as schema_of
     else:
         from monitor.watchlist_file import watchlist_json_schema as schema_of
     click.echo(json.dumps(schema_of(), indent=2, ensure_ascii=False))

@@ -15,11 +15,12 @@ from typing import Any
 
 from aiohttp import web
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
 
 from monitor.web import actions, charts, views
 from monitor.web.behind import BEHIND, Behind
 from monitor.web.doors import guard
-from monitor.web.reading import PAGES, READERS
+from monitor.web.reading import NOT_SHOWN, PAGES, READERS
 
 READERS_AT_ONCE = 2  # a slow search must not take the threads that feeds are parsed in
 
@@ -78,9 +79,15 @@ def _templates(behind: Behind) -> Environment:
         moment = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
         return moment.astimezone(behind.zone).strftime("%d %b %H:%M") if moment else "–"
 
+    pages.finalize = _shown
     pages.filters |= {"local": local, "web_link": _web_link, "words": _words, "span": _span}
     pages.globals |= {"charts": charts, "zone": str(behind.zone)}
     return pages
+
+
+def _shown(value: Any) -> Any:
+    """Without what turns or hides the text around it, wherever a text came from. Escaping follows."""
+    return value.translate(dict.fromkeys(NOT_SHOWN)) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _web_link(url: Any) -> str:

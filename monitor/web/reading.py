@@ -13,6 +13,10 @@ from jinja2 import Environment
 from monitor.model import record
 from monitor.web.behind import BEHIND
 
+CONTROLS = (*range(0x09), *range(0x0B, 0x20), *range(0x7F, 0xA0))
+BIDIRECTIONAL = (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+TAGS = range(0xE0000, 0xE0080)
+NOT_SHOWN = (*CONTROLS, *BIDIRECTIONAL, *TAGS)  # characters that turn or hide the text around them
 ROWS = 50  # on one page
 LONGEST_SEARCH = 200
 MOST_PAGES = 10_000
@@ -75,8 +79,7 @@ def render(request: web.Request, template: str, *, code: int = 200, **values: An
 
 
 def _plain(text: str) -> str:
-    asked = text.strip()[:LONGEST_SEARCH]
-    return "".join(letter if letter.isprintable() else "\ufffd" for letter in asked)
+    return text.strip()[:LONGEST_SEARCH].translate(dict.fromkeys(NOT_SHOWN, "\ufffd"))
 
 
 def _number(text: str, otherwise: int, *, most: int) -> int:

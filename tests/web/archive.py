@@ -20,6 +20,7 @@ from tests.desk import BILL, Desk, json_feed, rss
 from tests.fakeweb import FakeWeb
 
 SCRIPT = "The harbour <script>alert(1)</script> & \"quoted\" 'single' {{ 7*7 }} {% raw %}"
+HIDDEN = "\x1b[31m\x00\u202eevil\u2066\U000e0041"
 LONG = "The harbour " + "Donaudampfschifffahrtsgesellschaftskapitänsmützenabzeichen" * 3
 QUAYS = """\
 title = "Quays, docks & cranes <b>"
@@ -61,8 +62,8 @@ def _poison(desk: Desk) -> None:
     """What the stages before would never let through, put into the archive as it is."""
     with closing(Database.open(str(desk.folder / "wirewatch.db"))) as database, database.write() as tx:
         for table in (entries, stories, alerts):
-            tx.execute(table.update().where(table.c.title.contains("HOSTILE")).values(title=SCRIPT, url="javascript:alert(1)"))
-        tx.execute(feeds.update().where(feeds.c.name == "zeppelin").values(last_error=SCRIPT, failures=3))
+            tx.execute(table.update().where(table.c.title.contains("HOSTILE")).values(title=SCRIPT + HIDDEN, url="javascript:alert(1)"))
+        tx.execute(feeds.update().where(feeds.c.name == "zeppelin").values(last_error=SCRIPT + HIDDEN, failures=3))
         hits = [{"term": SCRIPT, "variant": SCRIPT, "field": "title", "quote": SCRIPT, "points": 4.0, "start": 0, "end": 1}]
         tx.execute(matches.update().where(matches.c.watchlist == "quays").values(hits=json.dumps(hits), missing=json.dumps([SCRIPT])))
         near = sa.and_(matches.c.watchlist == "quays", matches.c.story.in_(sa.select(stories.c.id).where(stories.c.title.contains("50%"))))

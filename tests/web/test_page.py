@@ -193,6 +193,16 @@ def test_a_broken_search_is_answered(page, raw):
     assert status in (200, 400) and "X-Evil" not in headers
 
 
+@pytest.mark.parametrize("path", SHOWN)
+def test_I11_I13_nothing_turns_or_hides_the_text_around_it(page, path):
+    assert not set("\x1b\x00\u202e\u2066\U000e0041") & set(page.asks(path)[2])
+
+
+def test_I11_signs_that_languages_need_stay(page):
+    search = quote("می\u200cشود 👩\u200d🚒")
+    assert "می\u200cشود 👩\u200d🚒" in page.asks(f"/feeds?search={search}")[2]
+
+
 def test_nothing_is_loaded_from_elsewhere_and_nothing_runs(page):
     for path in PAGES:
         text = page.asks(path)[2]
