@@ -17,12 +17,15 @@ from aiohttp import web
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from monitor.web import actions, charts, views
+from monitor.web import actions, views
 from monitor.web.behind import BEHIND, Behind
 from monitor.web.doors import guard
 from monitor.web.reading import NOT_SHOWN, PAGES, READERS
 
+LEFT_OUT = dict.fromkeys(NOT_SHOWN)
 READERS_AT_ONCE = 2  # a slow search must not take the threads that feeds are parsed in
+
+SHUTDOWN = 2.0  # seconds for requests under way: messages being sent have their patience, pages need none
 
 
 @asynccontextmanager
@@ -33,7 +36,7 @@ async def serve_page(listen: str, behind: Behind) -> AsyncIterator[str]:
     """
     host, _, port = listen.rpartition(":")
     with ThreadPoolExecutor(READERS_AT_ONCE, thread_name_prefix="page") as readers:
-        runner = web.AppRunner(_application(behind, readers), access_log=None)
+        runner = web.AppRunner(_application(behind, readers), access_log=None, shutdown_timeout=SHUTDOWN)
         await runner.setup()
         try:
             site = web.TCPSite(runner, host.strip("[]"), int(port))
@@ -81,13 +84,14 @@ def _templates(behind: Behind) -> Environment:
 
     pages.finalize = _shown
     pages.filters |= {"local": local, "web_link": _web_link, "words": _words, "span": _span}
-    pages.globals |= {"charts": charts, "zone": str(behind.zone)}
+    pages.globals["zone"] = str(behind.zone)
     return pages
 
 
 def _shown(value: Any) -> Any:
     """Without what turns or hides the text around it, wherever a text came from. Escaping follows."""
-    return value.translate(dict.fromkeys(NOT_SHOWN)) if isinstance(value, str) and not isinstance(value, Markup) else value
+    outside = isinstance(value, str) and not isinstance(value, Markup)  # Markup is what a macro of ours has made
+    return value.translate(LEFT_OUT) if outside else value
 
 
 def _web_link(url: Any) -> str:
