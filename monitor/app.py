@@ -580,8 +580,10 @@ class App:
 
 def _feedback_key(tx) -> bytes:
     """What signs the links by which readers judge alerts; made at the first start, and kept in the database."""
-    kept = meta.get_all(tx).get("feedback_key") or secrets.token_hex(32)
-    meta.put(tx, "feedback_key", kept)
+    kept = meta.get_all(tx).get("feedback_key")
+    if kept is None:
+        kept = secrets.token_hex(32)
+        meta.put(tx, "feedback_key", kept)
     return bytes.fromhex(kept)
 
 

@@ -16,7 +16,7 @@ from monitor.clock import clock_from
 from monitor.errors import InstanceRunning, StoreError
 from monitor.model import Feedback
 from monitor.pulse import Pulse
-from monitor.store import feedback, feeds, letters, meta, outbox, stories
+from monitor.store import channels, feedback, feeds, letters, meta, outbox, stories
 from tests.desk import BILL, CONFIG, HARBOUR, Desk, rss
 from tests.fakes import FakeHttp
 
@@ -549,6 +549,21 @@ def test_what_is_said_is_counted(desk, log):
     assert series["wirewatch_write_seconds_count"] > 3 and series["process_resident_memory_bytes"] > 1e7
     assert abs(series['wirewatch_channel_last_success_timestamp_seconds{channel="desk"}'] - datetime.now(UTC).timestamp()) < 60
     assert {part for part in TURNS if f'wirewatch_tick_age_seconds{{part="{part}"}}' in series} == set(TURNS)
+
+
+def test_L21_where_the_operators_own_channel_is_down_metrics_and_status_say_so(desk):
+    desk.write('[channel.ops]\nurl = "json://127.0.0.1:9/"\noperator = true\n')
+
+    async def suspend():
+        async with app_of(desk) as app:
+            trouble = channels.Trouble(failures=1, failing_since=datetime.now(UTC), suspended=True)
+            until = datetime.now(UTC) + timedelta(hours=1)
+            await app.writer.run(lambda tx: channels.pause(tx, "ops", until=until, error="401", trouble=trouble))
+            return (await app.series()).decode()
+
+    assert "wirewatch_channels_suspended 1.0" in asyncio.run(suspend())
+    answer = desk.does("status")
+    assert answer.exit_code == 1 and "channel ops is suspended: 401" in answer.output
 
 
 @pytest.mark.parametrize("part", ["feeds", "outbox", "writer"])

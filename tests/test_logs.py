@@ -86,7 +86,7 @@ def _raise(text):
 
 @TOLD
 @pytest.mark.parametrize("kind", ["pipe", "terminal"])
-def test_outside_text_is_one_line_without_control_characters(request, kind, tell):
+def test_I13_outside_text_is_one_line_without_control_characters(request, kind, tell):
     stream = request.getfixturevalue(kind)()
     tell(BAD)
     assert len(stream.getvalue().splitlines()) == 1, "one fact, one record (also where U+2028 ends lines)"
@@ -96,7 +96,7 @@ def test_outside_text_is_one_line_without_control_characters(request, kind, tell
 
 @TOLD
 @pytest.mark.parametrize("kind", ["pipe", "terminal"])
-def test_a_megabyte_is_cut(request, kind, tell):
+def test_I13_a_megabyte_is_cut(request, kind, tell):
     stream = request.getfixturevalue(kind)()
     tell("x" * 1_000_000)
     assert 100 < len(stream.getvalue()) < 5_000
@@ -106,7 +106,7 @@ def test_a_megabyte_is_cut(request, kind, tell):
 @TOLD
 @pytest.mark.parametrize("kind", ["pipe", "terminal"])
 @pytest.mark.parametrize("secret", ["c4nary", 'c4n"ary\\x', "c4nàry", "c4n\tary"], ids=["plain", "with a quote", "with an accent", "with a tab"])
-def test_secrets_are_replaced_wherever_they_stand(request, kind, tell, secret):
+def test_G14_secrets_are_replaced_wherever_they_stand(request, kind, tell, secret):
     stream = request.getfixturevalue(kind)(secret)
     tell(f"https://user:{secret}@example.org/")
     said = stream.getvalue()
@@ -114,7 +114,7 @@ def test_secrets_are_replaced_wherever_they_stand(request, kind, tell, secret):
     assert secret not in said and json.dumps(secret)[1:-1] not in said and json.dumps(secret, ensure_ascii=False)[1:-1] not in said
 
 
-def test_a_secret_that_is_cut_in_two_is_not_told_by_half(pipe):
+def test_G14_a_secret_that_is_cut_in_two_is_not_told_by_half(pipe):
     stream = pipe("c4nary-of-some-length")
     logs.say("fact", text="x" * (logs.FIELD_LENGTH - 10) + "c4nary-of-some-length")
     assert "c4nary" not in stream.getvalue()
@@ -148,7 +148,7 @@ def test_details_are_told_only_when_asked_for(pipe):
 
 
 @pytest.mark.parametrize("name", logs.CHATTY)
-def test_libraries_do_not_tell_their_details(pipe, name):
+def test_G14_libraries_do_not_tell_their_details(pipe, name):
     stream = pipe(verbose=True)
     logging.getLogger(name).info("https://user:password@example.org/")
     logging.getLogger(name).debug("https://user:password@example.org/")
