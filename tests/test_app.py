@@ -16,7 +16,7 @@ from monitor.clock import clock_from
 from monitor.errors import InstanceRunning, StoreError
 from monitor.model import Feedback
 from monitor.pulse import Pulse
-from monitor.store import channels, feedback, feeds, letters, meta, outbox, stories
+from monitor.store import channels, feedback, feeds, letters, meta, stories
 from tests.desk import BILL, CONFIG, HARBOUR, Desk, rss
 from tests.fakes import FakeHttp
 
