@@ -6,7 +6,8 @@
 
 `quality` scores the labelled items of ../shared/data/dedup (pairwise precision, recall and F1, B³, false merges per
 1,000 items) for headlines only, with summaries and with full texts, and the synthetic copies and near-misses that
-../shared/tools/mutations.py makes; `--errors` lists the pairs that are wrong.
+../shared/tools/mutations.py makes; `--errors` writes down the pairs that are wrong, with their texts, and
+docs/dedup-errors.tsv lists them a line each, without.
 
 `speed` fills a real database with that many entries of ../shared/data/replay (repeated with other hashes until there
 are enough), all within the story window; a new process opens it and judges items it has not seen: 200, then 4,000 that
@@ -41,10 +42,12 @@ from pathlib import Path
 
 from rapidfuzz import fuzz, process
 
+from monitor.core.copies import opinion
 from monitor.core.dedup import promising, recognise
+from monitor.core.likeness import Yardstick
 from monitor.core.normalise import normalise_entry
 from monitor.core.sketch import fold_words
-from monitor.model import Assignment, Entry, Judged, ParsedEntry, Rule, Snapshot
+from monitor.model import Assignment, Candidate, Entry, Judged, ParsedEntry, Rule, Snapshot
 from monitor.store import candidates, merging, stories
 from monitor.store.database import Database, insert_plain
 
@@ -56,6 +59,7 @@ FIELDS = {"t": ("title",), "ts": ("title", "summary"), "full": ("title", "summar
 START = datetime(2026, 8, 18, tzinfo=UTC)
 BATCH, JUDGED, SINGLE, FILL_BATCH = 200, 4_000, 500, 5_000
 MEASURED = BATCH + JUDGED + SINGLE
+LISTED = ROOT / "docs/dedup-errors.tsv"
 LONG_WORD = re.compile(r"[A-Za-z]{6,}")
 
 Story = Callable[[Sequence[dict], str], dict[str, str]]  # items and fields → item id → story
@@ -257,6 +261,7 @@ def quality(errors: Path | None) -> str:
         told = [f"{macro(measures, key):.3f}" for key in ("f1", "precision", "recall", "b3_f1", "ari")]
         rows.append(f"| {name} | {fields} | {' | '.join(told)} | {macro(measures, 'false_per_1000'):.1f} | {each} |")
         print(rows[-1], file=sys.stderr)
+    LISTED.write_text("\n".join(map(why, listed)) + "\n", encoding="utf-8")
     if errors:
         shown = ("source", "published", "title", "summary")
         with errors.open("w", encoding="utf-8") as out:
@@ -264,6 +269,25 @@ def quality(errors: Path | None) -> str:
                 pair |= {side: {key: str(pair[side][key])[:200] for key in shown} for side in "ab"}
                 out.write(json.dumps(pair, ensure_ascii=False) + "\n")
     return "\n".join([*rows, "", *synthetic()])
+
+
+def why(pair: dict) -> str:
+    """One line on a pair that is wrong, without a word of its texts: where, which, how alike, and what decided."""
+    first, second = sorted((entry_of(pair[side], pair["fields"]) for side in "ab"), key=lambda one: one.published_at)
+    earlier = Candidate(
+        number=1, entry=first.id, story=first.id, outlet=first.outlet,
+        published_at=first.published_at, seen_at=first.published_at,
+        url_key=None, title_key=first.title_key, text_key=first.text_key, sketch=first.sketch,
+    )  # fmt: skip
+    yardstick = Yardstick(second, second.published_at)
+    like = yardstick.measure(yardstick.look(earlier))
+    found = opinion(second, earlier, like, window=WINDOW)
+    said = re.sub(r"(?<=: ).*|(?<=same headline, ).*", "…", found.why)  # names and words of the texts
+    if found.same == (pair["wrong"] == "missed"):
+        said = "alike, but each is in another story" if found.same else f"through a third copy; the pair itself: {said}"
+    hours = like.apart / timedelta(hours=1)
+    alike = f"headline {like.title:.0f}, lead {like.lead:.2f}, body {like.body:.2f}, {hours:.0f} h"
+    return "\t".join((pair["fields"], pair["corpus"], pair["wrong"], pair["a"]["id"], pair["b"]["id"], alike, said))
 
 
 def _methods() -> Iterator[tuple[str, Story, str]]:

@@ -158,14 +158,14 @@ def report(folder: Path, sent: list[dict], outlets: Outlets, seconds: float) -> 
     (entries,), (stories,) = rows("SELECT count(*) FROM entries")[0], rows("SELECT count(*) FROM stories")[0]
     spread = "SELECT story, count(DISTINCT feed) AS feeds FROM entries GROUP BY story"
     in_two, in_three = (rows(f"SELECT count(*) FROM ({spread}) WHERE feeds >= {n}")[0][0] for n in (2, 3))
-    twice = rows("SELECT watchlist, story, count(*) FROM alerts GROUP BY watchlist, story, level HAVING count(*) > 1")
+    first = "SELECT * FROM alerts WHERE reason IN ('matched', 'became_urgent')"  # the others tell of a change
+    twice = rows(f"SELECT watchlist, story, level FROM ({first}) GROUP BY 1, 2, 3 HAVING count(*) > 1")
     loud = rows(
-        f"SELECT a.watchlist, a.story, count(*) FROM alerts a JOIN ({spread}) s ON s.story = a.story"
+        f"SELECT a.watchlist, a.story, count(*) FROM ({first}) a JOIN ({spread}) s ON s.story = a.story"
         " WHERE feeds >= 3 GROUP BY 1, 2"
     )
-    repeated = [
-        key for key, n in collections.Counter((m["watchlist"], m["story"], m["level"]) for m in sent).items() if n > 1
-    ]
+    told = collections.Counter((m["watchlist"], m["story"], m["level"]) for m in sent if not m["mark"])
+    repeated = [key for key, n in told.items() if n > 1]
     joined, pairs = same_headlines(rows("SELECT title, story, feed, seen_at FROM entries"))
     figures = [
         ("outlets", len(outlets.items)),
@@ -182,7 +182,8 @@ def report(folder: Path, sent: list[dict], outlets: Outlets, seconds: float) -> 
         ("stories in two outlets or more", in_two),
         ("stories in three outlets or more", in_three),
         ("  of them alerted", len(loud)),
-        ("alerts", rows("SELECT count(*) FROM alerts")[0][0]),
+        ("alerts", rows(f"SELECT count(*) FROM ({first})")[0][0]),
+        ("updates of stories that were told", rows("SELECT count(*) FROM alerts")[0][0] - len(rows(first))),
         ("messages sent", len(sent)),
         ("alerts of one story, watchlist and level twice", len(twice) + len(repeated)),
         ("stories in three outlets that alerted a watchlist twice", sum(n > 1 for *_, n in loud)),

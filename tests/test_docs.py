@@ -371,6 +371,13 @@ def test_what_the_readme_shows_of_the_demo_is_what_it_prints(monkeypatch):
     assert [line for line in shown.splitlines() if line not in printed] == []
 
 
+def test_the_figures_of_the_readme_are_those_of_the_other_pages():
+    told = PAGES["operations.md"] + PAGES["decisions.md"]
+    for row in re.findall(r"^\| (?!measured|---)(.*) \| `python bench/", section(PAGES["README.md"], "## Figures"), re.MULTILINE):
+        for figure in re.findall(r"(?<![\w.])(?:\d{1,3}(?:,\d{3})+|\d*\.\d+)", row):
+            assert re.search(rf"(?<![\d.,])0?{re.escape(figure)}(?!\d)", told), figure
+
+
 def test_the_readmes_watchlist_says_what_the_readme_says(tmp_path, monkeypatch):
     (watchlist,) = (block for block in fenced(PAGES["README.md"], "toml") if "[[term]]" in block)
     (tmp_path / "watchlists").mkdir()

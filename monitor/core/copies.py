@@ -24,6 +24,7 @@ NOTICE_SHARE = 66  # percent of a notice's telling words that must stand in the 
 NOTICE_WORDS = frozenset("story headline article item version earlier withdrawn kill correction corrected".split())
 OTHER_FIGURES = "other figures in the headline"
 OTHER_BODY = "the bodies are different texts"
+TOO_LITTLE = "not alike enough"
 OTHER_WORD = 70  # two words less alike than this are two words, not two spellings of one
 
 
@@ -35,7 +36,6 @@ class Opinion:
     similarity: float
     rule: Rule | None = None
     why: str = ""
-    vetoed: bool = False  # something speaks against it, not just too little for it
     related: bool = False  # not a copy, but of the same event
 
 
@@ -45,22 +45,34 @@ def opinion(
     """Whether two texts are copies. `series` says that the entry's outlet has more headlines of this very pattern."""
     shown = max(like.title, 100 * like.lead, 100 * like.body)
     if like.apart > window:
-        return Opinion(same=False, similarity=shown, why="too far apart in time", vetoed=True)
+        return Opinion(same=False, similarity=shown, why="too far apart in time")
     mine, theirs = entry.sketch, candidate.sketch
     if entry.url_key is not None and entry.url_key == candidate.url_key and _same_page(mine, theirs, like):
         return Opinion(same=True, similarity=100.0, rule=Rule.SAME_URL, why="same address")
+    if like.slight and (entry.text_key is None or entry.text_key != candidate.text_key):
+        return Opinion(same=False, similarity=shown, why=TOO_LITTLE, related=_same_event(mine, theirs, like))
     refusal = _veto(mine, theirs, like, series) or _body_refusal(mine, theirs, like)
     if refusal:
         related = refusal in (OTHER_FIGURES, OTHER_BODY) and _same_event(mine, theirs, like)
-        return Opinion(same=False, similarity=shown, why=refusal, vetoed=True, related=related)
+        return Opinion(same=False, similarity=shown, why=refusal, related=related)
     if entry.text_key is not None and entry.text_key == candidate.text_key and _text_identifies(like):
         return Opinion(same=True, similarity=100.0, rule=Rule.SAME_TEXT, why="same text")
     if entry.title_key and entry.title_key == candidate.title_key and _title_identifies(mine, theirs, like):
         return Opinion(same=True, similarity=100.0, rule=Rule.SAME_TITLE, why="same headline")
-    why = _by_body(like) or _by_lead(like) or _by_title(mine, theirs, like)
+    why = _by_body(like) or _by_lead(mine, theirs, like) or _by_title(mine, theirs, like)
     if why:
         return Opinion(same=True, similarity=shown, rule=Rule.SIMILAR, why=why)
-    return Opinion(same=False, similarity=shown, why="not alike enough", related=_same_event(mine, theirs, like))
+    return Opinion(same=False, similarity=shown, why=TOO_LITTLE, related=_same_event(mine, theirs, like))
+
+
+def vetoed(entry: Entry | Candidate, candidate: Candidate, like: Likeness, *, window: timedelta) -> bool:
+    """Whether something speaks against two texts' being copies; that they have little in common does not."""
+    mine, theirs = entry.sketch, candidate.sketch
+    if like.apart > window:
+        return True
+    if entry.url_key is not None and entry.url_key == candidate.url_key and _same_page(mine, theirs, like):
+        return False
+    return bool(_veto(mine, theirs, like, series=False) or _body_refusal(mine, theirs, like))
 
 
 def notice_opinion(entry: Entry, candidate: Candidate, like: Likeness, *, window: timedelta) -> Opinion:
@@ -217,10 +229,10 @@ def _by_body(like: Likeness) -> str:
     return ""
 
 
-def _by_lead(like: Likeness) -> str:
+def _by_lead(mine: Sketch, theirs: Sketch, like: Likeness) -> str:
     if like.lead >= 0.62 and like.lead_shared >= 8:
         least = 50 if like.lead_shared < 14 else 45 if like.same_outlet else 38
-        if like.title >= least and (not like.same_outlet or like.apart <= timedelta(hours=24)):
+        if like.title >= least and (not like.same_outlet or _reworked(mine, theirs, like)):
             return "the same first words"
     if like.lead >= 0.8 and like.lead_shared >= 12 and not like.titled:
         return "the same words, without a headline"
@@ -231,6 +243,13 @@ def _by_lead(like: Likeness) -> str:
     return ""
 
 
+def _reworked(mine: Sketch, theirs: Sketch, like: Likeness) -> bool:
+    """Whether one outlet's two headlines over the same first words may be one item's; clips of one broadcast share what
+    introduces the guests, and not what they are about."""
+    alike = like.title >= 60 or len(telling_of(mine.words) & telling_of(theirs.words)) >= 2
+    return alike and like.apart <= timedelta(hours=24)
+
+
 def _by_title(mine: Sketch, theirs: Sketch, like: Likeness) -> str:
     if like.apart > TITLE_ALONE_GAP or _bodies_differ(mine, theirs, like):
         return ""
@@ -239,7 +258,7 @@ def _by_title(mine: Sketch, theirs: Sketch, like: Likeness) -> str:
     if telling < 2 or (both_led and like.lead_shared < 3 and telling < 5):
         return ""
     shorter, longer = sorted((len(mine.words), len(theirs.words)))
-    needed = 93.0 if both_led else 86.0
+    needed = 95.0 if both_led else 93.0 if like.same_outlet else 86.0
     if like.same_outlet and like.apart <= SAME_PUBLISHER_GAP:
         needed = 86.0 if both_led and not like.lead_shared else 80.0
     if shorter <= 4:

@@ -8,39 +8,41 @@ nothing.
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict, deque
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
-from heapq import nlargest
+from itertools import chain
 
-from monitor.core.copies import Opinion, in_series, notice_opinion, opinion, shows_whole
-from monitor.core.likeness import NOTHING, Likeness, Yardstick
+from monitor.core.copies import Opinion, in_series, notice_opinion, opinion, shows_whole, vetoed
+from monitor.core.likeness import NOTHING, Likeness, Look, Yardstick
 from monitor.core.sketch import BODY, EXACT, KIND, LEAD, TITLE_PAIR
 from monitor.core.wire import notice_of
 from monitor.model import Assignment, Candidate, Entry, Rule, Snapshot
 
 POSTINGS = 64  # the newest entries looked at behind one key
-CANDIDATES = 12  # the most promising entries verified for one new entry
-WEIGHTS = {TITLE_PAIR: 1, LEAD: 2, BODY: 2, EXACT: 1000}  # of a shared key
+CANDIDATES = 8  # the most promising entries verified for one new entry
+WEIGHTS = {TITLE_PAIR: 1, LEAD: 2, BODY: 2, EXACT: 0}  # of a shared key …
+FOREMOST = 1000  # … and of an equal address, headline or text: more than all others together
 LEAST_WEIGHT = 3  # one pair of headline words, or one run of three words, is chance; unless a headline is all there is
 FURNITURE_STORIES = 4  # a shingle found in so many different stories is boilerplate
 SERIES = 2  # so many headlines of one outlet that differ in one slot are a series
 UNSAVED = 1 << 40  # numbers of entries that this call has assigned, above all those of the database
 
-Postings = Mapping[int, Sequence[int]]  # key → numbers of the entries that have it, newest first
+Postings = Mapping[int, Collection[int]]  # key → numbers of the newest entries that have it
 Shares = tuple[tuple[int, int], ...]  # weight of shared keys, number of an entry
 
 
 def promising(entry: Entry, postings: Postings) -> Shares:
     """The earlier entries that share most with this one, best first, newer before older: those worth verifying."""
-    shared: dict[int, int] = {}
-    for key in entry.keys:
-        weight = WEIGHTS[key & KIND]
-        for number in postings.get(key, ())[:POSTINGS]:
-            shared[number] = shared.get(number, 0) + weight
+    behind = [(key & KIND, postings[key]) for key in entry.keys if key in postings]
+    shared = Counter(chain.from_iterable(numbers for kind, numbers in behind for _ in range(WEIGHTS[kind])))
+    for kind, numbers in behind:
+        if kind == EXACT:
+            shared.update(dict.fromkeys(numbers, FOREMOST))
     least = LEAST_WEIGHT if entry.sketch.lead and notice_of(entry.slug) is None else 1
-    return tuple(nlargest(CANDIDATES, [(weight, number) for number, weight in shared.items() if weight >= least]))
+    worth = [(weight, number) for number, weight in shared.items() if weight >= least]
+    return tuple(sorted(worth, reverse=True)[:CANDIDATES])
 
 
 def recognise(
@@ -67,7 +69,7 @@ class _Index:
     def __init__(self, snapshot: Snapshot):
         self._candidates = {candidate.number: candidate for candidate in snapshot.candidates}
         self._near = dict(snapshot.near)
-        self._postings: defaultdict[int, deque[int]] = defaultdict(lambda: deque(maxlen=POSTINGS))
+        self._postings: dict[int, deque[int]] = {}
         self._next = UNSAVED
         self._merged: dict[str, str] = {}
 
@@ -86,7 +88,10 @@ class _Index:
             sketch=entry.sketch,
         )
         for key in entry.keys:
-            self._postings[key].appendleft(number)
+            if key in self._postings:
+                self._postings[key].append(number)
+            else:
+                self._postings[key] = deque((number,), maxlen=POSTINGS)
 
     def story_of(self, candidate: Candidate) -> str:
         """The story a candidate is in by now."""
@@ -107,15 +112,17 @@ class _Index:
 
     def near(self, entry: Entry) -> list[Candidate]:
         """Candidates that share most keys with the entry, best first."""
-        own = {key: tuple(self._postings[key]) for key in entry.keys if key in self._postings}
-        shares = nlargest(CANDIDATES, (*self._near.get(entry.id, ()), *promising(entry, own)))
-        return [self._candidates[number] for _, number in shares if number in self._candidates]
+        shares = sorted((*self._near.get(entry.id, ()), *promising(entry, self._postings)), reverse=True)
+        return [self._candidates[number] for _, number in shares[:CANDIDATES] if number in self._candidates]
 
 
 def _assign(entry: Entry, index: _Index, now: datetime, window: timedelta) -> Assignment:
-    near = index.near(entry)
-    yardstick = Yardstick(entry, now, _furniture(entry, near))
-    likes = [(one, yardstick.measure(one)) for one in near if not yardstick.hopeless(one)]
+    yardstick = Yardstick(entry, now)
+    looks = [yardstick.look(candidate) for candidate in index.near(entry)]
+    if notice_of(entry.slug) is None:  # a notice names its story in a few words
+        looks = [look for look in looks if not yardstick.hopeless(look)]
+    furniture = _furniture(looks)
+    likes = [(look.candidate, yardstick.measure(look, furniture)) for look in looks]
     views = _views(entry, likes, window)
     copies = [view for view in views if view[0].same]
     refused = [view for view in views if not view[0].same]
@@ -179,20 +186,20 @@ def _joined(
     if shows_whole(entry.sketch, first.sketch, best[2]):
         for _, other, like in copies:
             if index.story_of(other) not in joined and shows_whole(entry.sketch, other.sketch, like):
-                pair = Yardstick(first, now).measure(other)
-                if not opinion(first, other, pair, window=window).vetoed:
+                yardstick = Yardstick(first, now)
+                if not vetoed(first, other, yardstick.measure(yardstick.look(other)), window=window):
                     joined[index.story_of(other)] = other
     return tuple(sorted(joined, key=lambda story: joined[story].number))
 
 
-def _furniture(entry: Entry, near: list[Candidate]) -> frozenset[int]:
-    """Hashes of the entry that stand under many different headlines, or in many stories: boilerplate."""
-    if len(near) < FURNITURE_STORIES:
+def _furniture(looks: list[Look]) -> frozenset[int]:
+    """Hashes of an entry that stand in many different stories: boilerplate."""
+    if len(looks) < FURNITURE_STORIES:
         return NOTHING
     under: defaultdict[int, set[str]] = defaultdict(set)
-    for candidate in near:
-        for h in (entry.sketch.lead & candidate.sketch.lead) | (entry.sketch.body & candidate.sketch.body):
-            under[h].add(candidate.story)
+    for look in looks:
+        for h in look.lead | look.body:
+            under[h].add(look.candidate.story)
     return frozenset(h for h, stories in under.items() if len(stories) >= FURNITURE_STORIES)
 
 

@@ -65,6 +65,8 @@ class Judging:
     def judge(self, arrival: Arrival, before: Standing, matches: tuple[Match, ...]) -> tuple[Judged, Standing]:
         """What follows from one entry, and where its story stands afterwards."""
         entry, after = arrival.entry, with_copy(before, arrival, self._now)
+        if not (matches or before.alerted or before.waiting or before.placed):
+            return _unnoticed(arrival, before), after
         notice = updates.notice(entry, before) if before.alerted else None
         decisions = self._decisions(entry, before, matches)
         again = self._again(arrival, before, after, matches, decisions, notice)
@@ -267,6 +269,17 @@ class Judging:
             created_at=self._now,
             next_attempt_at=self._now + wait,
         )
+
+
+def _unnoticed(arrival: Arrival, before: Standing) -> Judged:
+    """What follows where no watchlist asks for the entry, nor ever did for its story: nothing but keeping it."""
+    return Judged(
+        entry=arrival.entry,
+        assignment=arrival.assignment,
+        lead_grew=len(arrival.entry.summary) > len(before.lead),
+        body_grew=len(arrival.entry.body) > len(before.body),
+        is_edit=arrival.is_edit,
+    )
 
 
 def with_copy(standing: Standing, arrival: Arrival, now: datetime) -> Standing:

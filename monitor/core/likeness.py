@@ -6,6 +6,7 @@ whole texts survives that.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from rapidfuzz import fuzz
@@ -13,7 +14,9 @@ from rapidfuzz import fuzz
 from monitor.core.sketch import BODY_SAMPLE, WIDE
 from monitor.model import Candidate, Entry, Sketch, record
 
-FEW_SAMPLED = 3  # fewer sampled hashes of a summary say nothing about a body
+FEW_SAMPLED = 8  # fewer sampled hashes of a summary say nothing about a body: a long one holds many a turn of phrase
+NOTHING_ALIKE = 60  # headlines less alike than this lead to nothing by themselves, not even to a related story
+LEAST_SHARED = 4  # shingles; fewer are chance
 NOTHING: frozenset[int] = frozenset()
 
 
@@ -33,41 +36,60 @@ class Likeness:
     same_outlet: bool
     titled: bool  # both have a headline
 
+    @property
+    def slight(self) -> bool:
+        """Whether no rule could make copies of them, but one for equal addresses or texts."""
+        return self.title < (60 if self.same_outlet else 74) and self.lead < 0.33 and self.body < 0.48
+
+
+@dataclass(slots=True)
+class Look:
+    """A first look at a candidate: what both texts have, before it is known what of that is boilerplate."""
+
+    candidate: Candidate
+    lead: frozenset[int]
+    body: frozenset[int]
+    title: float
+
 
 class Yardstick:
-    """An entry, made ready to be compared with earlier ones. `furniture` are hashes of boilerplate: they count for
-    nothing."""
+    """An entry, made ready to be compared with earlier ones."""
 
-    def __init__(self, entry: Entry | Candidate, now: datetime, furniture: frozenset[int] = NOTHING):
+    def __init__(self, entry: Entry | Candidate, now: datetime):
         sketch = entry.sketch
-        self._entry, self._now, self._furniture = entry, now, furniture
+        self._entry, self._now = entry, now
         self._words, self._sorted = frozenset(sketch.words), " ".join(sorted(sketch.words))
         self._wide = bool(sketch.words) and WIDE.match(sketch.words[0]) is not None
 
-    def hopeless(self, candidate: Candidate) -> bool:
-        """Whether a look at words and hashes suffices to tell that nothing can come of it: half of the headline's words
-        are others, and no run of three words is in both texts."""
+    def look(self, candidate: Candidate) -> Look:
+        """What an earlier entry has in common with this one."""
         mine, theirs = self._entry.sketch, candidate.sketch
-        if candidate.url_key is not None and candidate.url_key == self._entry.url_key:
-            return False
-        common = len(self._words.intersection(theirs.words))
+        return Look(candidate, mine.lead & theirs.lead, mine.body & theirs.body, self._title(theirs.words))
+
+    def hopeless(self, look: Look) -> bool:
+        """Whether a first look suffices to tell that nothing can come of it: the texts have hardly a run of three words
+        in common, and the headlines little."""
+        entry, candidate = self._entry, look.candidate
         return (
-            2 * common < min(len(mine.words), len(theirs.words))
-            and mine.lead.isdisjoint(theirs.lead)
-            and mine.body.isdisjoint(theirs.body)
-            and bool(mine.body) == bool(theirs.body)
+            look.title < NOTHING_ALIKE
+            and len(look.lead) < LEAST_SHARED
+            and len(look.body) < LEAST_SHARED
+            and (candidate.url_key is None or candidate.url_key != entry.url_key)
+            and bool(entry.sketch.body) == bool(candidate.sketch.body)
         )
 
-    def measure(self, candidate: Candidate) -> Likeness:
-        """How an earlier entry compares with this one."""
+    def measure(self, look: Look, furniture: frozenset[int] = NOTHING) -> Likeness:
+        """How an earlier entry compares with this one; `furniture` are hashes of boilerplate and count for nothing."""
+        candidate = look.candidate
         mine, theirs = self._entry.sketch, candidate.sketch
         words = frozenset(theirs.words)
-        body, body_shared = self._containment(mine.body, theirs.body)
-        lead, lead_shared = self._containment(mine.lead, theirs.lead)
+        body, body_shared = _containment(mine.body, theirs.body, look.body, furniture)
+        lead, lead_shared = _containment(mine.lead, theirs.lead, look.lead, furniture)
         if not (mine.body and theirs.body):
-            lead, lead_shared = max((lead, lead_shared), self._in_body(mine, theirs), self._in_body(theirs, mine))
+            in_body = _in_body(mine, theirs, furniture), _in_body(theirs, mine, furniture)
+            lead, lead_shared = max((lead, lead_shared), *in_body)
         return Likeness(
-            title=self._title(theirs.words, words) if mine.words and theirs.words else 0.0,
+            title=look.title,
             own=self._words - words,
             other=words - self._words,
             common=len(self._words & words),
@@ -80,30 +102,35 @@ class Yardstick:
             titled=bool(mine.words and theirs.words),
         )
 
-    def _title(self, theirs: tuple[str, ...], words: frozenset[str]) -> float:
+    def _title(self, theirs: tuple[str, ...]) -> float:
         """Likeness of two headlines, 0–100: of their sorted words; in scripts without spaces of their character
-        pairs, since the letters of such pairs are alike anyway."""
+        pairs, since the letters of such pairs are alike anyway. 0 where there is no headline."""
+        if not (theirs and self._words):
+            return 0.0
         if self._wide or WIDE.match(theirs[0]):
+            words = frozenset(theirs)
             return 200 * len(self._words & words) / (len(self._words) + len(words))
         return fuzz.ratio(self._sorted, " ".join(sorted(theirs)))
 
-    def _in_body(self, short: Sketch, full: Sketch) -> tuple[float, int]:
-        """How much of a summary stands anywhere in a whole body, seen through the body's sample."""
-        if short.body or not full.body:
-            return 0.0, 0
-        sampled = frozenset([h for h in short.lead if h % BODY_SAMPLE == 0])
-        if len(sampled) < FEW_SAMPLED:
-            return 0.0, 0
-        share, shared = self._containment(sampled, full.body)
-        return share, shared * BODY_SAMPLE
 
-    def _containment(self, first: frozenset[int], second: frozenset[int]) -> tuple[float, int]:
-        if not first or not second:
-            return 0.0, 0
-        if self._furniture:
-            first, second = first - self._furniture, second - self._furniture
-        shared = len(first & second)
-        return (shared / min(len(first), len(second)), shared) if shared else (0.0, 0)
+def _in_body(short: Sketch, full: Sketch, furniture: frozenset[int]) -> tuple[float, int]:
+    """How much of a summary stands anywhere in a whole body, seen through the body's sample."""
+    if short.body or not full.body:
+        return 0.0, 0
+    sampled = frozenset([h for h in short.lead if h % BODY_SAMPLE == 0])
+    if len(sampled) < FEW_SAMPLED:
+        return 0.0, 0
+    share, shared = _containment(sampled, full.body, sampled & full.body, furniture)
+    return share, shared * BODY_SAMPLE
+
+
+def _containment(
+    first: frozenset[int], second: frozenset[int], both: frozenset[int], furniture: frozenset[int]
+) -> tuple[float, int]:
+    """How much of the smaller one stands in the other, as a share and in shingles."""
+    if furniture:
+        first, second, both = first - furniture, second - furniture, both - furniture
+    return (len(both) / min(len(first), len(second)), len(both)) if both else (0.0, 0)
 
 
 def subset_ratio(mine: Sketch, theirs: Sketch) -> float:

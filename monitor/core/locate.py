@@ -22,6 +22,7 @@ from monitor.core.words import (
     fold_keeping_case,
     forms_keeping_case,
     is_unspaced,
+    letters_in_a_row,
     read_words,
     with_umlauts_written_out,
 )
@@ -199,7 +200,16 @@ class Locator:
                     self._uses.setdefault(literal.text, []).append(use)
         self._by_pattern = list(self._uses.values())
         self._automaton = AhoCorasick(list(self._uses), matchkind=MatchKind.Standard, store_patterns=False)
+        longest = {max(literal.split(), key=len) for literal in self._uses}
+        self._fragments = AhoCorasick(list(longest), matchkind=MatchKind.Standard, store_patterns=False)
         self._near_spellings = _NearSpellings(all_evidence)
+
+    def may_find(self, story: StoryText) -> bool:
+        """Whether reading the story may find anything; of most stories a look at the letters tells that it will not."""
+        if self._near_spellings:
+            return True
+        rows = map(letters_in_a_row, field_texts(story))
+        return any(row is None or self._fragments.find_matches_as_indexes(row) for row in rows)
 
     def find(self, story: StoryWords) -> dict[int, list[Place]]:
         """All places, by number of the evidence; a place may stand there twice. Evidence not found is left out."""
@@ -268,6 +278,9 @@ class _NearSpellings:
         for form in variant.fuzzy_forms():
             names = self._names.setdefault(len(variant.words), Names())
             names.add(form, Wanted(key=(*key, cased, one.fuzzy), least=one.fuzzy))
+
+    def __bool__(self) -> bool:
+        return bool(self._names)
 
     def search(self, story: StoryWords, found: dict[int, list[Place]]) -> None:
         """Adds the places of near spellings to `found`."""

@@ -12,7 +12,7 @@ from monitor.core.names import key_of, name_of
 from monitor.core.plain import plain_text
 from monitor.core.sketch import blocking_keys, sketch_of
 from monitor.core.urls import canonical_url, url_identity
-from monitor.core.wire import credit_of, read_headline
+from monitor.core.wire import credit_of, read_headline, suffixes_of
 from monitor.model import Entry, Feed, ParsedEntry, ParsedFeed
 
 TITLE_LENGTH = 2_000  # stored; what is sent is shorter (core/render.py)
@@ -34,6 +34,7 @@ def normalise(
     outlet = feed.outlet or plain_text(parsed.title) or feed.name
     links = Counter(url_identity(raw.link) for raw in parsed.entries if raw.link)
     guids = Counter(raw.guid for raw in parsed.entries if raw.guid)
+    suffixes = suffixes_of(raw.title for raw in parsed.entries)
     entries: dict[str, Entry] = {}
     for raw in parsed.entries:
         entry = normalise_entry(
@@ -44,6 +45,7 @@ def normalise(
             now=now,
             shared_link=links[url_identity(raw.link)] > 1 if raw.link else False,
             shared_guid=guids[raw.guid] > 1 if raw.guid else False,
+            suffixes=suffixes,
         )
         if entry.title or entry.summary or entry.body:
             entries.setdefault(entry.id, entry)
@@ -59,9 +61,10 @@ def normalise_entry(
     now: datetime,
     shared_link: bool = False,
     shared_guid: bool = False,
+    suffixes: frozenset[str] = frozenset(),
 ) -> Entry:
     """One entry. `language` is the feed's; `shared_link` and `shared_guid` say that other items of the document have
-    the same, so that it does not identify this one."""
+    the same, so that it does not identify this one; `suffixes` are outlets that the document names behind headlines."""
     title = plain_text(raw.title, is_text=raw.title_is_text)[:TITLE_LENGTH].replace("\n", " ")
     summary = plain_text(raw.summary, is_text=raw.summary_is_text)[:TEXT_LENGTH]
     body = plain_text(raw.body, is_text=raw.body_is_text)[:TEXT_LENGTH]
@@ -69,7 +72,7 @@ def normalise_entry(
         summary, body = max(summary, body, key=len), ""
     author = plain_text(raw.author)[:AUTHOR_LENGTH].replace("\n", " ")
     url = (raw.link or "")[:URL_LENGTH]
-    headline = read_headline(title, outlet)
+    headline = read_headline(title, outlet, suffixes=suffixes)
     sketched = sketch_of(headline.text, summary, body)
     sketch = sketched.sketch
     url_key = None if shared_link else _url_key(url)

@@ -49,8 +49,6 @@ _ENTITY = re.compile(
     r"&(?:(#(?:\d{1,7}|[xX][0-9a-fA-F]{1,6}));?|([A-Za-z][A-Za-z0-9]{1,31});|(amp|lt|gt|quot|nbsp)(?![A-Za-z0-9=;]))"
 )
 
-_SPACES = re.compile(r"[^\S\n]+")
-_BREAKS = re.compile(r"\s*\n\s*")
 _BLANK_LINES = re.compile(r"\n\s*\n")
 _LINE_ENDS = re.compile(r"\r\n?|[\u2028\u2029]")
 # Terminal sequences whole, so that no "[31m" is left of them (ECMA-48: CSI, then OSC up to BEL or ST).
@@ -72,6 +70,8 @@ _C1_MEANT = {code: bytes((code,)).decode("cp1252", "ignore") for code in range(0
 _AS_BYTE = {ord(char): code for code, char in _C1_MEANT.items() if char}
 # UTF-8 read as Windows-1252: a lead byte as a letter, then a continuation byte as whatever it is there.
 _MOJIBAKE = re.compile(f"[\xc2-\xf4][\x80-\xbf{re.escape(''.join(map(chr, _AS_BYTE)))}]")
+# Some letter of which one of the above may begin; most texts have none beyond ASCII but quotes and dashes.
+_DOUBTFUL = re.compile(f"{_INVISIBLE.pattern[:-1]}\xc2-\xf4]|{_MARK}")
 
 
 def plain_text(markup: str, *, is_text: bool = False) -> str:
@@ -156,6 +156,8 @@ def _cleaned(text: str) -> str:
 
 
 def _cleaned_once(text: str) -> str:
+    if not _DOUBTFUL.search(text) and unicodedata.is_normalized("NFC", text):
+        return text
     text = unicodedata.normalize("NFC", text)
     if _MOJIBAKE.search(text):
         text = _remade(text)
@@ -177,7 +179,7 @@ def _laid_out(text: str, *, tagged: bool) -> str:
     text = text.strip()
     if text.isprintable():  # the common space is then the only white space
         return " ".join(text.split()) if "  " in text else text
-    text = _SPACES.sub(" ", _LINE_ENDS.sub("\n", text)).strip()
-    if not tagged and _BLANK_LINES.search(text):
-        return "\n".join(" ".join(part.split()) for part in _BLANK_LINES.split(text))
-    return _BREAKS.sub("\n", text)
+    if "\r" in text or not text.isascii():
+        text = _LINE_ENDS.sub("\n", text)
+    paragraphs = text.split("\n") if tagged or not _BLANK_LINES.search(text) else _BLANK_LINES.split(text)
+    return "\n".join(filter(None, [" ".join(part.split()) for part in paragraphs]))

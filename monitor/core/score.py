@@ -166,6 +166,8 @@ def score_story(
     of the threshold, 0.7 for a near miss) so are those that score less; whoever keeps only near misses and alerts
     saves most of the work where much is watched.
     """
+    if not complete and not compiled.always and not compiled.locator.may_find(story):
+        return ()
     reading = _Reading(story, origins)
     touched: dict[int, dict[int, list[Place]]] = {}
     for number, places in compiled.locator.find(reading.words).items():

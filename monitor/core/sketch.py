@@ -39,7 +39,9 @@ BRAHMIC_WORD = re.compile("(?:[^\\W_]|[\u0900-\u0963\u0971-\u0dff])+(?:[.,]\\d+)
 WIDE = re.compile(
     r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]+"
 )
-TYPOGRAPHY = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "–": "-", "—": "-", "…": ".", "\u00a0": " "})
+FAR_SCRIPT = re.compile(f"{BRAHMIC.pattern[:-1]}{WIDE.pattern[1:-1]}")
+TYPOGRAPHY = tuple({"’": "'", "‘": "'", "“": '"', "”": '"', "–": "-", "—": "-", "…": ".", "\u00a0": " "}.items())
+ACRONYM_INSIDE = re.compile(r"\.[A-Za-z]\.")
 ACRONYM = re.compile(r"\b(?:[A-Za-z]\.){2,}")
 GENITIVE = re.compile(r"(?<=\w)['’]s\b")
 CONTRACTION = re.compile(r"(?<=n)'(?=t\b)")
@@ -87,18 +89,25 @@ class Sketched:
 def fold_words(text: str) -> list[str]:
     """Words for comparing: case, accents and width folded; `U.S.` is `us`; wide scripts as character pairs."""
     if not text.isascii():
-        text = text.translate(TYPOGRAPHY)
-    if "." in text:
-        text = ACRONYM.sub(lambda acronym: acronym.group().replace(".", ""), text)
-    if "'" in text:
-        text = CONTRACTION.sub("", GENITIVE.sub("", text))
+        for typeset, typed in TYPOGRAPHY:  # several times as fast as str.translate
+            text = text.replace(typeset, typed)
+    if ACRONYM_INSIDE.search(text):
+        text = ACRONYM.sub(_without_dots, text)
+    if "'s" in text:
+        text = GENITIVE.sub("", text)
+    if "n't" in text:
+        text = CONTRACTION.sub("", text)
     if text.isascii():
         return WORD.findall(text.lower())
     text = ACCENTS.sub("", unicodedata.normalize("NFKD", text.casefold()))
+    if FAR_SCRIPT.search(text) is None:
+        return WORD.findall(text)
     words = (BRAHMIC_WORD if BRAHMIC.search(text) else WORD).findall(text)
-    if WIDE.search(text) is None:
-        return words
     return [part for word in words for part in (_pairs(word) if WIDE.search(word) else (word,))]
+
+
+def _without_dots(acronym: re.Match[str]) -> str:
+    return acronym.group().replace(".", "")
 
 
 def sketch_of(headline: str, summary: str, body: str) -> Sketched:
@@ -126,12 +135,13 @@ def sketch_of(headline: str, summary: str, body: str) -> Sketched:
     return Sketched(sketch=sketch, words=tuple(body_words if trusted else summary_words))
 
 
-def telling_of(words: Iterable[str]) -> frozenset[str]:
+@lru_cache(maxsize=4096)  # asked of one headline for every candidate
+def telling_of(words: tuple[str, ...] | frozenset[str]) -> frozenset[str]:
     """The words of a headline that say what it is about: neither common ones nor names of columns."""
     return frozenset([word for word in words if len(word) > 2 or not word.isascii()]) - COMMON - RUBRIC
 
 
-def telling_words(words: Iterable[str]) -> int:
+def telling_words(words: tuple[str, ...]) -> int:
     """How many words of a headline say what it is about."""
     return len(telling_of(words))
 

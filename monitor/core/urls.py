@@ -69,7 +69,10 @@ _MAY_WRAP = re.compile(
 )
 _GOOGLE_NEWS = re.compile(r"https?://news\.google\.[a-z.]+/(?:articles|rss|read|stories|__i)")
 # An address with nothing to clean: a plain host and path, no query, no fragment, no escapes.
-_CLEAN = re.compile(r"https?://(?:www\.)?([a-z0-9-]+(?:\.[a-z0-9-]+)+)(/[A-Za-z0-9/_.~-]*[A-Za-z0-9_~-])/?")
+_CLEAN = re.compile(
+    r"https?://(?:www\.)?([a-z0-9-]+(?:\.[a-z0-9-]+)+)(/[A-Za-z0-9/_.~-]*[A-Za-z0-9_~-])/?"
+    r"(?:\?utm_[a-z]+=[^&#%]*(?:&utm_[a-z]+=[^&#%]*)*)?"  # the commonest trackers
+)
 _NOT_QUITE_CLEAN = re.compile(r"://(?:www\.)?(?:amp|mobile|m|touch|wap)\.|\.m\.|amp\b", re.IGNORECASE)
 _INNER = re.compile(r"(?:/|\*|/RU=)(https?(?::|%3A)(?:/|%2F){1,2}.+)$", re.IGNORECASE)
 _REDIRECTORS = re.compile(
@@ -102,7 +105,7 @@ def url_identity(url: str) -> str | None:
     if _GOOGLE_NEWS.match(url):
         return None
     clean = _CLEAN.fullmatch(url)
-    if clean and not _MAY_WRAP.search(url) and not _NOT_QUITE_CLEAN.search(url) and "//" not in clean[2]:
+    if clean and not _MAY_WRAP.search(clean[1]) and not _NOT_QUITE_CLEAN.search(url) and "//" not in clean[2]:
         return None if _HOME.match(clean[2]) else clean[1] + clean[2]
     parts = _split(canonical_url(url))
     if parts is None:

@@ -6,7 +6,10 @@ Reads text only; what a correction or a kill means for alerts is decided elsewhe
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Collection, Iterable
 
+from monitor.core.vocabulary import RUBRIC
 from monitor.model import Notice, record
 
 # Desk conventions of Reuters, AP, AFP, dpa, Yonhap and Kyodo. A hyphen must touch the slug, or a colon follow it, or
@@ -28,6 +31,7 @@ SLUG = re.compile(
     r")(?=\S)"
 )
 SUFFIX = re.compile(r"\s+(?:[-–—|:]|::|»)\s+(?P<name>[^-–—|:»]{2,60})\s*$")
+SUFFIX_TIMES = 3  # in one document make what stands behind headlines an outlet's name
 DOMAIN = re.compile(r"^(?:[\w-]+\.)+[a-z]{2,13}$", re.IGNORECASE)
 WELL_KNOWN = frozenset(
     "reuters|ap|ap news|the associated press|associated press|afp|bloomberg|bloomberg news|bbc|bbc news|cnn"
@@ -54,6 +58,7 @@ AGENCIES = {
     "Interfax": r"(?i:interfax|интерфакс)",
 }
 _AGENCY = {name: re.compile(pattern) for name, pattern in AGENCIES.items()}
+_ANY_AGENCY = re.compile("|".join(AGENCIES.values()))
 # Where a credit stands: in brackets or before a dash in the first line, or in a copyright line.
 DATELINE_CREDIT = re.compile(r"^[^\n]{0,80}?\(([^)\n]{2,30})\)\s*(?:[-–—]|--|$)|^\(([^)\n]{2,30})\)")
 COPYRIGHT_CREDIT = re.compile(r"(?:copyright|©|\(c\))[^\n]{0,30}?((?:the )?[A-Z][\w .-]{1,40})", re.IGNORECASE)
@@ -83,9 +88,9 @@ class Headline:
     suffix: str | None = None  # the outlet behind it
 
 
-def read_headline(title: str, outlet: str = "") -> Headline:
+def read_headline(title: str, outlet: str = "", *, suffixes: Collection[str] = ()) -> Headline:
     """Take a title apart. An outlet suffix is cut only when it is known: it is the outlet itself, a domain,
-    or a well-known name; never what merely stands behind a dash."""
+    a well-known name, or one of `suffixes` (see `suffixes_of`); never what merely stands behind a dash."""
     text, slugs = title.strip(), []
     while match := SLUG.match(text):
         found = match["numbered"] or match["plain"] or match["spoken"] or match["bracketed"]
@@ -93,10 +98,18 @@ def read_headline(title: str, outlet: str = "") -> Headline:
         text = text[match.end() :]
     suffix = None
     match = SUFFIX.search(text)
-    if match and match.start() >= 8 and _is_outlet(match["name"], outlet):
+    if match and match.start() >= 8 and (_is_outlet(match["name"], outlet) or _folded(match["name"]) in suffixes):
         text, suffix = text[: match.start()].rstrip(), match["name"].strip()
     telling = next((slug for slug in slugs if notice_of(slug)), None)  # of two, that which an alert must act on
     return Headline(text=text or title, slug=telling or next(iter(slugs), None), suffix=suffix)
+
+
+def suffixes_of(titles: Iterable[str]) -> frozenset[str]:
+    """Outlets that a document names behind its headlines, folded: what stands there three times, begins with a capital
+    and is neither a column ("Opinion") nor a live page."""
+    seen = [match["name"].strip() for match in map(SUFFIX.search, titles) if match]
+    names = [_folded(name) for name in seen if name[0].isupper() and not _is_column(name)]
+    return frozenset(name for name, times in Counter(names).items() if times >= SUFFIX_TIMES)
 
 
 def notice_of(slug: str | None) -> Notice | None:
@@ -120,7 +133,7 @@ def credit_of(title_suffix: str | None, author: str, text: str) -> str | None:
         title_suffix or "",
         copyright_line[1] if copyright_line else "",
     )
-    for place in filter(None, places):
+    for place in filter(_ANY_AGENCY.search, places):
         for agency, pattern in _AGENCY.items():
             if pattern.search(place):
                 return agency
@@ -128,6 +141,15 @@ def credit_of(title_suffix: str | None, author: str, text: str) -> str | None:
 
 
 def _is_outlet(name: str, outlet: str) -> bool:
-    folded, own = " ".join(name.casefold().split()), " ".join(outlet.casefold().split())
+    folded, own = _folded(name), _folded(outlet)
     same = bool(own) and (folded == own or (len(folded) >= 4 and own.startswith(folded)) or folded.startswith(own))
     return same or folded in WELL_KNOWN or bool(DOMAIN.match(folded))
+
+
+def _is_column(name: str) -> bool:
+    words = name.casefold().split()
+    return "live" in words or any(word in RUBRIC for word in words)
+
+
+def _folded(name: str) -> str:
+    return " ".join(name.casefold().split())

@@ -321,6 +321,25 @@ def read_words(text: str, seen: str | None = None) -> Words:
     return words
 
 
+_BEYOND_ASCII = re.compile(  # a word with a letter beyond ASCII, or with what may stand inside one
+    f"[0-9A-Za-z]*+(?:[^\\x00-\\x7f\\W]|[{_CIRCLED}{_MARKS}])[\\w{_CIRCLED}{_MARKS}]*+"
+)
+
+
+def letters_in_a_row(text: str) -> str | None:
+    """A text in which the letters of each of its folded words stand side by side, in both forms of words with ä ö ü; in
+    a tenth of the time that reading it takes. None where scripts without spaces make that no help."""
+    if not text.isascii():
+        if _MIXED_SCRIPT.search(text):
+            return None
+        text = _BEYOND_ASCII.sub(_folded_forms, text)
+    return text.lower().replace(".", "")  # of "U.S."
+
+
+def _folded_forms(word: re.Match[str]) -> str:
+    return f"{fold(word[0])} {with_umlauts_written_out(word[0]) or ''}"
+
+
 def split_variant(variant: str) -> list[tuple[str, bool]]:
     """The words of a variant as written, wildcards inside; True where the word follows the one before without any
     sign between them (scripts without spaces). Possessive 's and the dots of "U.S." are gone, as in a text."""

@@ -76,7 +76,12 @@ def postings(tx: sa.Connection, keys: Iterable[int]) -> dict[int, list[int]]:
     found: defaultdict[int, list[int]] = defaultdict(list)
     for start, numbers in tx.execute(_NEWEST[is_sqlite(tx)], values).all():
         found[(start % KEY_SPACE) >> NUMBER_BITS] += map(int, numbers.split(","))
-    return {key: sorted(set(numbers), reverse=True)[:POSTINGS] for key, numbers in found.items()}
+    return {key: _newest(numbers) for key, numbers in found.items()}
+
+
+def _newest(numbers: list[int]) -> list[int]:
+    """The newest few of what was found on one level or several; a posting that sinks just now may be on two."""
+    return numbers if len(numbers) <= 1 else sorted(set(numbers), reverse=True)[:POSTINGS]
 
 
 def save_keys(tx: sa.Connection, numbered: Mapping[int, Sequence[int]]) -> None:

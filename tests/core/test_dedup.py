@@ -241,7 +241,7 @@ def test_R12_five_thousand_nearly_equal_headlines_cost_a_bounded_number_of_compa
 
     measured = []
     measure = likeness.Yardstick.measure
-    monkeypatch.setattr(likeness.Yardstick, "measure", lambda self, one: measured.append(1) or measure(self, one))
+    monkeypatch.setattr(likeness.Yardstick, "measure", lambda self, *one: measured.append(1) or measure(self, *one))
     entries = [copy(f"Ferry number {n} of the island line is late again today", outlet=f"Outlet {n % 50}") for n in range(1500)]
     assigned(*entries)
     assert len(measured) <= 13 * len(entries)

@@ -106,6 +106,21 @@ MATCHES = [
 @pytest.mark.parametrize(("variant", "text", "yes"), [c[1:] for c in MATCHES], ids=[c[0] for c in MATCHES])
 def test_a_variant_matches(variant, text, yes):
     assert bool(finds(variant, text)) is yes
+    assert bool(score_story(StoryText(title=text), (), compile_watchlists((watchlist(term(variant)),)))) is yes
+
+
+PIECES = [*"aZäÖßéıİ .'’-_'\u00ad\u0308\u0301北鮮한パ\u3099ก", "U.S.", "Müll", "mueller", "straße", "Ναι", "об'єд", "ﬁn", "Ⓐ", "½"]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=14).map("".join), st.lists(st.sampled_from(PIECES), max_size=30).map("".join))
+def test_what_a_look_at_the_letters_rules_out_is_not_there(variant, text):
+    try:
+        compiled = compile_watchlists((watchlist(term(variant)),))
+    except ValueError:  # no variant
+        return
+    story = StoryText(title=text)
+    found = [match for match in score_story(story, (), compiled, complete=True) if match.hits]
+    assert bool(found) is bool(score_story(story, (), compiled))
 
 
 EXACT = [

@@ -1,6 +1,6 @@
 import pytest
 
-from monitor.core.wire import credit_of, notice_of, read_headline
+from monitor.core.wire import credit_of, notice_of, read_headline, suffixes_of
 from monitor.model import Notice
 
 HEADLINES = [
@@ -44,6 +44,15 @@ SUFFIXES = [
 def test_an_outlet_suffix_is_cut_only_when_it_is_known(title, outlet, text, suffix):
     headline = read_headline(title, outlet)
     assert (headline.text, headline.suffix) == (text, suffix)
+
+
+def test_a_name_behind_three_headlines_of_a_document_is_an_outlets():
+    titles = [f"{what} - The Quay Post" for what in ("Bill passes", "Ferry sinks", "Mayor resigns")]
+    columns = [f"{what} | {column}" for what in ("One", "Two", "Three") for column in ("Opinion", "Live Blog", "a day later")]
+    known = suffixes_of([*titles, *columns, "Bill passes - Quay Times", "Ferry sinks - Quay Times"])
+    assert known == {"the quay post"}
+    headline = read_headline("Harbour sold - The Quay  Post", suffixes=known)
+    assert (headline.text, headline.suffix) == ("Harbour sold", "The Quay  Post")
 
 
 CREDITS = [

@@ -32,6 +32,7 @@ class Verdict:
     items: int = 0  # matching ones
     deliveries: int = 0  # expected: matching items × destinations
     lost: int = 0
+    lost_tokens: set[str] = field(default_factory=set)
     doubles: Counter[str] = field(default_factory=Counter)  # further copies, with cause or without, by channel
     uncaused: Counter[str] = field(default_factory=Counter)  # those without
     ambiguous: Counter[str] = field(default_factory=Counter)  # events, by channel
@@ -63,6 +64,7 @@ def judge(
         for channel, recipient in DESTINATIONS:
             copies = seen.pop((item.token, channel, recipient), [])
             _judge_item(verdict, item, f"{channel} {recipient}".strip(), channel, copies)
+    verdict.wrong += [f"{token}: {_on_record(database, token)}" for token in sorted(verdict.lost_tokens)]
     verdict.wrong += [f"{channel}: a token that nobody published: {token}" for token, channel, _ in seen]
     _judge_database(verdict, database)
     return verdict
@@ -77,6 +79,7 @@ def _judge_item(verdict: Verdict, item: Item, where: str, channel: str, copies: 
     verdict.deliveries += 1
     if not copies:
         verdict.lost += 1
+        verdict.lost_tokens.add(item.token)
         verdict.wrong.append(f"{where}: {item.token} is lost")
         return
     known = sum(not copy.ambiguous for copy in copies)
@@ -88,6 +91,17 @@ def _judge_item(verdict: Verdict, item: Item, where: str, channel: str, copies: 
     elif known > 1:
         verdict.uncaused[channel] += known - 1
         verdict.wrong.append(f"{where}: {item.token} is there {len(copies)} times, {known} of them known: {lives}")
+
+
+def _on_record(path: Path, token: str) -> str:
+    """What the database knows of an item that nobody saw."""
+    asked = (
+        "SELECT entries.feed, entries.rule, entries.story, matches.verdict, matches.reason, deliveries.state FROM entries"
+        " LEFT JOIN matches ON matches.story = entries.story LEFT JOIN alerts ON alerts.story = entries.story"
+        " LEFT JOIN deliveries ON deliveries.alert = alerts.id WHERE entries.title LIKE ?"
+    )
+    with closing(sqlite3.connect(path)) as database:
+        return str(database.execute(asked, (f"%{token}%",)).fetchall() or "was never read")
 
 
 def _judge_database(verdict: Verdict, path: Path) -> None:

@@ -44,6 +44,7 @@ per_host = 8
 interval = "5s"
 min_interval = "1s"
 [alerts]
+backlog_max = 1000  # what is published before a feed was first read is expected, too, however many lives that takes
 collapse_above = 4
 singles_per_hour = 1000
 [web]
