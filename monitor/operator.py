@@ -147,8 +147,10 @@ def _nothing_read(
     tx: sa.Connection, now: datetime, zone: tzinfo, intervals: Mapping[str, timedelta]
 ) -> Iterator[Notice]:
     """Whatever each single feed does: somebody should have been read by now, and since this instance started."""
-    read = [row["last_success_at"] for row in feeds.list_feeds(tx) if row["last_success_at"]]
-    if not read or not intervals:
+    rows = feeds.list_feeds(tx)
+    read = [row["last_success_at"] for row in rows if row["last_success_at"]]
+    rests = any(row["failures"] == 0 and row["next_check_at"] > now for row in rows)  # as its server asked
+    if not read or not intervals or rests:
         return
     patience = max(STALE_AFTER * min(intervals.values()), TOO_LONG)
     started = datetime.fromisoformat(meta.get_all(tx).get("started", {"at": rfc3339(now)})["at"])

@@ -144,10 +144,16 @@ def test_O13_that_nothing_was_read_for_three_intervals_is_told_once(tx):
 
 
 def test_O13_after_a_long_standstill_a_new_instance_has_its_three_intervals(tx):
-    fails(tx, last_success_at=NOW - timedelta(days=3), next_check_at=NOW + timedelta(hours=9))
+    fails(tx, last_success_at=NOW - timedelta(days=3), next_check_at=NOW, failures=2)
     meta.put(tx, "started", {"at": NOW.isoformat()})
     assert told(tx, now=NOW + timedelta(minutes=80), intervals=HALF_HOUR) == []
     assert len(told(tx, now=NOW + timedelta(minutes=95), intervals=HALF_HOUR)) == 1
+
+
+def test_O13_where_a_server_asked_for_half_a_day_nothing_is_missed(tx):
+    meta.put(tx, "started", {"at": (NOW - timedelta(days=1)).isoformat()})
+    fails(tx, last_success_at=NOW, next_check_at=NOW + timedelta(hours=12))
+    assert told(tx, now=NOW + timedelta(hours=11), intervals=HALF_HOUR) == []
 
 
 def test_O13_a_feed_that_nobody_checks_is_told_also_while_others_are_read(tx):

@@ -18,13 +18,13 @@ from prometheus_client import (
     ProcessCollector,
     disable_created_metrics,
 )
-from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.exposition import generate_latest
 
 from monitor.model import Attempted, FeedChecked, Reloaded
 
-CONTENT_TYPE = CONTENT_TYPE_LATEST
-SHORT = (0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)  # seconds
-LONG = (5, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 86400)
+OF_WRITES = (0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)  # seconds
+OF_CHECKS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+OF_NEWS = (1, 5, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 86400)
 disable_created_metrics()  # a second series beside each counter, which nobody reads
 WAITING = ("queued", "sending", "held")
 
@@ -48,7 +48,7 @@ class Metrics:
         self.build = Info("wirewatch_build", "The version that runs.", registry=registry)
         # feeds
         self.checks = counter("checks_total", "Feeds checked.", "outcome")
-        self.fetching = seconds("check", "How long fetching a feed took, with the wait for its host's turn.", LONG)
+        self.fetching = seconds("check", "How long fetching a feed took, with the wait for its host's turn.", OF_CHECKS)
         self.feeds = gauge("feeds", "Configured feeds in each state.", "state")
         self.feed_success = gauge("feed_last_success_timestamp_seconds", "When a feed was last read.", "feed")
         self.gaps = gauge("possible_gaps", "Times that items of feeds may have been missed.")
@@ -58,18 +58,18 @@ class Metrics:
         self.copies = counter("copies_total", "New entries that were copies of known stories.")
         self.decisions = counter("decisions_total", "What was decided about a story for a watchlist.", "reason")
         self.alerts = counter("alerts_total", "Alerts decided.")
-        self.publish_to_alert = seconds("publish_to_alert", "From an entry's date to the decision to alert.", LONG)
+        self.publish_to_alert = seconds("publish_to_alert", "From an entry's date to the decision to alert.", OF_NEWS)
         # deliveries
         self.attempts = counter("attempts_total", "Attempts to deliver.", "channel", "outcome")
         self.outbox = gauge("outbox_deliveries", "Deliveries in each state.", "state")
         self.oldest = gauge("outbox_oldest_seconds", "Age of the oldest delivery that should have gone.")
-        self.seen_to_delivered = seconds("seen_to_delivered", "From the decision to the server's yes.", LONG)
+        self.seen_to_delivered = seconds("seen_to_delivered", "From the decision to the server's yes.", OF_NEWS)
         self.channel_success = gauge(
             "channel_last_success_timestamp_seconds", "When a channel last took a message.", "channel"
         )
         self.suspended = gauge("channels_suspended", "Recipients of channels that are suspended.")
         # the daemon itself
-        self.writing = seconds("write", "How long write transactions took, with the wait for the lock.", SHORT)
+        self.writing = seconds("write", "How long write transactions took, with the wait for the lock.", OF_WRITES)
         self.reload_ok = gauge("reload_ok", "1 where the last reload was accepted, else 0.")
         self.reload_at = gauge("reload_success_timestamp_seconds", "When configuration was last accepted.")
         self.tick_age = gauge("tick_age_seconds", "Since this part last got something done.", "part")
