@@ -134,6 +134,9 @@ def opened(config: Config) -> Iterator[Database]:
 
 
 def reader_or_none(config: Config) -> Database | None:
+    """The archive to read from, or None where there is none; nothing heavy is imported then."""
+    if "://" not in config.database and not Path(config.database).exists():
+        return None
     from monitor.store.database import Database
 
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Iterator
 from contextlib import closing
@@ -175,6 +174,8 @@ def _named_feed(config: Config, name: str | None):
 
 def _source(source: str, config: Config, feed: Any) -> tuple[bytes, str | None] | None:
     """The bytes of a source and its address, or None where it can only be a story id."""
+    import asyncio
+
     if source == "-":
         return sys.stdin.buffer.read(), None
     if source.startswith(("http://", "https://")):
@@ -213,11 +214,11 @@ def _warnings(in_force: InForce) -> list[str]:
 
 def _broad(in_force: InForce) -> list[str]:
     """What says nothing because it stands nearly everywhere; asks the archive, if there is one."""
-    from monitor.backtest import broad_terms
-
     database = reader_or_none(in_force.config)
     if database is None:
         return []
+    from monitor.backtest import broad_terms
+
     with closing(database):
         found = broad_terms(in_force, database)
     return [

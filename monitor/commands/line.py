@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from typing import TYPE_CHECKING
 
@@ -38,6 +37,8 @@ def run(ctx: click.Context) -> None:
     SIGTERM drains and exits 0; SIGHUP reads configuration and watchlists again. An edited watchlist is
     read again by itself.
     """
+    import asyncio
+
     from monitor.config import notify_socket
     from monitor.edges.systemd import Notifier
 
@@ -65,6 +66,8 @@ def poll(ctx: click.Context, everything: bool, names: tuple[str, ...]) -> None:
       wirewatch poll --all              every feed
       wirewatch poll --feed bbc-world   this one
     """
+    import asyncio
+
     app = app_of(ctx)
     known = {feed.name for feed in app.in_force.config.feeds}
     if unknown := [name for name in names if name not in known]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 import click
@@ -48,6 +47,8 @@ def test_channel(ctx: click.Context, names: tuple[str, ...]) -> None:
     Example:
       wirewatch test-channel desk-slack duty-phone
     """
+    import asyncio
+
     from monitor.channels import send_test
 
     config = config_of(ctx)

@@ -260,7 +260,7 @@ def _by_title(mine: Sketch, theirs: Sketch, like: Likeness) -> str:
     shorter, longer = sorted((len(mine.words), len(theirs.words)))
     needed = 95.0 if both_led else 93.0 if like.same_outlet else 86.0
     if like.same_outlet and like.apart <= SAME_PUBLISHER_GAP:
-        needed = 86.0 if both_led and not like.lead_shared else 80.0
+        needed = 86.0
     if shorter <= 4:
         needed = max(needed, 90.0)
     if shorter >= 3 and like.title >= needed:

@@ -70,7 +70,8 @@ _WEEKDAYS = (
 DAY = re.compile(
     rf"\b(?:{_WEEKDAYS}"
     r"|(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.? \d{1,2}"
-    r"|\d{1,2} (?:january|february|march|april|may|june|july|august|september|october|november|december))\b"
+    r"|\d{1,2} (?:january|february|march|april|may|june|july|august|september|october|november|december)"
+    r"|\d{1,2}/\d{1,2}/(?:20)?\d{2}|\d{1,2}\.\d{1,2}\.(?:20)?\d{2}|20\d{2}-\d{2}-\d{2})\b"
 )
 DAYISH = re.compile(  # without which DAY needs no look
     r"\d|day|tag|mittw|di\b|manche|nes\b|tes\b|les\b|ves\b|bado|ming|feira|bato|menica"

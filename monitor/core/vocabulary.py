@@ -43,6 +43,8 @@ _PAIRS = (
     "|higher lower|wins loses|agrees refuses|agrees rejects|accepts rejects|approves rejects|opens closes"
     "|reopens closes|starts ends|begins ends|hit miss|beats misses|jumps slumps|climbs slips|backs opposes"
     "|denies confirms|arrives leaves|extends ends|lifts imposes|killed rescued|north south|east west"
+    "|arrested charged|arrested convicted|arrested sentenced|arrested released|charged convicted|charged sentenced"
+    "|charged cleared|charged acquitted|convicted acquitted|detained released"
 )
 OPPOSITES: dict[str, frozenset[str]] = {}
 for _pair in _PAIRS.split("|"):

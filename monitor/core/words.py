@@ -28,13 +28,11 @@ _APOSTROPHES = "'’‘ʼʻ`´′‛＇"
 _VISIBLE_FORMAT = range(0x600, 0x606)  # Arabic number signs: format characters, but printed ones
 
 
-def _ignored(code: int) -> bool:
-    """Whether a character is to be treated as if it were not there (format characters, tatweel, fillers)."""
-    if code in (0x640, 0x34F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x3164, 0xFFA0) or 0x180B <= code <= 0x180F:
-        return True
-    if 0xFE00 <= code <= 0xFE0F or 0xE0100 <= code <= 0xE01EF:  # variation selectors
-        return True
-    return unicodedata.category(chr(code)) == "Cf" and code not in _VISIBLE_FORMAT
+def _ignored() -> set[int]:
+    """Characters treated as if they were not there: format characters, tatweel, fillers, variation selectors."""
+    formats = {code for code in (*range(0x10000), *range(0xE0000, 0xE0100)) if unicodedata.category(chr(code)) == "Cf"}
+    fillers = {0x640, 0x34F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x3164, 0xFFA0, *range(0x180B, 0x1810)}
+    return (formats - set(_VISIBLE_FORMAT)) | fillers | {*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)}
 
 
 def _is_mark(char: str) -> bool:
@@ -52,9 +50,10 @@ def _char_class(codes: list[int]) -> str:
     return "".join(rf"\U{low:08x}-\U{high:08x}" for low, high in ranges)
 
 
-_IGNORED = {code: None for code in [*range(0x10000), *range(0xE0000, 0xE01F0)] if _ignored(code)}
-_MARKS = _char_class([c for c in range(0x10000) if _is_mark(chr(c)) or c in (0xFF9E, 0xFF9F) or c in _IGNORED]) + (
-    "\U0001e944-\U0001e94a\U000e0000-\U000e01ef"
+_IGNORED = dict.fromkeys(sorted(_ignored()))
+_MARKS = (
+    _char_class(sorted({code for code in range(0x10000) if _is_mark(chr(code)) or code in _IGNORED} | {0xFF9E, 0xFF9F}))
+    + "\U0001e944-\U0001e94a\U000e0000-\U000e01ef"
 )
 _CIRCLED = "\u24b6-\u24e9\U0001f130-\U0001f149"  # letters in circles and squares; NFKC makes letters of them
 

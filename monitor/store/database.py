@@ -17,7 +17,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import exc
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 
 from monitor.errors import InstanceRunning, SchemaError, StoreBusy, StoreError
 
@@ -163,7 +163,11 @@ def listed(tx: sa.Connection, values: Iterable[str] | Iterable[int], *, numbers:
 
 
 def _insert(tx: sa.Connection):
-    return postgresql.insert if tx.dialect.name == "postgresql" else sqlite.insert
+    if is_sqlite(tx):
+        return sqlite.insert
+    from sqlalchemy.dialects import postgresql  # takes as long to import as everything else of a small command
+
+    return postgresql.insert
 
 
 def _is_postgres(url: str) -> bool:
