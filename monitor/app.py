@@ -27,7 +27,7 @@ from monitor.channels import open_senders
 from monitor.clock import Clock, SteadyClock, system_clock
 from monitor.config import ChannelConfig, Config
 from monitor.config_file import is_loopback
-from monitor.core.pace import ASKED_AT_MOST, GONE_LATER, LONGEST_RETRY, spread
+from monitor.core.pace import ASKED_AT_MOST, GONE_LATER, LONGEST_RETRY, turns
 from monitor.core.parse import parse_fast, parse_slow
 from monitor.core.pipeline import Policy
 from monitor.core.render import rfc3339
@@ -41,11 +41,22 @@ from monitor.edges.systemd import Notifier
 from monitor.errors import ConfigError, DeliveryError, StoreError
 from monitor.ingest import Ingest, Pacing
 from monitor.logs import keep_secret, say, say_counted, say_fact
-from monitor.model import Attempted, Feed, Feedback, FeedChecked, Fetched, ParsedFeed, Reloaded, Swept, Validators
+from monitor.model import (
+    Ask,
+    Attempted,
+    Feed,
+    Feedback,
+    FeedChecked,
+    Fetched,
+    NetworkChanged,
+    ParsedFeed,
+    Reloaded,
+    Swept,
+)
 from monitor.pulse import Pulse
 from monitor.reload import InForce
 from monitor.status import status_of
-from monitor.store import channels, due, feedback, feeds, meta, outbox
+from monitor.store import channels, due, feedback, feeds, hosts, meta, outbox
 from monitor.store.channels import Recipients
 from monitor.store.database import Database
 from monitor.upkeep import sweep
@@ -60,7 +71,8 @@ CLOCK_WATCH = timedelta(seconds=5)
 CLOCK_JUMP = timedelta(minutes=1)  # less is an ordinary correction
 EARLIEST = datetime(2026, 1, 1, tzinfo=UTC)  # no clock that is set shows less
 LONGEST_HOLD = timedelta(hours=26)  # until the next time of day, on the longest day
-SPREAD = timedelta(minutes=5)  # over which feeds that are all overdue take their turns
+SPREAD = timedelta(minutes=6)  # over which feeds that are all overdue take their turns (design: B2, five at least)
+STANDSTILL = 5.0  # seconds without a look at the clock, and more than CLOCK_JUMP by it: the process was stopped
 WATCH = timedelta(seconds=2)  # between looks at the watchlists folder
 DRAIN_PATIENCE = timedelta(seconds=20)  # less than systemd's TimeoutStopSec
 PARSE_DEADLINE = timedelta(seconds=20)
@@ -76,22 +88,26 @@ class App:
         *,
         clock: Clock = system_clock,
         speed: float = 1.0,
+        ticks: Callable[[], float] = time.monotonic,
         notifier: Notifier | None = None,
     ):
-        """`speed`: how many times faster than the wall's the clock goes (tests); waits are shortened by it."""
+        """`speed`: how many times faster than the wall's the clock goes (tests); waits are shortened by it. `ticks` is
+        the clock that never jumps."""
         self.in_force = in_force
         self.clock, self._speed = clock, speed
-        self._steady = SteadyClock(clock(), speed)
+        self._steady = SteadyClock(clock(), speed, ticks)
         self.notifier = notifier or Notifier(None)
         self.metrics, self._pulse = Metrics(), Pulse(TURNS, steady=time.monotonic)
         self.metrics.build.info({"version": __version__})
         self._feedback_key = b""
         self._stack = contextlib.AsyncExitStack()
         self._stopping = asyncio.Event()
+        self.fetcher: Fetcher | None = None
         self._senders: dict[str, Sender] = {}
         self._gaps: dict[str, timedelta] = {}
         self._watched: reload.Fingerprint = ()
         self._told_of_database = False
+        self._spread_at: datetime | None = None
         self._reloading = asyncio.Lock()
         self._reloads: set[asyncio.Task[Reloaded]] = set()
         self._on_checked: list[Callable[[FeedChecked], None]] = []
@@ -112,7 +128,7 @@ class App:
         self._stack.callback(self.database.close)
         self.writer = Writer(self.database, around=self._writing)
         self._stack.callback(self.writer.close)
-        self.fetcher = await self._stack.enter_async_context(Fetcher(_fetch_settings(config), now=self.clock))
+        await self._use_fetcher(config)
         self.children = await self._stack.enter_async_context(ChildPool())
         self._use_senders(open_senders(config.channels, config.path, state_dir=config.state_dir), config)
         self._feedback_key = await self.writer.run(_feedback_key)
@@ -159,7 +175,7 @@ class App:
             loop.add_signal_handler(stop, self._stopping.set)
         loop.add_signal_handler(signal.SIGHUP, self._hang_up)
         await self._await_clock()
-        await self.writer.run(due.spread_overdue, self.clock(), self._place)
+        await self._spread_overdue()
         self._steady.look(self.clock())
         scheduler = self._scheduler()
         scheduler.start()
@@ -200,21 +216,37 @@ class App:
                     job.reschedule(job.trigger)
 
     async def _mind_clock(self) -> bool:
-        """Whether the clock has jumped since the last look; what is due is then mended, before anything is claimed."""
-        jump = self._steady.look(self.clock())
-        if abs(jump) <= CLOCK_JUMP:
+        """Whether the clock has jumped since the last look, or nobody looked for long (the machine slept, the process
+        was stopped); what is due is then mended, before anything is claimed."""
+        jump, stood = self._steady.look(self.clock())
+        asleep = stood.total_seconds() > STANDSTILL and stood * self._speed > CLOCK_JUMP
+        if abs(jump) <= CLOCK_JUMP and not asleep:
             return False
-        say("clock_jumped", level=logging.WARNING, seconds=round(jump.total_seconds()))
-        if jump < timedelta(0):
-            await self.writer.run(due.shift, jump)
+        if abs(jump) > CLOCK_JUMP:
+            say("clock_jumped", level=logging.WARNING, seconds=round(jump.total_seconds()))
         else:
-            await self.writer.run(due.spread_overdue, self.clock(), self._place)
+            say("stood_still", level=logging.WARNING, seconds=round(stood.total_seconds()))
+        if jump < -CLOCK_JUMP:
+            await self.writer.run(due.shift, jump)
+            self.fetcher.restore(self.fetcher.holds, by=jump)
+        else:
+            await self._spread_overdue()
         return True
 
-    def _place(self, feed: str) -> timedelta:
-        """A feed's turn among all that are overdue."""
-        configured = self._feeds().get(feed)
-        return spread(feed, min(SPREAD, configured.interval) if configured else SPREAD)
+    async def _spread_overdue(self) -> None:
+        """Let feeds that are all overdue take turns; not again before those turns are over, lest none has one."""
+        now = self.clock()
+        if self._spread_at is None or not timedelta(0) <= now - self._spread_at < SPREAD:
+            self._spread_at = now
+            await self.writer.run(due.spread_overdue, now, self._turns)
+
+    def _turns(self, overdue: Iterable[str]) -> dict[str, timedelta]:
+        """When each of feeds that are all overdue has its turn; none waits for longer than its interval."""
+        configured = self._feeds()
+        return {
+            name: min(wait, configured[name].interval) if name in configured else wait
+            for name, wait in turns(overdue, SPREAD).items()
+        }
 
     def _hang_up(self) -> None:
         reload_task = asyncio.ensure_future(self.reload_all())
@@ -249,7 +281,9 @@ class App:
     async def _feed_tick(self) -> None:
         await self._mind_clock()
         room = 2 * self.in_force.config.polling.concurrency - self.ingest.running
-        if room > 0:
+        with self.database.read() as tx:
+            wanted = room > 0 and feeds.any_due(tx, self.clock())
+        if wanted:
             await self.ingest.start(self._feeds(), limit=room)
         self._pulse.beat("feeds")
 
@@ -285,10 +319,13 @@ class App:
                 say("operator_not_told", level=logging.ERROR, channel=one.channel, error=str(failed))
 
     async def _tell_operator(self) -> None:
-        policy, now = self.policy, self.clock()
-        intervals = {feed.name: feed.interval for feed in self.in_force.config.feeds}
+        policy, now, config = self.policy, self.clock(), self.in_force.config
+        intervals = {feed.name: feed.interval for feed in config.feeds}
+        usual = config.polling.interval
         await self.writer.run(
-            lambda tx: operator.tell(tx, policy.channels, zone=policy.zone, now=now, intervals=intervals)
+            lambda tx: operator.tell(
+                tx, policy.channels, zone=policy.zone, now=now, interval=usual, intervals=intervals
+            )
         )
 
     async def _operator_tick(self) -> None:
@@ -380,8 +417,18 @@ class App:
         keep_secret(config.secrets)
         self._use_senders(senders, config)
         if _fetch_settings(config) != _fetch_settings(self.in_force.config):
-            fetcher = Fetcher(_fetch_settings(config), now=self.clock)
-            self.fetcher = await self._stack.enter_async_context(fetcher)
+            await self._use_fetcher(config)
+
+    async def _use_fetcher(self, config: Config) -> None:
+        """A fetcher that knows which hosts asked for peace, from an earlier run or an earlier configuration."""
+        if self.fetcher is None:
+            with self.database.read() as tx:
+                holds = hosts.list_holds(tx)
+        else:
+            holds = self.fetcher.holds
+        fetcher = Fetcher(_fetch_settings(config), now=self.clock)
+        fetcher.restore(holds)
+        self.fetcher = await self._stack.enter_async_context(fetcher)
 
     # ── parts ────────────────────────────────────────────────────────────────────────────────────
 
@@ -430,12 +477,24 @@ class App:
             pacing=lambda: _pacing(self.in_force.config),
             clock=self.clock,
             say=self._say_checked,
+            turns=self._turns,
+            holds=lambda: self.fetcher.holds,
+            offline_since=self._offline_since(),
         )
 
-    async def _fetch(self, feed: Feed, validators: Validators):
+    def _offline_since(self) -> datetime | None:
+        with self.database.read() as tx:
+            since = meta.get_all(tx).get("offline", {}).get("since")
+        return datetime.fromisoformat(since) if since else None
+
+    async def _fetch(self, feed: Feed, ask: Ask):
         with self.metrics.fetching.time():
             return await self.fetcher.fetch(
-                feed.url, validators=validators, headers=feed.headers, own_port=urlsplit(feed.url).port
+                ask.url or feed.url,
+                validators=ask.validators,
+                validators_url=ask.validators_url,
+                headers=feed.headers,
+                own_port=_own_port(feed, ask),
             )
 
     async def _parse(self, answer: Fetched) -> ParsedFeed:
@@ -567,9 +626,14 @@ class App:
         say_fact(fact, level=logging.INFO if fact.ok else logging.ERROR)
         self.metrics.reloaded(fact, self.clock().timestamp())
 
-    def _say_checked(self, fact: FeedChecked) -> None:
+    def _say_checked(self, fact: FeedChecked | NetworkChanged) -> None:
+        if isinstance(fact, NetworkChanged):
+            say_fact(fact, level=logging.INFO if fact.reachable else logging.ERROR)
+            return
         self.metrics.checked(fact)
-        say_fact(fact, level=logging.WARNING if fact.error else logging.DEBUG if not fact.new else logging.INFO)
+        quiet = fact.outcome == "held" or not (fact.new or fact.note)
+        failed = fact.error and fact.outcome != "held"
+        say_fact(fact, level=logging.WARNING if failed else logging.DEBUG if quiet else logging.INFO)
         for listener in self._on_checked:
             listener(fact)
 
@@ -613,6 +677,12 @@ def _fetch_settings(config: Config) -> FetchSettings:
         allow_networks=tuple(ip_network(network) for network in polling.allow_networks),
         allow_ports=polling.allow_ports,
     )
+
+
+def _own_port(feed: Feed, ask: Ask) -> int | None:
+    """The port that is allowed for this feed: its own, on its own host."""
+    parts = urlsplit(feed.url)
+    return parts.port if ask.url is None or urlsplit(ask.url).netloc == parts.netloc.rpartition("@")[2] else None
 
 
 def _needing_restart(fresh: Config, old: Config) -> tuple[tuple[str, str, str], ...]:

@@ -24,12 +24,15 @@ def clock_from(start: datetime | None = None, speed: float = 1.0) -> Clock:
 class SteadyClock:
     """Finds jumps of the wall clock by one that never jumps (and stands still while a machine sleeps)."""
 
-    def __init__(self, now: datetime, speed: float = 1.0):
-        """`now` by the wall clock; `speed`: how many times faster than the steady one that is meant to go (tests)."""
-        self._speed = speed
-        self._seen = now, time.monotonic()
+    def __init__(self, now: datetime, speed: float = 1.0, ticks: Callable[[], float] = time.monotonic):
+        """`now` by the wall clock; `speed`: how many times faster than the steady one (`ticks`) that is meant to go
+        (tests)."""
+        self._speed, self._ticks = speed, ticks
+        self._seen = now, ticks()
 
-    def look(self, now: datetime) -> timedelta:
-        """How far the wall clock has jumped since the last look: negative where it was set back."""
-        (then, ticks), self._seen = self._seen, (now, time.monotonic())
-        return now - then - timedelta(seconds=(self._seen[1] - ticks) * self._speed)
+    def look(self, now: datetime) -> tuple[timedelta, timedelta]:
+        """How far the wall clock has jumped since the last look (negative: it was set back), and how long ago by the
+        steady clock that look was."""
+        (then, ticks), self._seen = self._seen, (now, self._ticks())
+        passed = timedelta(seconds=self._seen[1] - ticks)
+        return now - then - passed * self._speed, passed

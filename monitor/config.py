@@ -346,6 +346,7 @@ class _Resolver:
             language=section.language or None,
             tags=section.tags,
             interval=section.interval or self.file.polling.interval,
+            own_interval=section.interval is not None,
             headers=tuple(self._header(number, key, value) for key, value in section.headers.items()),
         )
 

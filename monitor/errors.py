@@ -4,7 +4,9 @@
     ├── ConfigError            exit 65: every problem as `file:line: key: …`
     │   └── WatchlistError
     ├── FeedError              the feed is tried again later; `pace` says when
-    │   ├── FetchError         status, retry_after, permanent
+    │   ├── FetchError         status, retry_after, permanent, refused, unreachable
+    │   │   ├── HostHeld       no request was made: the host asked for peace
+    │   │   └── OddAnswer      it breaks HTTP's grammar; a lenient reader may understand it
     │   └── ParseError
     ├── StoreError             exit 74
     │   ├── SchemaError        the database is newer than this program
@@ -62,7 +64,8 @@ class FetchError(FeedError):
     """The request failed.
 
     `status` is the HTTP status where there was one; `retry_after` what the server asked for;
-    `permanent` that asking again soon is pointless (410, a forbidden address).
+    `permanent` that asking again soon is pointless (410, a forbidden address); `refused` that it wants a browser,
+    whatever its status; `unreachable` that nobody answered at all, at `host`.
     """
 
     def __init__(
@@ -72,11 +75,27 @@ class FetchError(FeedError):
         status: int | None = None,
         retry_after: timedelta | None = None,
         permanent: bool = False,
+        refused: bool = False,
+        unreachable: bool = False,
+        host: str | None = None,
     ):
         super().__init__(message)
         self.status = status
         self.retry_after = retry_after
         self.permanent = permanent
+        self.refused = refused
+        self.unreachable = unreachable
+        self.host = host
+
+
+class HostHeld(FetchError):
+    """No request was made: the host asked for peace (429) and that time is not over."""
+
+
+class OddAnswer(FetchError):
+    """The answer breaks HTTP's grammar; `took` is how many seconds went by until that was clear."""
+
+    took = 0.0
 
 
 class ParseError(FeedError):

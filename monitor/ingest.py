@@ -8,7 +8,8 @@
     └────────────────────────────────────────────────────────────────────────────────────────────────────┘
 
 Validators are saved with the entries they came with: saved earlier, a crash would turn the next answer into a 304
-and the stories would be lost. Does not deliver anything (dispatch.py does) and does not log.
+and the stories would be lost. Where nobody at all can be reached the feeds are not blamed: one is asked a minute, until
+somebody answers. Does not deliver anything (dispatch.py does) and does not log.
 """
 
 from __future__ import annotations
@@ -19,16 +20,19 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from hashlib import blake2b
+from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 
 from monitor import crash
+from monitor.core import habits as habit
 from monitor.core import pipeline
 from monitor.core.pace import ASKED_AT_MOST, next_check
 from monitor.core.pipeline import Arrival, History, Policy
 from monitor.core.policy import SINGLES
-from monitor.errors import FeedError, FetchError, StoreError
+from monitor.errors import FeedError, FetchError, HostHeld, StoreError
 from monitor.model import (
+    Ask,
     Assignment,
     Entry,
     Feed,
@@ -36,19 +40,25 @@ from monitor.model import (
     FeedState,
     FeedStatus,
     Fetched,
+    Habits,
+    HostHold,
     Judged,
+    NetworkChanged,
     NotModified,
     ParsedFeed,
     Validators,
     record,
 )
-from monitor.store import candidates, feeds, letters, merging, outbox, silences, stories
+from monitor.network import Network, Turns, is_vain
+from monitor.store import candidates, feeds, hosts, letters, merging, outbox, silences, stories
 from monitor.writer import Writer
 
 GATHER = timedelta(milliseconds=100)  # what arrives within it shares a transaction, and is judged oldest first
 BATCH = 64  # feeds in one transaction at most: readers and senders need the database, too
 
-Fetch = Callable[[Feed, Validators], Awaitable[Fetched | NotModified]]
+PARTIAL = 226  # RFC 3229: only what is new; never asked for, but understood
+
+Fetch = Callable[[Feed, Ask], Awaitable[Fetched | NotModified]]
 Parse = Callable[[Fetched], Awaitable[ParsedFeed]]
 
 
@@ -69,6 +79,7 @@ class Reading:
     feed: Feed
     state: FeedState
     checked_at: datetime
+    ask: Ask = Ask()
     answer: Fetched | NotModified | None = None
     parsed: ParsedFeed | None = None
     entries: tuple[Entry, ...] = ()
@@ -94,11 +105,19 @@ class Ingest:
         policy: Callable[[], Policy],
         pacing: Callable[[], Pacing],
         clock: Callable[[], datetime],
-        say: Callable[[FeedChecked], None],
+        say: Callable[[FeedChecked | NetworkChanged], None],
+        turns: Turns = lambda names: dict.fromkeys(names, timedelta(0)),
+        holds: Callable[[], tuple[HostHold, ...]] = tuple,
+        offline_since: datetime | None = None,
     ):
+        """`turns`: when each of feeds that are all overdue has its turn; `holds`: the hosts that asked for peace;
+        `offline_since`: what an earlier run has noted of the network."""
         self._writer, self._fetch, self._parse = writer, fetch, parse
         self._policy, self._pacing = policy, pacing
-        self._clock, self._say = clock, say
+        self._clock, self._say, self._holds = clock, say, holds
+        self._held: tuple[HostHold, ...] = holds()  # as the database has them
+        self._network = Network(writer, turns=turns, say=say, offline_since=offline_since)
+        self._hosts = 1  # that are configured
         self._readings: asyncio.Queue[Reading] = asyncio.Queue()
         self._checks: set[asyncio.Task[None]] = set()
         self._saver: asyncio.Task[None] | None = None
@@ -111,8 +130,16 @@ class Ingest:
         only: Iterable[str] | None = None,
         ignore_schedule: bool = False,
     ) -> int:
-        """Claim feeds that are due and start their checks; awaits no fetch. Returns how many."""
+        """Claim feeds that are due and start their checks; awaits no fetch. Returns how many.
+
+        While nobody answers, only one a minute.
+        """
         now = self._clock()
+        self._hosts = len({urlsplit(feed.url).netloc for feed in configured.values()})
+        if self._network.is_offline and not ignore_schedule:
+            if not self._network.may_probe(now):
+                return 0
+            limit = 1
         claimed = await self._writer.run(
             lambda tx: feeds.claim_due(
                 tx,
@@ -158,9 +185,11 @@ class Ingest:
         await self._readings.put(await self._read(feed, state))
 
     async def _read(self, feed: Feed, state: FeedState) -> Reading:
-        reading = Reading(feed=feed, state=state, checked_at=self._clock())
+        now = self._clock()
+        ask = habit.asking(state, now)
+        reading = Reading(feed=feed, state=state, checked_at=now, ask=ask)
         try:
-            answer = await self._fetch(feed, state.validators)
+            answer = await self._fetch(feed, ask)
             crash.reach("fetched")
             reading = replace(reading, answer=answer, checked_at=self._clock())
             if isinstance(answer, NotModified):
@@ -188,6 +217,8 @@ class Ingest:
             while not self._readings.empty() and len(batch) < BATCH:
                 batch.append(self._readings.get_nowait())
             try:
+                checks = [(reading.state, reading.error, reading.checked_at) for reading in batch]
+                await self._network.hear(checks, hosts=self._hosts, now=self._clock())
                 for fact in await self._save(batch):
                     self._say(fact)
             finally:
@@ -199,7 +230,9 @@ class Ingest:
         fail, so that one poisonous entry harms nothing else."""
         now, policy = self._clock(), self._policy()
         try:
-            facts = await self._writer.run(self._commit, batch, policy, now)
+            held = self._holds()
+            facts = await self._writer.run(self._commit, batch, policy, now, held)
+            self._held = held
             crash.reach("saved")
             return facts
         except StoreError as error:  # nothing of it is saved, so their servers will be asked again as before
@@ -239,11 +272,11 @@ class Ingest:
         return sum([await self._sound(replace(reading, entries=part)) for part in halves], ())
 
     def _try(self, tx: sa.Connection, reading: Reading, policy: Policy, now: datetime) -> None:
-        self._commit(tx, [reading], policy, now)
+        self._commit(tx, [reading], policy, now, self._held)
         raise _Tried
 
     def _commit(
-        self, tx: sa.Connection, batch: Sequence[Reading], policy: Policy, now: datetime
+        self, tx: sa.Connection, batch: Sequence[Reading], policy: Policy, now: datetime, held: tuple[HostHold, ...]
     ) -> tuple[FeedChecked, ...]:
         found = stories.fresh(tx, [entry for reading in batch for entry in reading.entries], now)
         arrivals = self._arrivals(tx, found, now)
@@ -257,9 +290,12 @@ class Ingest:
             [waiting for one in judged for waiting in one.rewritten],
             [delivery for one in judged for delivery in one.cancelled],
         )
-        facts = _facts(batch, judged)
-        for reading, fact in zip(batch, facts, strict=True):
+        facts = tuple(
             self._record(tx, reading, fact, reading.feed.name in found.overlapping, now)
+            for reading, fact in zip(batch, _facts(batch, judged), strict=True)
+        )
+        if held != self._held:
+            hosts.keep_holds(tx, held)
         crash.reach("saving")
         return facts
 
@@ -295,68 +331,133 @@ class Ingest:
             Arrival(entry=entry, assignment=assignment) for entry, assignment in zip(new, assignments, strict=True)
         )
 
-    def _record(self, tx: sa.Connection, reading: Reading, fact: FeedChecked, overlaps: bool, now: datetime) -> None:
+    def _record(
+        self, tx: sa.Connection, reading: Reading, fact: FeedChecked, overlaps: bool, now: datetime
+    ) -> FeedChecked:
+        """Note what came of a check; the fact again, with what else it tells."""
         error = reading.error
-        next_check_at, not_before = self._pace(reading, now)
-        if error is not None:
-            feeds.record_failure(
-                tx,
-                reading.state,
-                now=now,
-                state=_failure_state(error),
-                error=str(error),
-                next_check_at=next_check_at,
-                not_before=not_before,
-            )
-            return
+        if isinstance(error, HostHeld):
+            until = now + error.retry_after
+            feeds.record_postponed(tx, reading.state, next_check_at=self._due_at(reading, now), not_before=until)
+        elif self._network.is_offline and is_vain(error):
+            feeds.record_postponed(tx, reading.state, next_check_at=now)
+        elif error is not None:
+            self._record_failure(tx, reading, error, now)
+        else:
+            gap = bool(reading.poison) or _possible_gap(reading, overlaps)
+            return self._record_success(tx, reading, fact, gap, now)
+        return fact
+
+    def _record_failure(self, tx: sa.Connection, reading: Reading, error: FeedError, now: datetime) -> None:
+        habits = habit.failed(reading.state.habits, reading.ask, status=_status(error), now=now)
+        due_at = self._due_at(reading, now, gone=habit.is_gone(habits, now))
+        feeds.record_failure(
+            tx,
+            reading.state,
+            now=now,
+            state=_failure_state(error, gone=habit.is_gone(habits, now)),
+            error=str(error),
+            next_check_at=due_at,
+            not_before=_not_before(error, due_at, now),
+            habits=habits,
+        )
+
+    def _record_success(
+        self, tx: sa.Connection, reading: Reading, fact: FeedChecked, gap: bool, now: datetime
+    ) -> FeedChecked:
+        answer, habits = reading.answer, self._habits(reading, fact, gap, now)
+        due_at = self._due_at(reading, now, habits=habits, new=fact.new)
         feeds.record_success(
             tx,
             reading.state,
             now=now,
-            next_check_at=next_check_at,
-            not_before=not_before,
+            next_check_at=due_at,
+            not_before=now + min(answer.max_age, ASKED_AT_MOST) if answer.max_age else None,
             validators=_validators(reading),
+            habits=replace(habits, planned_seconds=int((due_at - now).total_seconds())),
             title=reading.parsed.title if reading.parsed else None,
             body_hash=reading.body_hash,
             found_entries=bool(reading.entries),
             new_entries=fact.new,
-            possible_gap=bool(reading.poison) or _possible_gap(reading, overlaps),
+            possible_gap=gap,
         )
+        return replace(fact, note=_note(reading, habits, fact.new))
 
-    def _pace(self, reading: Reading, now: datetime) -> tuple[datetime, datetime | None]:
-        """When the feed is due again, and before when nothing may ask its server, not even by command."""
-        error, answer, pacing = reading.error, reading.answer, self._pacing()
-        status = error.status if isinstance(error, FetchError) else None
-        retry_after = error.retry_after if isinstance(error, FetchError) else None
-        max_age = answer.max_age if answer and not error else None
-        due_at = next_check(
-            reading.feed.interval,
+    def _habits(self, reading: Reading, fact: FeedChecked, gap: bool, now: datetime) -> Habits:
+        """What is now known of how to ask this feed."""
+        feed, state = reading.feed, reading.state
+        habits = habit.succeeded(
+            state,
+            reading.ask,
+            reading.answer,
+            now=now,
+            may_move=not feed.headers and "@" not in urlsplit(feed.url).netloc,
+            parsed=reading.parsed,
+            body_is_known=reading.body_hash is None,
+        )
+        if state.last_success_at is None or _is_partial(reading):
+            return habits
+        pace = habit.own_pace(habits, feed.interval, own_interval=True, changed_at=None, now=now)
+        pace = max(pace, self._pacing().min_interval)
+        elapsed = now - state.last_success_at
+        return habit.turned_over(habits, entries=fact.entries, new=fact.new, gap=gap, elapsed=elapsed, pace=pace)
+
+    def _due_at(
+        self, reading: Reading, now: datetime, *, habits: Habits | None = None, new: int = 0, gone: bool = False
+    ) -> datetime:
+        """When the feed is due again; `habits` where the check went well."""
+        error, state, interval = reading.error, reading.state, reading.feed.interval
+        if habits is not None:
+            changed_at = now if new else state.last_changed_at or state.seeded_at
+            interval = habit.own_pace(
+                habits, interval, own_interval=reading.feed.own_interval, changed_at=changed_at, now=now
+            )
+        return next_check(
+            interval,
             now=now,
             feed_name=reading.feed.name,
-            min_interval=pacing.min_interval,
-            max_interval=pacing.max_interval,
-            failures=reading.state.failures + 1 if error else 0,
-            status=status,
-            retry_after=retry_after,
-            max_age=max_age,
-            ttl=reading.parsed.ttl if reading.parsed else None,
+            min_interval=self._pacing().min_interval,
+            max_interval=self._pacing().max_interval,
+            failures=state.failures + 1 if error else 0,
+            status=_status(error),
+            refused=isinstance(error, FetchError) and error.refused,
+            gone=gone,
+            first=state.seeded_at is None and not reading.feed.own_interval,
+            retry_after=error.retry_after if isinstance(error, FetchError) else None,
+            max_age=reading.answer.max_age if reading.answer and not error else None,
+            ttl=timedelta(seconds=habits.ttl_seconds) if habits else None,
+            skip_hours=habits.skip_hours if habits else 0,
         )
-        if status == 429 and retry_after is None:
-            return due_at, due_at
-        asked = retry_after or max_age
-        return due_at, now + min(asked, ASKED_AT_MOST) if asked else None
+
+
+def _status(error: FeedError | None) -> int | None:
+    return error.status if isinstance(error, FetchError) else None
+
+
+def _not_before(error: FeedError, due_at: datetime, now: datetime) -> datetime | None:
+    """Before when nothing may ask, not even by command: as its server asked, or as a 429 without a time means."""
+    asked = error.retry_after if isinstance(error, FetchError) else None
+    if _status(error) == 429 and asked is None:
+        return due_at
+    return now + min(asked, ASKED_AT_MOST) if asked else None
+
+
+def _is_partial(reading: Reading) -> bool:
+    """Whether the document holds only what is new (226)."""
+    return isinstance(reading.answer, Fetched) and reading.answer.status == PARTIAL
 
 
 def _missed_much(reading: Reading, longest: timedelta, now: datetime) -> bool:
-    """Whether a feed was not reached for so long that what it brings now is what was missed."""
-    last = reading.state.last_success_at
-    return last is not None and now - last > max(longest, 2 * reading.feed.interval)
+    """Whether a feed was not reached for so long that what it brings now is what was missed; not where that was the
+    plan."""
+    last, planned = reading.state.last_success_at, timedelta(seconds=reading.state.habits.planned_seconds)
+    return last is not None and now - last > max(longest, 2 * reading.feed.interval, 2 * planned)
 
 
 def _possible_gap(reading: Reading, overlaps: bool) -> bool:
     """Whether entries may have come and gone unseen: nothing of the last check is in this one, or it was cut."""
     cut = reading.parsed is not None and reading.parsed.truncated > 0
-    return cut or bool(reading.entries and reading.state.seeded_at and not overlaps)
+    return cut or bool(reading.entries and reading.state.seeded_at and not overlaps and not _is_partial(reading))
 
 
 def _validators(reading: Reading) -> Validators:
@@ -368,8 +469,10 @@ def _validators(reading: Reading) -> Validators:
     return given
 
 
-def _failure_state(error: FeedError) -> FeedStatus:
-    status = error.status if isinstance(error, FetchError) else None
+def _failure_state(error: FeedError, *, gone: bool) -> FeedStatus:
+    status = _status(error)
+    if gone:
+        return FeedStatus.GONE
     if status == 429 or (status == 503 and error.retry_after):
         return FeedStatus.THROTTLED
     return FeedStatus.FAILING
@@ -410,4 +513,21 @@ def _delays(one: Judged) -> tuple[float, ...]:
 
 
 def _fact_failed(reading: Reading, error: str) -> FeedChecked:
-    return FeedChecked(feed=reading.feed.name, outcome="failed", error=error)
+    outcome = "held" if isinstance(reading.error, HostHeld) else "failed"
+    return FeedChecked(feed=reading.feed.name, outcome=outcome, error=error)
+
+
+def _note(reading: Reading, habits: Habits, new: int) -> str | None:
+    """What else this answer tells of its server; of addresses without what may hold a key."""
+    max_age, to = reading.answer.max_age, habits.moved_to
+    if max_age and max_age > ASKED_AT_MOST:
+        return f"its server asks to wait {max_age}; a day is believed"
+    if new and habit.is_forced(reading.state, reading.ask):
+        return "its server had said for a week that nothing changed, and was wrong"
+    if to != reading.state.habits.moved_to:
+        return (
+            f"its address has moved for good to {to.partition('?')[0]}"
+            if to
+            else "it is back at its configured address"
+        )
+    return None

@@ -150,12 +150,15 @@ class Feed:
     language: str | None = None
     tags: tuple[str, ...] = ()
     interval: timedelta = timedelta(minutes=30)
+    own_interval: bool = False  # the operator set it for this very feed: only its server slows it down
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)  # may hold secrets
 
 
 @record
 class Validators:
-    """What a server gave us for the next conditional request; echoed byte-exact, never parsed."""
+    """What a server gave us for the next conditional request; echoed byte-exact, never parsed.
+
+    One letter stands for one byte (Latin-1), so that a value in any encoding goes back as it came."""
 
     etag: str | None = None
     last_modified: str | None = None
@@ -185,6 +188,44 @@ class NotModified:
 
 
 @record
+class Habits:
+    """What a feed's answers so far say of how to ask it next; core/habits.py keeps it."""
+
+    validators_url: str | None = None  # the address that gave the validators
+    last_full_at: datetime | None = None  # of the last whole document, not 304
+    equal_bodies: int = 0  # whole documents in a row that were the same, from a server that gives no validators
+    ttl_seconds: int = 0  # what the document itself asks (ttl, sy:updatePeriod)
+    skip_hours: int = 0  # its skipHours (UTC): bit n is the hour n
+    quickened: int = 0  # how often its interval is halved, because it rolls over
+    planned_seconds: int = 0  # from the last good check to the next one
+    gone_answers: int = 0  # 410 in a row
+    gone_since: datetime | None = None
+    redirect_to: str | None = None  # where permanent redirects led at the last checks
+    redirects: int = 0
+    redirect_since: datetime | None = None
+    moved_to: str | None = None  # that was confirmed: this address is asked instead of the configured one
+    original_asked_at: datetime | None = None  # when the configured address was last asked, once it had moved
+
+
+@record
+class Ask:
+    """What to ask for at one check of a feed."""
+
+    url: str | None = None  # None: the configured address
+    validators: Validators = Validators()
+    validators_url: str | None = None
+
+
+@record
+class HostHold:
+    """A host that asked for peace (429)."""
+
+    host: str
+    until: datetime
+    times: int  # in a row
+
+
+@record
 class FeedState:
     """What the database knows of a feed."""
 
@@ -198,7 +239,11 @@ class FeedState:
     next_check_at: datetime
     not_before: datetime | None = None
     failures: int = 0
+    failing_since: datetime | None = None
+    last_error: str | None = None
+    last_changed_at: datetime | None = None  # something new was in it
     possible_gaps: int = 0
+    habits: Habits = Habits()
 
 
 @record
@@ -229,6 +274,7 @@ class ParsedFeed:
     link: str | None = None
     language: str | None = None
     ttl: timedelta | None = None
+    skip_hours: tuple[int, ...] = ()  # UTC
     entries: tuple[ParsedEntry, ...] = ()
     truncated: int = 0  # entries beyond the limit, counted and left out
 
@@ -697,14 +743,23 @@ class FeedChecked:
     """One feed was checked."""
 
     feed: str
-    outcome: str  # "fresh", "not_modified", "failed"
+    outcome: str  # "fresh", "not_modified", "held" (not asked: its host wants peace), "failed"
     entries: int = 0
     new: int = 0
     pickups: int = 0
     alerts: int = 0
     error: str | None = None
+    note: str | None = None  # what else became known of its server
     decisions: Mapping[str, int] = field(default_factory=dict)  # how many of each reason
     delays: tuple[float, ...] = ()  # of each first alert: seconds since the entry was published
+
+
+@record
+class NetworkChanged:
+    """Nobody at all can be reached any more, or somebody can be again."""
+
+    reachable: bool
+    since: datetime  # when the network went down
 
 
 @record

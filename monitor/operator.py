@@ -1,7 +1,8 @@
 """What the operator must hear of the daemon itself, from what the database knows.
 
-    feeds that fail for a day or a week · no feed read for long · feeds that are due and not checked · channels that are
-    suspended or fail for long · dead letters · messages in doubt · possible gaps · a reload that was refused
+    feeds that fail for a day or a week, or are gone · nobody can be reached · nothing has been fetched for long · feeds
+    that are due and not checked · channels that are suspended or fail for long · dead letters · messages in doubt ·
+    possible gaps · a reload that was refused
 
 Notices go through the outbox like alerts, to the channels marked `operator`, never to the one they are about. A notice
 is named by its occasion, so that looking again tells nothing twice. Decides nothing about stories.
@@ -19,11 +20,13 @@ import sqlalchemy as sa
 from monitor.core.hold import hold_of
 from monitor.core.names import name_of
 from monitor.core.render import rfc3339
-from monitor.model import Channel, Delivery, DeliveryKind, DeliveryStatus, Level, Message, record
+from monitor.model import Channel, Delivery, DeliveryKind, DeliveryStatus, FeedStatus, Level, Message, record
 from monitor.store import channels as channel_store
 from monitor.store import feeds, letters, meta, outbox
 
 FEED_FAILS = (timedelta(days=1), timedelta(days=7))
+OFFLINE = timedelta(minutes=5)  # shorter, and it is a hiccup
+STALE = 3  # intervals in which nothing was fetched (design: O13)
 CHANNEL_FAILS = timedelta(hours=1)
 TOLD_AGAIN = {
     "dead": timedelta(hours=1),
@@ -31,7 +34,6 @@ TOLD_AGAIN = {
     "gap": timedelta(days=1),
     "overdue": timedelta(days=1),
 }
-STALE_AFTER = 3  # intervals without a check
 TOO_LONG = timedelta(hours=1)  # that something which could go has waited: no sign of life then
 
 
@@ -52,18 +54,19 @@ def tell(
     *,
     zone: tzinfo,
     now: datetime,
+    interval: timedelta,
     intervals: Mapping[str, timedelta] = MappingProxyType({}),
 ) -> int:
     """Put what is new into the outbox, for every operator channel. Returns how many notices there are.
 
-    `intervals` are those between checks, by feed.
+    `interval` is the usual one between two checks of a feed, `intervals` is that of each.
     """
     to = [channel for channel in channels if channel.operator]
     if not to:
         return 0
     found = [
         *_failing_feeds(tx, now),
-        *_nothing_read(tx, now, zone, intervals),
+        *_silence(tx, now, interval, zone),
         *_failing_channels(tx, now),
         *_counted(tx, now, intervals),
         *_refused_reload(tx),
@@ -133,6 +136,13 @@ def _delivery(notice: Notice, channel: Channel, recipient: str, zone: tzinfo, no
 def _failing_feeds(tx: sa.Connection, now: datetime) -> Iterator[Notice]:
     for row in feeds.list_feeds(tx):
         since = row["failing_since"]
+        if row["state"] == FeedStatus.GONE:
+            yield Notice(
+                occasion=f"gone:{row['name']}:{rfc3339(row['gone_since'])}",
+                says=f"feed {row['name']} is gone: its server has said so for a day",
+                do="It is asked once a week from now on. Correct its address, or remove it.",
+            )
+            continue
         for span in FEED_FAILS:
             if since is not None and now - since >= span:
                 days = span.days
@@ -143,22 +153,27 @@ def _failing_feeds(tx: sa.Connection, now: datetime) -> Iterator[Notice]:
                 )
 
 
-def _nothing_read(
-    tx: sa.Connection, now: datetime, zone: tzinfo, intervals: Mapping[str, timedelta]
-) -> Iterator[Notice]:
-    """Whatever each single feed does: somebody should have been read by now, and since this instance started."""
-    rows = feeds.list_feeds(tx)
-    read = [row["last_success_at"] for row in rows if row["last_success_at"]]
-    rests = any(row["failures"] == 0 and row["next_check_at"] > now for row in rows)  # as its server asked
-    if not read or not intervals or rests:
+def _silence(tx: sa.Connection, now: datetime, interval: timedelta, zone: tzinfo) -> Iterator[Notice]:
+    """Nobody can be reached; or nothing has been fetched for long although something should have been."""
+    since = meta.get_all(tx).get("offline", {}).get("since")
+    if since is not None:
+        down = datetime.fromisoformat(since)
+        if now - down >= OFFLINE:
+            yield Notice(
+                occasion=f"offline:{since}",
+                says=f"no feed can be reached since {_local(down, zone)}: this machine's network seems to be down",
+                do="One is tried every minute, no feed is blamed, and all are checked once it is back.",
+                level=Level.URGENT,
+            )
         return
-    patience = max(STALE_AFTER * min(intervals.values()), TOO_LONG)
-    started = datetime.fromisoformat(meta.get_all(tx).get("started", {"at": rfc3339(now)})["at"])
-    if now - max(*read, started) > patience:
+    rows = [row for row in feeds.list_feeds(tx) if row["state"] != FeedStatus.GONE]
+    missed = [row for row in rows if row["failing_since"] or row["next_check_at"] <= now - interval]
+    last = max((row["last_success_at"] for row in rows if row["last_success_at"]), default=None)
+    if missed and last is not None and now - last >= STALE * interval:
         yield Notice(
-            occasion=f"nothing read:{rfc3339(max(read))}",
-            says=f"no feed has been read since {max(read).astimezone(zone):%d %b %H:%M %Z}",
-            do="Is the network there? `wirewatch feeds` says what each server answered.",
+            occasion=f"stale:{rfc3339(last)}",
+            says=f"nothing has been fetched since {_local(last, zone)}",
+            do="`wirewatch feeds` says why; `wirewatch status` whether the daemon makes progress.",
             level=Level.URGENT,
         )
 
@@ -166,8 +181,12 @@ def _nothing_read(
 def _overdue(row: Mapping[str, Any], now: datetime, interval: timedelta) -> bool:
     """Whether a feed that does not fail should have been checked long ago."""
     may_be_asked = row["not_before"] is None or row["not_before"] <= now
-    waited = now - row["next_check_at"] > (STALE_AFTER - 1) * interval
+    waited = now - row["next_check_at"] > (STALE - 1) * interval
     return row["failures"] == 0 and row["last_success_at"] is not None and may_be_asked and waited
+
+
+def _local(moment: datetime, zone: tzinfo) -> str:
+    return moment.astimezone(zone).strftime("%d %b %H:%M %Z")
 
 
 def _failing_channels(tx: sa.Connection, now: datetime) -> Iterator[Notice]:

@@ -257,6 +257,7 @@ def feed_json(row: Mapping[str, Any]) -> dict:
     return {
         "name": row["name"],
         "url": row["url"],
+        "moved_to": row["moved_to"],
         "state": row["state"],
         "last_checked_at": rfc3339(row["last_checked_at"]),
         "last_changed_at": rfc3339(row["last_changed_at"]),

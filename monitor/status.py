@@ -37,7 +37,9 @@ def status_of(
     reloaded = kept.get("last_reload", {})
     progressing = last_tick is not None and now - datetime.fromisoformat(last_tick["at"]) <= STALE_TICK
     stuck = pid is not None and last_tick is not None and not progressing
+    offline_since = kept.get("offline", {}).get("since")
     problems = [
+        *([f"no feed can be reached since {_local(offline_since, zone)}"] if offline_since else []),
         *([f"the daemon (pid {pid}) has made no progress since {_local(last_tick['at'], zone)}"] if stuck else []),
         *(f"feed {row['name']} fails: {row['last_error']}" for row in rows if _fails(row)),
         *(_channel_problem(row) for row in channels if row["suspended"] or _failing(row, now)),

@@ -595,3 +595,75 @@ def test_O5_health_says_which_part_stands_still_and_recovers_when_it_goes_on(des
     (status, said), well = run_until(with_page(desk), log, hang)
     assert (status, json.loads(said)["problems"]) == (503, [f"{part}: nothing done for 91 seconds"])
     assert well[0] == 200
+def test_O14_a_process_that_was_stopped_for_ten_minutes_lets_its_feeds_take_turns(desk, clock, log):
+    for name in ("herald", "post", "times"):
+        desk.feed(name, rss(name))
+    steady = [0.0]
+
+    async def run():
+        async with App(reload.read_all(desk.config), clock=clock, ticks=lambda: steady[0]) as app:
+            await app.poll()
+            dues = []
+            for stopped in (59, 601):
+                app._spread_at = None
+                clock.passes(hours=2)  # all are overdue
+                steady[0] += 7200
+                app._steady.look(clock())
+                clock.passes(seconds=stopped)
+                steady[0] += stopped
+                assert await app._mind_clock() is (stopped > 60)
+                dues.append(sorted(row["next_check_at"] - clock() for row in read(app, feeds.list_feeds)))
+            return dues
+
+    before, after = asyncio.run(run())
+    assert all(due < timedelta(0) for due in before)
+    assert [round(due.total_seconds()) for due in after] == [0, 90, 180, 270]
+    assert log.named("stood_still") == [{"seconds": 601}] and not log.named("clock_jumped")
+
+
+def test_C4_whoever_is_stopped_again_and_again_still_checks_its_feeds(desk, clock):
+    """Turns that are put off at every look would hardly come."""
+    for number in range(30):
+        desk.feed(f"paper{number}", rss(f"Item {number}"))
+    steady = [0.0]
+
+    async def run():
+        async with App(reload.read_all(desk.config), clock=clock, ticks=lambda: steady[0]) as app:
+            await app.poll()
+            clock.passes(hours=2)
+            steady[0] += 7200
+            for _ in range(9):
+                await app._feed_tick()
+                await app.ingest.finish()
+                clock.passes(seconds=100)
+                steady[0] += 100
+
+    asyncio.run(run())
+    assert [len(desk.web.asked(f"/paper{number}")) for number in range(30)] == [2] * 30
+
+
+def test_C1_a_host_that_asked_for_peace_has_it_after_a_restart_and_a_reload(desk, clock):
+    desk.web.forget("/gazette")
+    desk.web.page("/gazette").says(429, headers={"Retry-After": "7200"})
+    desk.feed("herald", rss("Rain"))
+
+    async def ask(**how):
+        async with app_of(desk, clock) as app:
+            return await app.poll(**how)
+
+    facts = {fact.feed: fact.outcome for fact in asyncio.run(ask(only=["gazette"]))}
+    clock.passes(minutes=119)
+    facts |= {fact.feed: fact.outcome for fact in asyncio.run(ask(everything=True))}
+    assert facts == {"gazette": "failed", "herald": "held"} and len(desk.web.requests) == 1
+
+    async def reloaded():
+        async with app_of(desk, clock) as app:
+            desk.config.write_text(desk.config.read_text().replace('timeout = "5s"', 'timeout = "6s"'))
+            assert (await app.reload_all()).ok
+            await app.poll(everything=True)
+
+    asyncio.run(reloaded())
+    assert len(desk.web.requests) == 1
+    clock.passes(minutes=20)
+    asyncio.run(ask(everything=True))
+    assert {request.path for request in desk.web.requests[1:]} >= {"/herald"}

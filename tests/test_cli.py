@@ -214,6 +214,20 @@ def test_polling_twice_repeats_nothing(polled):
     assert len(polled.lines("alerts", "--json")) == 1
 
 
+def test_d6_whoever_has_left_out_the_contact_is_asked_for_it(polled):
+    assert "[polling] contact is empty" in polled.does("check").stderr
+    polled.config.write_text(polled.config.read_text().replace("[polling]", '[polling]\ncontact = "desk@example.org"'))
+    assert "contact" not in polled.does("check").stderr
+
+
+def test_e2_what_was_asked_a_moment_ago_is_left_alone_and_said_so(polled):
+    polled.config.write_text(polled.config.read_text().replace('min_interval = "1s"', 'min_interval = "5m"'))
+    again = polled.does("poll", "--all")
+    assert again.exit_code == 0 and len(polled.web.asked("/gazette")) == 1
+    assert "left alone: gazette: checked less than 5m ago, or their servers asked to wait" in again.stderr
+    assert "left alone" not in polled.does("poll").stderr
+
+
 def test_what_is_not_due_is_not_asked_for(polled):
     assert "0 feeds checked" in polled.does("poll").stderr
     assert len(polled.web.asked("/gazette")) == 1

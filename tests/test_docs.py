@@ -32,7 +32,7 @@ from monitor.config import (
     load_config,
 )
 from monitor.errors import ConfigError
-from monitor.model import Attempted, Backfilled, DeliveryStatus, FeedChecked, FeedStatus, Reason, Reloaded, Swept
+from monitor.model import Attempted, Backfilled, DeliveryStatus, FeedChecked, FeedStatus, NetworkChanged, Reason, Reloaded, Swept
 
 ROOT = Path(__file__).parents[1]
 FILES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
@@ -238,7 +238,7 @@ def said_in(path: Path) -> set[str]:
     return {args[0].value for name, args in names if name == "say" and args and isinstance(args[0], ast.Constant)}
 
 
-FACTS = {"feed_checked": FeedChecked, "attempted": Attempted, "reloaded": Reloaded, "swept": Swept, "backfilled": Backfilled}
+FACTS = {"feed_checked": FeedChecked, "network_changed": NetworkChanged, "attempted": Attempted, "reloaded": Reloaded, "swept": Swept, "backfilled": Backfilled}
 
 
 def test_every_event_of_the_log_is_documented_and_no_other():

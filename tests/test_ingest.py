@@ -18,7 +18,7 @@ from monitor.store import feeds, letters, outbox, stories
 from monitor.writer import Writer
 from tests.builders import NOW, ago, watchlist
 
-PACING = Pacing(min_interval=timedelta(minutes=5), max_interval=timedelta(hours=24), story_window=timedelta(hours=72))
+PACING = Pacing(min_interval=timedelta(seconds=1), max_interval=timedelta(hours=24), story_window=timedelta(hours=72))
 GAZETTE, HERALD = (Feed(name=name, url=f"https://{name}.example/feed") for name in ("gazette", "herald"))
 HARBOUR = "Parliament passes the harbour bill after a night of debate"
 
@@ -40,8 +40,8 @@ class Rig:
         with database.write() as tx:
             feeds.register(tx, [GAZETTE, HERALD], NOW)
 
-    async def fetch(self, feed, validators):
-        self.asked.append((feed.name, validators))
+    async def fetch(self, feed, ask):
+        self.asked.append((feed.name, ask.validators))
         answer = self.web.get(feed.name, rss())
         if isinstance(answer, Exception):
             raise answer

@@ -21,7 +21,7 @@ LONDON = ZoneInfo("Europe/London")
 
 def told(tx, *, now=NOW, to=(OPS, DESK), **more):
     """The notices in the outbox after looking once more: channel and headline."""
-    operator.tell(tx, to, zone=LONDON, now=now, **more)
+    operator.tell(tx, to, zone=LONDON, now=now, interval=timedelta(minutes=30), **more)
     notices = sa.select(deliveries).where(deliveries.c.kind == DeliveryKind.NOTICE).order_by(deliveries.c.seq)
     return [(row["channel"], letters.message_from(row["message"]).headline) for row in tx.execute(notices).mappings()]
 
@@ -134,24 +134,15 @@ def test_L21_a_sign_of_life_is_given_while_all_is_well(tx, happens, well):
 HALF_HOUR = {"gazette": timedelta(minutes=30)}
 
 
-def test_O13_that_nothing_was_read_for_three_intervals_is_told_once(tx):
-    meta.put(tx, "started", {"at": (NOW - timedelta(days=1)).isoformat()})
+def test_O13_that_nothing_was_fetched_for_three_intervals_is_told_once_in_the_operators_time(tx):
     fails(tx, last_success_at=NOW, next_check_at=NOW, failures=9)
-    assert told(tx, now=NOW + timedelta(minutes=90), intervals=HALF_HOUR) == []
-    said = [("ops", "[operator] wirewatch — no feed has been read since 18 Aug 13:00 BST")]
-    assert told(tx, now=NOW + timedelta(minutes=91), intervals=HALF_HOUR) == said
-    assert told(tx, now=NOW + timedelta(hours=9), intervals=HALF_HOUR) == said
-
-
-def test_O13_after_a_long_standstill_a_new_instance_has_its_three_intervals(tx):
-    fails(tx, last_success_at=NOW - timedelta(days=3), next_check_at=NOW, failures=2)
-    meta.put(tx, "started", {"at": NOW.isoformat()})
-    assert told(tx, now=NOW + timedelta(minutes=80), intervals=HALF_HOUR) == []
-    assert len(told(tx, now=NOW + timedelta(minutes=95), intervals=HALF_HOUR)) == 1
+    assert told(tx, now=NOW + timedelta(minutes=89)) == []
+    said = [("ops", "[operator] wirewatch — nothing has been fetched since 18 Aug 13:00 BST")]
+    assert told(tx, now=NOW + timedelta(minutes=90)) == said
+    assert told(tx, now=NOW + timedelta(hours=9)) == said
 
 
 def test_O13_where_a_server_asked_for_half_a_day_nothing_is_missed(tx):
-    meta.put(tx, "started", {"at": (NOW - timedelta(days=1)).isoformat()})
     fails(tx, last_success_at=NOW, next_check_at=NOW + timedelta(hours=12))
     assert told(tx, now=NOW + timedelta(hours=11), intervals=HALF_HOUR) == []
 

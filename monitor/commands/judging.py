@@ -37,6 +37,10 @@ def check(ctx: click.Context) -> None:
     config = in_force.config
     for warning in [*_warnings(in_force), *_broad(in_force)]:
         click.echo(f"warning: {warning}", err=True)
+    if config.feeds and not config.polling.contact:
+        click.echo(
+            "hint: [polling] contact is empty; with it, publishers who mind can write before they block", err=True
+        )
     tests = sum(len(watchlist.tests) for watchlist in in_force.watchlists)
     click.echo(
         f"{config.path}: {len(config.feeds)} feeds, {len(config.channels)} channels, {len(config.routes)} routes"

@@ -53,7 +53,10 @@ def run(ctx: click.Context) -> None:
 
 @command()
 @click.option(
-    "--all", "everything", is_flag=True, help="Every feed, due or not; holds that servers asked for are still honoured."
+    "--all",
+    "everything",
+    is_flag=True,
+    help="Every feed, due or not; but none checked less than min_interval ago, and holds that servers asked for stay.",
 )
 @click.option("--feed", "names", metavar="NAME", multiple=True, help="Only this feed; may be given more than once.")
 @click.pass_context
@@ -68,6 +71,8 @@ def poll(ctx: click.Context, everything: bool, names: tuple[str, ...]) -> None:
     """
     import asyncio
 
+    from monitor.units import format_duration
+
     app = app_of(ctx)
     known = {feed.name for feed in app.in_force.config.feeds}
     if unknown := [name for name in names if name not in known]:
@@ -81,6 +86,11 @@ def poll(ctx: click.Context, everything: bool, names: tuple[str, ...]) -> None:
     failed = [fact for fact in checked if fact.outcome == "failed"]
     new, pickups, alerts = (sum(getattr(fact, key) for fact in checked) for key in ("new", "pickups", "alerts"))
     click.echo(f"{len(checked)} feeds checked, {new} new entries, {pickups} of them copies, {alerts} alerts", err=True)
+    left_alone = (set(names) or known if everything or names else set()) - {fact.feed for fact in checked}
+    if left_alone:
+        least = format_duration(app.in_force.config.polling.min_interval)
+        says = f"checked less than {least} ago, or their servers asked to wait"
+        click.echo(f"left alone: {', '.join(sorted(left_alone)[:10])}{' …' * (len(left_alone) > 10)}: {says}", err=True)
     for fact in failed:
         click.echo(f"failed: {fact.feed}: {fact.error}", err=True)
     ctx.exit(EXIT_FAILED if failed else 0)

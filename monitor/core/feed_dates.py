@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
@@ -64,6 +65,7 @@ _CLOCK = re.compile(
     r"\s*(?P<half>[ap]\.?m\b\.?)?" + _ZONE,
     re.IGNORECASE,
 )
+_HOUR = re.compile(r"[01]?\d|2[0-4]", re.ASCII)
 _JOIN = r"[\s.,/\-]*(?:de[l]?\s+|of\s+)?"
 _DAY = r"(?P<day>\d{1,2})(?:st|nd|rd|th|er|º|ª|\.)?"
 _YEAR = r"(?P<year>\d{4})(?!\d)"
@@ -108,6 +110,11 @@ def asked_interval(ttl: str, period: str, frequency: str) -> timedelta | None:
     if span := _PERIODS.get(period.lower()):
         asked.append(span / (_count(frequency) or 1))
     return min(max(asked), LONGEST_INTERVAL) if asked else None
+
+
+def skipped_hours(texts: Iterable[str | None]) -> tuple[int, ...]:
+    """The hours (UTC) of RSS's skipHours; 24, which RSS 0.91 allows, is midnight. What is no hour is left out."""
+    return tuple(sorted({_count(text.strip()) % 24 for text in texts if text and _HOUR.fullmatch(text.strip())}))
 
 
 def _count(text: str) -> int:

@@ -7,17 +7,19 @@ anything. Two laws hold everywhere: never earlier than the server asked, never l
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from monitor.core.names import key_of
 
 ASKED_AT_MOST = timedelta(hours=24)  # the longest Retry-After that is believed (design: limits by default)
 THROTTLED = timedelta(minutes=15)  # first back-off after a 429 that names no time; doubles (design: C2)
-REFUSED_AT_LEAST = timedelta(hours=1)  # base of the back-off for 401, 403, 404, 407: people mend those (design: C6)
-GONE_SOON, GONE_LATER = timedelta(hours=12), timedelta(days=7)  # after 410: three over a day, then weekly (design: C5)
-GONE_AFTER = 3  # failures in a row that make a 410 believed
+REFUSED = (401, 403, 404, 407)
+REFUSED_AT_LEAST = timedelta(hours=1)  # base of the back-off for what only people can mend: 403, 404 … (design: C6)
+GONE_SOON, GONE_LATER = timedelta(hours=12), timedelta(days=7)  # after 410, and once it is believed (design: C5)
 
 FASTER, SLOWER = 0.08, 0.10  # jitter within ±10 %; less on the fast side: an hour never shrinks below 55 minutes (B1)
+FIRST_SLOWER = 0.5  # … and after a first check: feeds added together must not come back together (design: B2)
 
 FIRST_RETRY = timedelta(seconds=5)  # of a delivery; doubles (design: delivery retry)
 LONGEST_RETRY = timedelta(hours=1)
@@ -36,26 +38,33 @@ def next_check(
     max_interval: timedelta,
     failures: int = 0,
     status: int | None = None,
+    refused: bool = False,
+    gone: bool = False,
+    first: bool = False,
     retry_after: timedelta | None = None,
     max_age: timedelta | None = None,
     ttl: timedelta | None = None,
+    skip_hours: int = 0,
 ) -> datetime:
     """When to check a feed again.
 
     `interval` is the feed's own; `failures` counts the failed checks in a row including this one (0: it went well,
-    and then `status` is not looked at); `status` is the HTTP status of the failure, None where there was no answer.
-    `retry_after` is what a failing server asked for, `max_age` (Cache-Control) and `ttl` (the feed's own) what a
-    willing one did. Never before `now + min_interval` or `now + retry_after` (at most 24 h of it), never after
-    `now + max_interval` unless Retry-After asks for more or the feed is gone (410: weekly).
+    and then `status` is not looked at); `status` is the HTTP status of the failure, None where there was no answer;
+    `refused`: as a 403, whatever it is; `gone`: the 410 is believed; `first`: this was its first check. `retry_after`
+    is what a failing server asked for, `max_age` (Cache-Control), `ttl` and `skip_hours` (the feed's own; bit n is the
+    hour n, UTC) what a willing one did. Never before `now + min_interval` or `now + retry_after` (at most 24 h of it),
+    never after `now + max_interval` unless Retry-After asks for more or the feed is gone (410: weekly).
     """
     interval, seed = min(interval, max_interval), (feed_name, str(int(now.timestamp())))
     asked = min(retry_after or timedelta(0), ASKED_AT_MOST)
     if failures <= 0:
-        wait = _after_success(interval, max(max_age or timedelta(0), ttl or timedelta(0), asked), seed)
+        slower = FIRST_SLOWER if first else SLOWER
+        wait = _after_success(interval, max(max_age or timedelta(0), ttl or timedelta(0), asked), seed, slower)
+        wait = _past(skip_hours, now + wait, seed) - now
     elif status == 410:
-        return now + max(_stretched(GONE_LATER if failures >= GONE_AFTER else GONE_SOON, seed), asked)
+        return now + max(_stretched(GONE_LATER if gone else GONE_SOON, seed), asked)
     else:
-        wait = max(_after_failure(interval, failures, status, seed), _stretched(asked, seed))
+        wait = max(_after_failure(interval, failures, status, refused, seed), _stretched(asked, seed))
     return now + max(min(max(wait, min_interval), max_interval), asked)
 
 
@@ -75,26 +84,38 @@ def expired(first_attempt_at: datetime | None, now: datetime) -> bool:
     return first_attempt_at is not None and now - first_attempt_at >= EXPIRES_AFTER
 
 
-def spread(name: str, window: timedelta) -> timedelta:
-    """A feed's own place in `window`, from nothing to just under it; the same every time.
+def turns(names: Iterable[str], window: timedelta) -> dict[str, timedelta]:
+    """Each its own place in `window`, from nothing to just under it, evenly apart and in an order that no name gives.
 
-    At a start many feeds are due at once: each waits this long first.
+    At a start, or after a sleep, many feeds are due at once: each waits this long first.
     """
-    return window * _fraction("spread", name)
+    ordered = sorted(set(names), key=lambda name: key_of("pace", "turn", name))
+    return {name: window * (place / len(ordered)) for place, name in enumerate(ordered)}
 
 
 # ── how long ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def _after_success(interval: timedelta, asked: timedelta, seed: tuple[str, ...]) -> timedelta:
-    wobble = interval * (1 - FASTER + (FASTER + SLOWER) * _fraction("check", *seed))
+def _after_success(interval: timedelta, asked: timedelta, seed: tuple[str, ...], slower: float) -> timedelta:
+    wobble = interval * (1 - FASTER + (FASTER + slower) * _fraction("check", *seed))
     return max(wobble, _stretched(asked, seed))
 
 
-def _after_failure(interval: timedelta, failures: int, status: int | None, seed: tuple[str, ...]) -> timedelta:
+def _past(skip_hours: int, due_at: datetime, seed: tuple[str, ...]) -> datetime:
+    """The first moment from `due_at` on that is in no hour to be skipped; `due_at` where all are."""
+    hours = (due_at.replace(minute=0, second=0, microsecond=0) + timedelta(hours=n) for n in range(24))
+    allowed = next((hour for hour in hours if not skip_hours >> hour.hour & 1), None)
+    if allowed is None or allowed <= due_at:
+        return due_at
+    return allowed + timedelta(minutes=5) * _fraction("skipped", *seed)
+
+
+def _after_failure(
+    interval: timedelta, failures: int, status: int | None, refused: bool, seed: tuple[str, ...]
+) -> timedelta:
     if status == 429:
         return _stretched(max(_doubled(THROTTLED, failures - 1), interval), seed)
-    base = max(interval, REFUSED_AT_LEAST) if status in (401, 403, 404, 407) else interval
+    base = max(interval, REFUSED_AT_LEAST) if refused or status in REFUSED else interval
     # jitter over the upper half only: the first retry never comes sooner than a check would have
     return _doubled(base, failures) * (0.5 + 0.5 * _fraction("failure", *seed))
 

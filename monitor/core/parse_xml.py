@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from lxml import etree
 
-from monitor.core.feed_dates import asked_interval, parse_date
+from monitor.core.feed_dates import asked_interval, parse_date, skipped_hours
 from monitor.core.plain import is_html
 from monitor.core.repair import for_parser
 from monitor.core.urls import is_web_address, resolved
@@ -133,6 +133,7 @@ def _feed(root: etree._Element, url: str, entries: tuple[ParsedEntry, ...], trun
         link=_link(fields, url),
         language=_text(fields, "language", "dc:language") or root.get(f"{{{XML}}}lang") or None,
         ttl=_ttl(fields),
+        skip_hours=skipped_hours(hour.text for skip in fields.get("skipHours", ()) for hour in skip.iter("hour")),
         entries=entries,
         truncated=truncated,
     )

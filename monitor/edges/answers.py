@@ -1,6 +1,6 @@
 """What an HTTP answer says: its validators, how long to wait, its body unpacked within limits.
 
-Reads bytes and header values that a stranger sent. Opens nothing and knows no clock; `fetch` feeds it.
+Reads bytes and header values that a stranger sent. Opens nothing and knows no clock; `fetch` and `lenient` feed it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 from monitor.errors import FetchError
-from monitor.model import Validators
+from monitor.model import Validators, record
 
 LONGEST_VALIDATOR = 1024  # bytes; a longer ETag is not kept (design: H2)
 LONGEST_WAIT = timedelta(hours=24)  # the longest Retry-After that is believed (design: limits)
@@ -26,10 +26,42 @@ _SECONDS = re.compile(r"(\d{1,12})(?:\.\d+)?\d*", re.ASCII)
 _DIRECTIVE = re.compile(r"([a-z-]+)\s*(?:=\s*\"?([^\",]*)\"?)?", re.IGNORECASE)
 
 
+@record
+class Head:
+    """Status and headers of an answer, as bytes came; values are read as UTF-8, odd bytes kept by surrogates."""
+
+    status: int
+    raw: tuple[tuple[bytes, bytes], ...]
+
+    def all(self, name: str) -> tuple[str, ...]:
+        """Every value of a header, in order."""
+        wanted = name.lower().encode()
+        return tuple(value.decode("utf-8", "surrogateescape") for key, value in self.raw if key.lower() == wanted)
+
+    def get(self, name: str, default: str | None = None) -> str | None:
+        """The first value of a header."""
+        return next(iter(self.all(name)), default)
+
+    def joined(self, name: str) -> str:
+        """All values of a header as one list."""
+        return ",".join(self.all(name))
+
+    @property
+    def media_type(self) -> str:
+        """What the body is said to be, without parameters."""
+        return (self.get("Content-Type") or "application/octet-stream").partition(";")[0].strip().lower()
+
+    @property
+    def length(self) -> int:
+        """How long the body is said to be, in bytes; 0 where that is not said."""
+        said = (self.get("Content-Length") or "").strip()
+        return int(said) if said.isascii() and said.isdigit() and len(said) < 20 else 0
+
+
 def validators_of(headers: Iterable[tuple[bytes, bytes]]) -> Validators:
     """What to send back next time, byte for byte; nothing where it is empty, over 1 KiB or has control characters.
 
-    Takes the answer's raw headers. A value that is not UTF-8 is not kept: it could not be sent back unchanged.
+    Takes the answer's raw headers. Each letter of the result stands for one byte (Latin-1), whatever the server meant.
     """
     found: dict[bytes, str | None] = {}
     for name, value in headers:
@@ -138,9 +170,6 @@ class Body:
 
 
 def _storable(value: bytes) -> str | None:
-    try:
-        text = value.strip().decode("utf-8")
-    except UnicodeDecodeError:
-        return None
+    text = value.strip().decode("latin-1")
     unfit = len(value) > LONGEST_VALIDATOR or _CONTROL.search(text) or text.removeprefix("W/") in ("", '""')
     return None if unfit else text

@@ -4,7 +4,8 @@ Asks politely (validators, one request at a time to a host, a pause between two)
 judged when it is dialled, each redirect like a first request, every body within limits) and says in a person's
 words what went wrong. It does not parse, does not decide when to come back (`pace` does) and keeps no cookies.
 
-aiohttp's parser is strict; answers that break HTTP's grammar are refused with a message, not read leniently.
+aiohttp's parser is strict: what it cannot read as HTTP is asked for once more through `lenient`, at the host's next
+turn.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import asyncio
 import functools
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -25,7 +26,7 @@ from yarl import URL
 
 from monitor import __version__
 from monitor.edges.addresses import Network, refusal
-from monitor.edges.answers import Body, coding_of, max_age_of, shown, validators_of
+from monitor.edges.answers import Body, Head, coding_of, max_age_of, shown, validators_of
 from monitor.edges.hops import (
     STANDARD_PORTS,
     Headers,
@@ -37,10 +38,11 @@ from monitor.edges.hops import (
     sendable,
 )
 from monitor.edges.lanes import Lanes
+from monitor.edges.lenient import Lenient
 from monitor.edges.resolve import Resolver
 from monitor.edges.troubles import of_status, of_transport
-from monitor.errors import FetchError
-from monitor.model import Fetched, NotModified, Validators, record
+from monitor.errors import FetchError, HostHeld, OddAnswer
+from monitor.model import Fetched, HostHold, NotModified, Validators, record
 
 HOME = "https://github.com/wirewatch/wirewatch"
 ACCEPT = {
@@ -54,6 +56,8 @@ REDIRECTS, FOR_GOOD = (301, 302, 303, 307, 308), (301, 308)
 MOST_REDIRECTS = 5  # design: limits by default
 IDLE = 5.0  # seconds a connection is kept; aiohttp looks that often, so it idles 10 s at most (design: D4)
 HEADER_LINE, HEADER_LINES = 64 * 1024, 100  # design: limits by default
+ECHOED = ("If-None-Match", "If-Modified-Since")  # their letters are bytes
+MOST_ODD = 1000  # hosts remembered to speak an HTTP of their own
 
 _refusals: ContextVar[list[str]] = ContextVar("_refusals")  # what the dialler refused during this request
 
@@ -81,10 +85,6 @@ class FetchSettings:
         return f"wirewatch/{__version__} (+{HOME}{f'; contact={contact}' if contact else ''})"
 
 
-class HostHeld(FetchError):
-    """No request was made: the host asked for peace (429) and that time is not over."""
-
-
 @record
 class _Wish:
     """What the caller wants, on whichever hop."""
@@ -96,6 +96,7 @@ class _Wish:
     own_port: int | None
     accept: str
     max_body: int
+    gap: timedelta
 
     def is_home(self, url: URL) -> bool:
         """Whether this is the host that the caller named: no other is told the caller's headers."""
@@ -113,6 +114,32 @@ class _Redirect:
 
     status: int
     location: str
+
+
+class _Document:
+    """A body that is being received, and what was said of it."""
+
+    def __init__(self, head: Head, host: str, body: Body, facts: dict):
+        self._head, self._host, self._body, self._facts = head, host, body, facts
+
+    def feed(self, chunk: bytes) -> None:
+        """Take the next bytes. Raises FetchError where they are too many or broken."""
+        try:
+            self._body.feed(chunk)
+        except FetchError as error:
+            raise self._broken(error) from error
+
+    def finish(self) -> Fetched:
+        """The whole of it. Raises FetchError where something is missing."""
+        try:
+            body = self._body.finish()
+        except FetchError as error:
+            raise self._broken(error) from error
+        content_type = self._head.get("Content-Type")
+        return Fetched(status=self._head.status, body=body, content_type=content_type, **self._facts)
+
+    def _broken(self, error: FetchError) -> FetchError:
+        return FetchError(f"{self._host}: {error}", status=self._head.status)
 
 
 class Fetcher:
@@ -134,12 +161,15 @@ class Fetcher:
         self._lanes = Lanes(concurrency=settings.concurrency, per_host=settings.per_host, gap=settings.host_gap)
         limits = (settings.connect_timeout, settings.read_timeout, settings.timeout)
         self._connect, self._read, self._total = (limit.total_seconds() for limit in limits)
+        self._odd: dict[str, None] = {}  # hosts that only the lenient reader understands, in the order they were met
 
     async def __aenter__(self) -> Self:
+        tls, resolver = self._tls or _trust(), self._resolver or Resolver()
+        self._lenient = Lenient(self._dial, resolver, tls, connect=self._connect, read=self._read)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                ssl=self._tls or _trust(),
-                resolver=self._resolver or Resolver(),
+                ssl=tls,
+                resolver=resolver,
                 socket_factory=self._dial,
                 keepalive_timeout=IDLE,
                 limit=0,  # lanes do the limiting
@@ -156,6 +186,16 @@ class Fetcher:
 
     async def __aexit__(self, *_: object) -> None:
         await self._session.close()
+        self._lenient.close()
+
+    @property
+    def holds(self) -> tuple[HostHold, ...]:
+        """Hosts that asked for peace (429)."""
+        return self._lanes.holds()
+
+    def restore(self, holds: Iterable[HostHold], by: timedelta = timedelta(0)) -> None:
+        """Leave these hosts alone, too; `by`: the clock has jumped so far since."""
+        self._lanes.restore(holds, by)
 
     async def fetch(
         self,
@@ -167,13 +207,15 @@ class Fetcher:
         own_port: int | None = None,
         accept: str = "feed",
         max_body: int | None = None,
+        host_gap: timedelta = timedelta(0),
     ) -> Fetched | NotModified:
         """One GET, following up to five redirects.
 
         `validators` are sent to the host of `url`, or only to `validators_url` where the caller knows which address
         gave them (`Fetched.url`). `headers`, and user:password in `url`, are sent to the host of `url` alone.
         `own_port` is allowed on that host beside `allow_ports`. `accept` is "feed" (anything) or "html" (nothing
-        else). Raises FetchError in a person's words, without secrets; HostHeld where no request was made.
+        else). `host_gap` is for who wants a longer pause between two requests to one host than the settings'. Raises
+        FetchError in a person's words, without secrets; HostHeld where no request was made.
         """
         wish = _Wish(
             url=parsed(url),
@@ -183,6 +225,7 @@ class Fetcher:
             own_port=own_port,
             accept=accept,
             max_body=max_body or self._settings.max_body,
+            gap=host_gap,
         )
         return await self._follow(wish)
 
@@ -205,34 +248,73 @@ class Fetcher:
     async def _take_turn(self, wish: _Wish, url: URL, left: float) -> tuple[Fetched | NotModified | _Redirect, float]:
         """The answer, and how many seconds it took once it was this host's turn."""
         check_port(url, (*self._settings.allow_ports, *((wish.own_port,) if wish.is_home(url) else ())))
+        host = host_key(url)
+        if host in self._odd or not _sayable(wish.validators_at(url)):
+            return await self._turn(wish, url, left, lenient=True)
+        try:
+            return await self._turn(wish, url, left)
+        except OddAnswer as odd:
+            try:
+                answer, took = await self._turn(wish, url, max(left - odd.took, 0), lenient=True)
+            except OddAnswer:
+                raise odd from None  # the strict reader's words say more
+            took += odd.took
+        self._odd[host] = None
+        if len(self._odd) > MOST_ODD:
+            self._odd.pop(next(iter(self._odd)))
+        return answer, took
+
+    async def _turn(
+        self, wish: _Wish, url: URL, left: float, *, lenient: bool = False
+    ) -> tuple[Fetched | NotModified | _Redirect, float]:
         host, loop = host_key(url), asyncio.get_running_loop()
-        async with self._lanes.turn(host):
+        async with self._lanes.turn(host, wish.gap):
             if held := self._lanes.held_for(host, self._now()):
                 raise HostHeld(f"{url.host} asked us to stay away for another {held}", status=429, retry_after=held)
             began = loop.time()
             try:
-                answer = await self._ask(wish, url, left)
+                answer = await self._ask(wish, url, left, lenient=lenient)
             except FetchError as error:
                 if error.status == 429:
                     self._lanes.hold(host, error.retry_after, self._now())
+                if isinstance(error, OddAnswer):
+                    error.took = loop.time() - began
                 raise
             self._lanes.release(host)
             return answer, loop.time() - began
 
-    async def _ask(self, wish: _Wish, url: URL, left: float) -> Fetched | NotModified | _Redirect:
+    async def _ask(self, wish: _Wish, url: URL, left: float, *, lenient: bool) -> Fetched | NotModified | _Redirect:
         refused: list[str] = []
         _refusals.set(refused)
         validators = wish.validators_at(url)
-        headers = self._headers(wish, url, validators)
+        headers, conditional = self._headers(wish, url, validators), validators != Validators()
+
+        def begin(head: Head) -> Fetched | NotModified | _Redirect | _Document:
+            return self._begin(head, wish, url, conditional=conditional)
+
         try:
             async with asyncio.timeout(left):
-                async with self._session.get(url, headers=headers, allow_redirects=False) as response:
-                    return await self._read_answer(response, wish, url, conditional=validators != Validators())
+                if lenient:
+                    return await self._lenient.ask(url, headers, begin)
+                return await self._ask_strictly(url, headers, begin)
         except (aiohttp.ClientError, OSError, ValueError) as error:
             cause = getattr(error, "os_error", None)  # aiohttp's own texts show the address with its keys
-            if refused and isinstance(error, aiohttp.ClientConnectorError):
+            if refused and isinstance(error, (aiohttp.ClientConnectorError, PermissionError)):
                 raise FetchError(f"{url.host}: {refused[0]}; see [polling] allow_networks", permanent=True) from cause
             raise of_transport(error, url.host, (self._connect, self._read, self._total)) from cause
+
+    async def _ask_strictly(self, url: URL, headers: dict[str, str], begin: Callable):
+        said = {
+            name: value.encode("latin-1").decode("utf-8") if name in ECHOED else value
+            for name, value in headers.items()
+        }
+        async with self._session.get(url, headers=said, allow_redirects=False) as response:
+            begun = begin(Head(status=response.status, raw=response.raw_headers))
+            if not isinstance(begun, _Document):
+                return begun
+            async for chunk in response.content.iter_any():
+                begun.feed(chunk)
+            return begun.finish()
 
     def _headers(self, wish: _Wish, url: URL, validators: Validators) -> dict[str, str]:
         headers = {
@@ -262,40 +344,42 @@ class Fetcher:
 
     # ── answers ──────────────────────────────────────────────────────────────────────────────────
 
-    async def _read_answer(
-        self, response: aiohttp.ClientResponse, wish: _Wish, url: URL, *, conditional: bool
-    ) -> Fetched | NotModified | _Redirect:
-        if response.status in REDIRECTS and (location := response.headers.get("Location")):
-            return _Redirect(status=response.status, location=location)
+    def _begin(self, head: Head, wish: _Wish, url: URL, *, conditional: bool) -> NotModified | _Redirect | _Document:
+        """What to make of an answer whose head has come; raises FetchError where its body is not worth reading."""
+        if head.status in REDIRECTS and (location := head.get("Location")):
+            return _Redirect(status=head.status, location=location)
         facts = {
             "url": str(url),
-            "validators": validators_of(response.raw_headers),
-            "max_age": max_age_of(
-                ",".join(response.headers.getall("Cache-Control", ())), response.headers.get("Age", "")
-            ),
+            "validators": validators_of(head.raw),
+            "max_age": max_age_of(head.joined("Cache-Control"), head.get("Age", "")),
         }
-        if response.status == 304 and conditional:
+        if head.status == 304 and conditional:
             return NotModified(**facts)
-        if response.status not in WHOLE:
-            raise of_status(response.status, response.headers, url.host, self._now())
-        content_type = response.headers.get("Content-Type")
-        if wish.accept == "html" and response.content_type not in HTML_TYPES:
-            raise FetchError(f"{url.host} sends {shown(response.content_type)} where a page was expected")
+        if head.status not in WHOLE:
+            raise of_status(head, url.host, self._now())
+        if wish.accept == "html" and head.media_type not in HTML_TYPES:
+            raise FetchError(f"{url.host} sends {shown(head.media_type)} where a page was expected")
         try:
-            body = await self._read_body(response, wish.max_body)
+            return _Document(head, url.host, self._body(head, wish.max_body), facts)
         except FetchError as error:
-            raise FetchError(f"{url.host}: {error}", status=response.status) from error
-        return Fetched(status=response.status, body=body, content_type=content_type, **facts)
+            raise FetchError(f"{url.host}: {error}", status=head.status) from error
 
-    async def _read_body(self, response: aiohttp.ClientResponse, max_body: int) -> bytes:
-        coding = coding_of(",".join(response.headers.getall("Content-Encoding", ())))
+    def _body(self, head: Head, max_body: int) -> Body:
+        coding = coding_of(head.joined("Content-Encoding"))
         limit = min(self._settings.max_compressed, max_body) if coding else max_body
-        if (response.content_length or 0) > limit:
+        if head.length > limit:
             raise FetchError(f"the body is larger than {limit:,} bytes")
-        body = Body(coding, max_body=max_body, max_compressed=limit)
-        async for chunk in response.content.iter_any():
-            body.feed(chunk)
-        return body.finish()
+        return Body(coding, max_body=max_body, max_compressed=limit)
+
+
+def _sayable(validators: Validators) -> bool:
+    """Whether aiohttp, which writes headers as UTF-8, can send these bytes as they came."""
+    try:
+        for value in (validators.etag, validators.last_modified):
+            (value or "").encode("latin-1").decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 @functools.cache

@@ -1,16 +1,19 @@
 """Taking turns: so many requests at once, one to a host, a pause between two to the same host.
 
-Also remembers which hosts asked us to stay away (429) and for how long. Knows nothing else of HTTP, and
-nothing that it knows survives a restart: what must survive is in the database.
+Also remembers which hosts asked us to stay away (429) and for how long; `holds` and `restore` let that survive a
+restart. Knows nothing else of HTTP.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import math
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from monitor.model import HostHold
 
 SLOW = 5.0  # seconds; hosts whose last answer took longer share a quarter of the turns, the others keep the rest
 MOST_LANES = 4096  # beyond it, lanes that nobody uses are forgotten
@@ -22,7 +25,7 @@ class _Lane:
     """One host's queue."""
 
     turns: asyncio.Semaphore
-    ready_at: float = 0.0  # on the loop's clock
+    busy_at: float = -math.inf  # when its last request began or ended, on the loop's clock
     slow: bool = False
     users: int = 0
     held_until: datetime | None = None
@@ -38,26 +41,27 @@ class Lanes:
 
     def __init__(self, *, concurrency: int, per_host: int, gap: timedelta, slow: float = SLOW):
         self._per_host, self._gap, self._slow_from = per_host, gap.total_seconds(), slow
+        self._longest_gap = self._gap  # that anybody asked for
         self._all = asyncio.Semaphore(concurrency)
         self._slow = asyncio.Semaphore(max(1, concurrency // 4))
         self._lanes: dict[str, _Lane] = {}
 
     @asynccontextmanager
-    async def turn(self, host: str) -> AsyncIterator[None]:
-        """Waits for this host's turn; what runs inside is one request."""
-        loop, lane = asyncio.get_running_loop(), self._lane(host)
+    async def turn(self, host: str, gap: timedelta = timedelta(0)) -> AsyncIterator[None]:
+        """Waits for this host's turn; what runs inside is one request. `gap` is for who wants a longer pause."""
+        loop, lane, pause = asyncio.get_running_loop(), self._lane(host), max(self._gap, gap.total_seconds())
+        self._longest_gap = max(self._longest_gap, pause)
         lane.users += 1
         try:
             async with lane.turns:
-                await self._pause(lane)
+                await self._pause(lane, pause)
                 async with self._slow if lane.slow else nullcontext(), self._all:
-                    began = loop.time()
-                    lane.ready_at = began + self._gap
+                    began = lane.busy_at = loop.time()
                     try:
                         yield
                     finally:
-                        lane.slow = loop.time() - began > self._slow_from
-                        lane.ready_at = loop.time() + self._gap
+                        lane.busy_at = loop.time()
+                        lane.slow = lane.busy_at - began > self._slow_from
         finally:
             lane.users -= 1
 
@@ -77,11 +81,25 @@ class Lanes:
         until = self._lane(host).held_until
         return until - now if until is not None and until > now else None
 
-    async def _pause(self, lane: _Lane) -> None:
+    def holds(self) -> tuple[HostHold, ...]:
+        """Every host that asked for peace and has not answered well since."""
+        return tuple(
+            HostHold(host=host, until=lane.held_until, times=lane.holds)
+            for host, lane in self._lanes.items()
+            if lane.held_until is not None
+        )
+
+    def restore(self, holds: Iterable[HostHold], by: timedelta = timedelta(0)) -> None:
+        """Know what was known before; moved by as much as the clock has jumped."""
+        for hold in holds:
+            lane = self._lane(hold.host)
+            lane.held_until, lane.holds = hold.until + by, hold.times
+
+    async def _pause(self, lane: _Lane, gap: float) -> None:
         loop = asyncio.get_running_loop()
-        while (wait := lane.ready_at - loop.time()) > 0:
+        while (wait := lane.busy_at + gap - loop.time()) > 0:
             await asyncio.sleep(wait)
-        lane.ready_at = loop.time() + self._gap  # at once, so that a second request in this lane waits too
+        lane.busy_at = loop.time()  # at once, so that a second request in this lane waits too
 
     def _lane(self, host: str) -> _Lane:
         if len(self._lanes) >= MOST_LANES and host not in self._lanes:
@@ -91,5 +109,5 @@ class Lanes:
     def _forget_idle(self) -> None:
         time = asyncio.get_running_loop().time()
         for host, lane in tuple(self._lanes.items()):
-            if not lane.users and not lane.holds and lane.ready_at <= time:
+            if not lane.users and not lane.holds and lane.busy_at + self._longest_gap <= time:
                 del self._lanes[host]

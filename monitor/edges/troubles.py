@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Mapping
 from datetime import datetime
 from http import HTTPStatus
 
 import aiohttp
 
-from monitor.edges.answers import retry_after_of, shown
-from monitor.errors import FetchError
+from monitor.edges.answers import Head, retry_after_of, shown
+from monitor.errors import FetchError, OddAnswer
 
 _STATUS = {
     204: "answers 204: nothing to read",
@@ -30,20 +29,38 @@ _STATUS = {
 }
 
 
-def of_status(status: int, headers: Mapping[str, str], host: str, now: datetime) -> FetchError:
-    """The error that an answer with this status is; `headers` fold case, `now` is for a Retry-After date."""
-    asked = retry_after_of(headers.get("Retry-After"), now)
-    if headers.get("cf-mitigated", "").strip().lower() == "challenge":
+def of_status(head: Head, host: str, now: datetime) -> FetchError:
+    """The error that an answer with this status is; `now` is for a Retry-After date."""
+    status, asked = head.status, retry_after_of(head.get("Retry-After"), now)
+    challenged = head.get("cf-mitigated", "").strip().lower() == "challenge"
+    if challenged:
         says = f"is behind Cloudflare, which wants a browser to prove itself ({status}); its owner could let feeds pass"
     else:
         says = _STATUS.get(status) or _in_general(status)
     wait = f" and asks to wait {asked}" if asked else ""
-    return FetchError(f"{host} {says}{wait}", status=status, retry_after=asked, permanent=status == 410)
+    return FetchError(
+        f"{host} {says}{wait}",
+        status=status,
+        retry_after=asked,
+        permanent=status == 410,
+        refused=challenged,
+        host=host,
+    )
 
 
 def of_transport(error: Exception, host: str, seconds: tuple[float, float, float]) -> FetchError:
     """The error that aiohttp's (or the system's) is; `seconds` are the limits to connect, for a byte, for all."""
-    return FetchError(f"{host}: {_words(error, *seconds)}", permanent=isinstance(error, aiohttp.InvalidURL))
+    words = f"{host}: {_words(error, *seconds)}"
+    if isinstance(error, aiohttp.ClientResponseError):
+        return OddAnswer(words, host=host)
+    permanent = isinstance(error, aiohttp.InvalidURL)
+    return FetchError(words, permanent=permanent, unreachable=_nobody_answered(error), host=host)
+
+
+def _nobody_answered(error: Exception) -> bool:
+    """Whether this is how it looks when the network is down; who sends a certificate or half a body is there."""
+    there = (aiohttp.ClientSSLError, aiohttp.ClientPayloadError, aiohttp.InvalidURL)
+    return isinstance(error, (OSError, aiohttp.ClientConnectionError)) and not isinstance(error, there)
 
 
 def _in_general(status: int) -> str:

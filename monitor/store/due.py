@@ -5,15 +5,22 @@ Functions take an open transaction `tx`. Times of day (digests, the end of quiet
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
 from monitor.model import DeliveryStatus
-from monitor.store.schema import MICROSECOND, channels, deliveries, feeds
+from monitor.store.schema import MICROSECOND, channels, deliveries, feeds, hosts
 
-MOVED = (feeds.c.next_check_at, feeds.c.not_before, feeds.c.lease_until, channels.c.paused_until)
+MOVED = (
+    feeds.c.next_check_at,
+    feeds.c.not_before,
+    feeds.c.lease_until,
+    feeds.c.claimed_at,
+    hosts.c.until,
+    channels.c.paused_until,
+)
 
 
 def shift(tx: sa.Connection, by: timedelta) -> None:
@@ -29,7 +36,13 @@ def clamp(
     tx: sa.Connection, *, checks_by: datetime, attempts_by: datetime, pauses_by: datetime, held_by: datetime
 ) -> None:
     """Nothing is due later than it could have been made: the clock may have been ahead while nobody ran."""
-    for column, latest in ((feeds.c.next_check_at, checks_by), (channels.c.paused_until, pauses_by)):
+    latest_of = {
+        feeds.c.next_check_at: checks_by,
+        feeds.c.not_before: pauses_by,
+        hosts.c.until: pauses_by,
+        channels.c.paused_until: pauses_by,
+    }
+    for column, latest in latest_of.items():
         tx.execute(column.table.update().where(column > latest).values({column.name: latest}))
     late = sa.and_(deliveries.c.state == DeliveryStatus.QUEUED, deliveries.c.next_attempt_at > attempts_by)
     tx.execute(deliveries.update().where(late).values(next_attempt_at=attempts_by))
@@ -37,15 +50,15 @@ def clamp(
     tx.execute(deliveries.update().where(held).values(next_attempt_at=held_by))
 
 
-def spread_overdue(tx: sa.Connection, now: datetime, place: Callable[[str], timedelta]) -> int:
+def spread_overdue(tx: sa.Connection, now: datetime, turns: Callable[[Sequence[str]], Mapping[str, timedelta]]) -> int:
     """Known feeds that are all overdue at once (after a start, or a sleep) take their turns. Returns how many.
 
-    `place` gives a feed's own moment, as a span from now.
+    `turns` gives each feed's own moment, as a span from now.
     """
     overdue = sa.and_(feeds.c.configured, feeds.c.seeded_at.is_not(None), feeds.c.next_check_at <= now)
     names = tx.execute(sa.select(feeds.c.name).where(overdue)).scalars().all()
-    for name in names:
-        tx.execute(feeds.update().where(feeds.c.name == name).values(next_check_at=now + place(name)))
+    for name, wait in turns(names).items():
+        tx.execute(feeds.update().where(feeds.c.name == name).values(next_check_at=now + wait))
     return len(names)
 
 

@@ -6,12 +6,13 @@ Functions take an open transaction `tx`. When a feed is next due is decided in c
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import fields
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit, urlunsplit
 
 import sqlalchemy as sa
 
-from monitor.model import Feed, FeedState, FeedStatus, Validators
+from monitor.model import Feed, FeedState, FeedStatus, Habits, Validators
 from monitor.store.database import chunks, insert_new
 from monitor.store.schema import UtcTime, feeds
 
@@ -25,24 +26,40 @@ FRESH_START = {
     "failing_since": None,
     "lease_until": None,
     "last_error": None,
+    "claimed_at": None,
 }
+NO_FLOOR = timedelta(seconds=1)  # a `min_interval` so short means none: no clock is as exact
+HABITS = tuple(habit.name for habit in fields(Habits))  # each is a column
 LEASE = timedelta(minutes=5)  # longer than any check may take; a crashed check is due again after it
 
 
 def register(tx: sa.Connection, configured: Iterable[Feed], now: datetime) -> None:
     """Say which feeds are polled from now on; makes rows for new ones, keeps the history of all others.
 
-    A feed with a changed address starts anew: it is due at once, unconditionally, and its first check seeds.
+    A feed with a changed address starts anew: it is due at once, unconditionally, and its first check seeds; but for
+    one that was corrected to where its old address has moved for good.
     """
     configured = tuple(configured)
-    known = {row.name: row.url for row in tx.execute(sa.select(feeds.c.name, feeds.c.url))}
+    known = {row.name: row for row in tx.execute(sa.select(feeds.c.name, feeds.c.url, feeds.c.moved_to))}
     tx.execute(feeds.update().values(configured=False))
     insert_new(tx, feeds, [_new_row(feed, now) for feed in configured if feed.name not in known])
     for names in chunks([feed.name for feed in configured]):
         tx.execute(feeds.update().where(feeds.c.name.in_(names)).values(configured=True))
     for feed in configured:
-        if known.get(feed.name, shown_url(feed.url)) != shown_url(feed.url):
-            tx.execute(feeds.update().where(feeds.c.name == feed.name).values(**_new_row(feed, now), **FRESH_START))
+        before, url = known.get(feed.name), shown_url(feed.url)
+        if before is None or before.url == url:
+            continue
+        corrected = {"url": url, "moved_to": None, "original_asked_at": None}
+        values = corrected if before.moved_to == url else {**_new_row(feed, now), **FRESH_START}
+        tx.execute(feeds.update().where(feeds.c.name == feed.name).values(values))
+
+
+def any_due(tx: sa.Connection, now: datetime) -> bool:
+    """Whether `claim_due` would find something; cheap, and locks nothing."""
+    return (
+        tx.execute(sa.select(feeds.c.name).where(*_free(now), feeds.c.next_check_at <= now).limit(1)).first()
+        is not None
+    )
 
 
 def claim_due(
@@ -57,25 +74,34 @@ def claim_due(
     """Lease feeds that are due, so that nobody else checks them, and move their due time first.
 
     The due time moves by `min_interval` *before* the fetch: a crash loop must not hammer anyone.
-    `ignore_schedule` takes feeds that are not due yet, but never one whose server asked us to wait (`not_before`).
+    `ignore_schedule` takes feeds that are not due yet, but never one whose server asked us to wait (`not_before`), and
+    none whose last check began less than `min_interval` ago.
     """
-    conditions = [
-        feeds.c.configured,
-        sa.or_(feeds.c.lease_until.is_(None), feeds.c.lease_until <= now),
-        sa.or_(feeds.c.not_before.is_(None), feeds.c.not_before <= now),
-    ]
+    conditions = _free(now)
     if not ignore_schedule:
         conditions.append(feeds.c.next_check_at <= now)
+    elif min_interval > NO_FLOOR:
+        recently = sa.and_(feeds.c.claimed_at > now - min_interval, feeds.c.claimed_at <= now)
+        conditions.append(sa.or_(feeds.c.claimed_at.is_(None), sa.not_(recently)))
     if only is not None:
         conditions.append(feeds.c.name.in_(tuple(only)))
     chosen = sa.select(feeds.c.name).where(*conditions).order_by(feeds.c.next_check_at).limit(limit)
     claimed = (
         feeds.update()
         .where(feeds.c.name.in_(chosen))
-        .values(lease_until=now + LEASE, next_check_at=now + min_interval)
+        .values(lease_until=now + LEASE, next_check_at=now + min_interval, claimed_at=now)
         .returning(feeds)
     )
     return tuple(_state(row) for row in tx.execute(claimed).mappings())
+
+
+def _free(now: datetime) -> list[sa.ColumnElement[bool]]:
+    """Polled at all, checked by nobody just now, and not held by its server."""
+    return [
+        feeds.c.configured,
+        sa.or_(feeds.c.lease_until.is_(None), feeds.c.lease_until <= now),
+        sa.or_(feeds.c.not_before.is_(None), feeds.c.not_before <= now),
+    ]
 
 
 def release_leases(tx: sa.Connection) -> None:
@@ -91,6 +117,7 @@ def record_success(
     next_check_at: datetime,
     not_before: datetime | None,
     validators: Validators,
+    habits: Habits,
     title: str | None = None,
     body_hash: str | None = None,
     found_entries: bool = False,
@@ -113,6 +140,7 @@ def record_success(
         "last_error": None,
         "etag": validators.etag,
         "last_modified": validators.last_modified,
+        **_columns(habits),
     }
     if found_entries:
         values["seeded_at"] = sa.func.coalesce(feeds.c.seeded_at, sa.literal(now, UtcTime()))
@@ -137,6 +165,7 @@ def record_failure(
     error: str,
     next_check_at: datetime,
     not_before: datetime | None,
+    habits: Habits,
 ) -> None:
     """A check failed; validators and entries stay as they were."""
     tx.execute(
@@ -151,8 +180,30 @@ def record_failure(
             failures=feeds.c.failures + 1,
             failing_since=sa.func.coalesce(feeds.c.failing_since, sa.literal(now, UtcTime())),
             last_error=error,
+            **_columns(habits),
         )
     )
+
+
+def record_postponed(
+    tx: sa.Connection, claimed: FeedState, *, next_check_at: datetime, not_before: datetime | None = None
+) -> None:
+    """A check that says nothing of its feed: no request was made, or nobody at all can be reached.
+
+    Its health is as it was when it was claimed, also where a failure has been recorded since. `not_before` None keeps
+    what is there.
+    """
+    values = {
+        "state": claimed.state,
+        "next_check_at": next_check_at,
+        "lease_until": None,
+        "failures": claimed.failures,
+        "failing_since": claimed.failing_since,
+        "last_error": claimed.last_error,
+    }
+    if not_before is not None:
+        values["not_before"] = not_before
+    tx.execute(feeds.update().where(_is(claimed)).values(values))
 
 
 def shown_url(url: str) -> str:
@@ -180,7 +231,12 @@ def _new_row(feed: Feed, now: datetime) -> dict:
         "failures": 0,
         "entries": 0,
         "possible_gaps": 0,
+        **_columns(Habits()),
     }
+
+
+def _columns(habits: Habits) -> dict:
+    return {name: getattr(habits, name) for name in HABITS}
 
 
 def _state(row: sa.RowMapping) -> FeedState:
@@ -195,5 +251,9 @@ def _state(row: sa.RowMapping) -> FeedState:
         next_check_at=row["next_check_at"],
         not_before=row["not_before"],
         failures=row["failures"],
+        failing_since=row["failing_since"],
+        last_error=row["last_error"],
+        last_changed_at=row["last_changed_at"],
         possible_gaps=row["possible_gaps"],
+        habits=Habits(**{name: row[name] for name in HABITS}),
     )

@@ -86,7 +86,30 @@ feeds = Table(
     Column("last_error", Text),
     Column("entries", Integer, nullable=False),
     Column("possible_gaps", Integer, nullable=False),
+    Column("claimed_at", UtcTime),  # when a check was last begun, whatever became of it
+    Column("validators_url", Text),  # these fourteen: model.Habits
+    Column("last_full_at", UtcTime),
+    Column("equal_bodies", Integer, nullable=False),
+    Column("ttl_seconds", Integer, nullable=False),
+    Column("skip_hours", Integer, nullable=False),
+    Column("quickened", Integer, nullable=False),
+    Column("planned_seconds", Integer, nullable=False),
+    Column("gone_answers", Integer, nullable=False),
+    Column("gone_since", UtcTime),
+    Column("redirect_to", Text),
+    Column("redirects", Integer, nullable=False),
+    Column("redirect_since", UtcTime),
+    Column("moved_to", Text),
+    Column("original_asked_at", UtcTime),
     Index("feeds_due", "next_check_at"),
+)
+
+hosts = Table(
+    "hosts",
+    metadata,
+    Column("host", String, primary_key=True),  # that asked for peace (429)
+    Column("until", UtcTime, nullable=False),
+    Column("times", Integer, nullable=False),  # in a row
 )
 
 entries = Table(

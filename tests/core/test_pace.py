@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.core.pace import ASKED_AT_MOST, LONGEST_RETRY, expired, next_attempt, next_check, spread
+from monitor.core.pace import ASKED_AT_MOST, LONGEST_RETRY, expired, next_attempt, next_check, turns
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -46,7 +46,9 @@ FACTS = {
     "gone, said once: twelve hours": ({"status": 410, "failures": 1}, 12 * HOUR, 13.2 * HOUR),
     "gone, with a time: not before it": (
         {"status": 410, "failures": 1, "retry_after": 20 * HOUR}, 20 * HOUR, 22 * HOUR),
-    "gone, said three times: weekly": ({"status": 410, "failures": 3}, 7 * DAY, 7.7 * DAY),
+    "gone, and believed: weekly": ({"status": 410, "failures": 3, "gone": True}, 7 * DAY, 7.7 * DAY),
+    "H26 a browser is wanted: as not found": ({"status": 503, "failures": 1, "refused": True}, HOUR, 2 * HOUR),
+    "a first check: the next one somewhere within half an interval more": ({"first": True}, 27 * MINUTE, 45 * MINUTE),
 }
 
 
@@ -130,13 +132,27 @@ def test_a_delivery_expires_after_three_days(first, over):
     assert expired(first, NOW) is over
 
 
-def test_b2_a_start_is_spread_over_the_window():
-    places = sorted(spread(f"feed-{n}", 5 * MINUTE) for n in range(1000))
-    assert timedelta(0) <= places[0] and places[-1] < 5 * MINUTE
-    busiest = max(sum(start <= place < start + MINUTE for place in places) for start in places)
-    assert busiest < 250  # a fifth would be even
+def skipping(*hours: int) -> int:
+    return sum(1 << hour for hour in hours)
 
 
-@given(st.text(max_size=30))
-def test_a_place_is_inside_its_window_and_always_the_same(name):
-    assert timedelta(0) <= spread(name, HOUR) < HOUR and spread(name, HOUR) == spread(name, HOUR)
+def test_h20_b6_hours_that_a_feed_wants_skipped_are_waited_for():
+    assert all(2 * HOUR <= each < 2 * HOUR + 5 * MINUTE for each in (wait(skip_hours=skipping(12, 13)),))
+    assert wait(skip_hours=skipping(11, 14)) == wait()
+    assert wait(skip_hours=skipping(*range(24))) == wait(), "a feed that wants none at all is not believed"
+    assert wait(skip_hours=skipping(*range(12, 24), *range(11)), most=6 * HOUR) == 6 * HOUR
+
+
+def test_b2_a_start_is_spread_evenly_over_the_window():
+    places = turns((f"feed-{n}" for n in range(20)), 6 * MINUTE)
+    ordered = sorted(places.values())
+    assert ordered == [n * 18 * timedelta(seconds=1) for n in range(20)]
+    assert max(sum(start <= place < start + MINUTE for place in ordered) for start in ordered) <= 4  # a fifth
+    assert list(places) != sorted(places, key=lambda name: int(name[5:]))
+
+
+@given(st.sets(st.text(max_size=30), max_size=20))
+def test_a_place_is_inside_its_window_and_always_the_same(names):
+    found = turns(names, HOUR)
+    assert found.keys() == names and found == turns(reversed(sorted(names)), HOUR)
+    assert all(timedelta(0) <= place < HOUR for place in found.values())

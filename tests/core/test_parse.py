@@ -378,3 +378,9 @@ def test_a_feed_may_ask_for_peace():
     assert asked_interval("5", "daily", "4") == timedelta(hours=6)
     assert asked_interval("soon", "sometimes", "x") is None
     assert asked_interval("999999999", "", "") == timedelta(days=365)
+
+
+def test_h20_hours_to_skip_are_read_and_nonsense_among_them_is_not():
+    hours = "".join(f"<hour>{hour}</hour>" for hour in ("0", "13", " 14 ", "24", "99", "noon", ""))
+    document = f"<rss version='2.0'><channel><skipHours>{hours}</skipHours><item><title>a</title></item></channel></rss>"
+    assert parse_feed(document.encode(), url="https://a.example/").skip_hours == (0, 13, 14)

@@ -49,7 +49,7 @@ def test_C1_what_is_due_impossibly_late_is_due_as_late_as_it_could_be(tx):
 
 def test_C4_known_feeds_that_are_all_overdue_take_turns_and_new_ones_do_not_wait(tx):
     feed(tx, next_check_at=NOW - HOUR, seeded_at=NOW - 9 * HOUR)
-    assert due.spread_overdue(tx, NOW, lambda name: timedelta(minutes=len(name))) == 1
+    assert due.spread_overdue(tx, NOW, lambda names: {name: timedelta(minutes=len(name)) for name in names}) == 1
     assert time_of(tx, feed_table.c.next_check_at) == [NOW + timedelta(minutes=7)]
     feed(tx, next_check_at=NOW - HOUR, seeded_at=None)
-    assert due.spread_overdue(tx, NOW, lambda name: HOUR) == 0
+    assert due.spread_overdue(tx, NOW, lambda names: dict.fromkeys(names, HOUR)) == 0

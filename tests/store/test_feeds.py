@@ -2,7 +2,7 @@ from datetime import timedelta
 
 import pytest
 
-from monitor.model import Feed, FeedState, FeedStatus, Validators
+from monitor.model import Feed, FeedState, FeedStatus, Habits, Validators
 from monitor.store import feeds
 from tests.builders import NOW
 
@@ -30,6 +30,7 @@ def succeed(tx, name="gazette", **more):
         "next_check_at": NOW + 30 * MINUTE,
         "not_before": None,
         "validators": Validators(etag='"a"'),
+        "habits": Habits(),
         "found_entries": True,
     }
     feeds.record_success(tx, STATES[name], **{**values, **more})
@@ -53,12 +54,41 @@ def test_a_lease_of_a_hung_check_runs_out(tx):
     assert sorted(claim(tx, NOW + 6 * MINUTE, ignore_schedule=True)) == ["gazette", "herald"]
 
 
-def test_a_command_checks_what_is_not_due_but_never_what_the_server_holds(tx):
+def test_e2_a_command_checks_what_is_not_due_but_never_what_the_server_holds(tx):
     claim(tx)
     succeed(tx)
     succeed(tx, "herald", not_before=NOW + 60 * MINUTE)
-    assert claim(tx, NOW + MINUTE) == []
-    assert claim(tx, NOW + MINUTE, ignore_schedule=True) == ["gazette"]
+    assert claim(tx, NOW + 6 * MINUTE) == []
+    assert claim(tx, NOW + 6 * MINUTE, ignore_schedule=True) == ["gazette"]
+    assert claim(tx, NOW + 61 * MINUTE, ignore_schedule=True, only=["herald"]) == ["herald"]
+
+
+def test_e2_nor_one_whose_last_check_began_less_than_the_shortest_interval_ago(tx):
+    claim(tx)
+    succeed(tx)
+    assert claim(tx, NOW + 4 * MINUTE, ignore_schedule=True) == []
+    assert claim(tx, NOW - 60 * MINUTE, ignore_schedule=True) == ["gazette"], "the clock was ahead: no reason to wait"
+
+
+def test_k15_a_thousand_restarts_ask_nobody_more_often_than_the_shortest_interval(tx):
+    """Each start takes what is due, and dies before it can record what came of it."""
+    asked, now = {"gazette": [], "herald": []}, NOW
+    for start in range(1000):
+        feeds.release_leases(tx)
+        for name in claim(tx, now, ignore_schedule=start % 2 == 0):
+            asked[name].append(now)
+        now += timedelta(seconds=7)
+    for moments in asked.values():
+        gaps = [later - earlier for earlier, later in zip(moments, moments[1:], strict=False)]
+        assert len(moments) >= 20 and min(gaps) >= 5 * MINUTE
+
+
+def test_what_is_due_can_be_asked_without_a_lock(tx):
+    assert feeds.any_due(tx, NOW)
+    claim(tx)
+    assert not feeds.any_due(tx, NOW + 6 * MINUTE - timedelta(minutes=2))
+    feeds.release_leases(tx)
+    assert not feeds.any_due(tx, NOW + 4 * MINUTE) and feeds.any_due(tx, NOW + 5 * MINUTE)
 
 
 def test_one_feed_by_name(tx):
@@ -71,11 +101,23 @@ def test_validators_come_back_byte_exact(tx):
     assert state.validators == Validators(etag='W/"ä b"', last_modified="Thu, 01 Jan 1980 00:00:00 GMT")
 
 
+def test_a_check_that_says_nothing_of_its_feed_takes_back_what_it_was_blamed_for(tx):
+    succeed(tx)
+    (state,) = feeds.claim_due(tx, NOW + 60 * MINUTE, limit=1, min_interval=MINUTE, only=["gazette"])
+    feeds.record_failure(
+        tx, state, now=NOW, state=FeedStatus.FAILING, error="x", next_check_at=NOW, not_before=None, habits=Habits()
+    )
+    feeds.record_postponed(tx, state, next_check_at=NOW + 61 * MINUTE)
+    row = next(row for row in feeds.list_feeds(tx) if row["name"] == "gazette")
+    assert (row["state"], row["failures"], row["failing_since"], row["last_error"]) == ("ok", 0, None, None)
+    assert (row["next_check_at"], row["lease_until"], row["etag"]) == (NOW + 61 * MINUTE, None, '"a"')
+
+
 def test_a_failure_keeps_the_validators_and_counts(tx):
     succeed(tx)
     for _ in range(2):
         feeds.record_failure(
-            tx, STATES["gazette"], now=NOW, state=FeedStatus.FAILING, error="503", next_check_at=NOW, not_before=None
+            tx, STATES["gazette"], now=NOW, state=FeedStatus.FAILING, error="503", next_check_at=NOW, not_before=None, habits=Habits()
         )
     (state,) = feeds.claim_due(tx, NOW, limit=1, min_interval=MINUTE, only=["gazette"])
     assert (state.failures, state.validators.etag, state.seeded_at) == (2, '"a"', NOW)
@@ -109,6 +151,14 @@ def test_a_changed_address_starts_anew(tx):
     feeds.register(tx, [MOVED, HERALD], NOW)
     (state,) = feeds.claim_due(tx, NOW, limit=1, min_interval=MINUTE, only=["gazette"])
     assert (state.validators, state.seeded_at, state.url) == (Validators(), None, MOVED.url)
+
+
+def test_h9_an_address_corrected_to_where_the_feed_has_moved_starts_nothing_anew(tx):
+    succeed(tx, habits=Habits(moved_to=MOVED.url, validators_url=MOVED.url))
+    feeds.register(tx, [MOVED, HERALD], NOW)
+    (state,) = feeds.claim_due(tx, NOW + 60 * MINUTE, limit=1, min_interval=MINUTE, only=["gazette"])
+    assert (state.url, state.validators.etag, state.seeded_at) == (MOVED.url, '"a"', NOW)
+    assert (state.habits.moved_to, state.habits.validators_url) == (None, MOVED.url)
 
 
 def test_what_the_old_address_answered_is_not_recorded_for_the_new_one(tx):

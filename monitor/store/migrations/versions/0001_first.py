@@ -43,8 +43,29 @@ def upgrade() -> None:
         sa.Column("last_error", sa.Text()),
         sa.Column("entries", sa.Integer(), nullable=False),
         sa.Column("possible_gaps", sa.Integer(), nullable=False),
+        sa.Column("claimed_at", Time),
+        sa.Column("validators_url", sa.Text()),
+        sa.Column("last_full_at", Time),
+        sa.Column("equal_bodies", sa.Integer(), nullable=False),
+        sa.Column("ttl_seconds", sa.Integer(), nullable=False),
+        sa.Column("skip_hours", sa.Integer(), nullable=False),
+        sa.Column("quickened", sa.Integer(), nullable=False),
+        sa.Column("planned_seconds", sa.Integer(), nullable=False),
+        sa.Column("gone_answers", sa.Integer(), nullable=False),
+        sa.Column("gone_since", Time),
+        sa.Column("redirect_to", sa.Text()),
+        sa.Column("redirects", sa.Integer(), nullable=False),
+        sa.Column("redirect_since", Time),
+        sa.Column("moved_to", sa.Text()),
+        sa.Column("original_asked_at", Time),
     )
     op.create_index("feeds_due", "feeds", ["next_check_at"])
+    op.create_table(
+        "hosts",
+        sa.Column("host", sa.String(), primary_key=True),
+        sa.Column("until", Time, nullable=False),
+        sa.Column("times", sa.Integer(), nullable=False),
+    )
     op.create_table(
         "entries",
         sa.Column("seq", Sequence, primary_key=True, autoincrement=True),

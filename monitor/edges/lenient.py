@@ -1,0 +1,159 @@
+"""One GET by the standard library's client, which forgives where aiohttp refuses: odd status lines, odd headers.
+
+Also for the few validators whose bytes aiohttp cannot send. The same addresses are dialled and refused, the same body
+limits hold; it runs in a thread of its own pool and is cut off when whoever waits for it gives up. Connections are
+not kept. It understands nothing of what it reads; `fetch` does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import socket
+import ssl
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from contextvars import copy_context
+from typing import Any
+
+import aiohttp
+from aiohttp.abc import AbstractResolver
+from yarl import URL
+
+from monitor.edges.answers import Head
+from monitor.errors import OddAnswer
+
+THREADS = 2  # such servers are rare; systemd's TasksMax counts threads
+CHUNK = 65_536
+
+Begin = Callable[[Head], Any]  # of an answer whose head has come: what it is, or what takes its body
+
+
+class Lenient:
+    """Asks; `dial` makes the socket for an address or raises PermissionError, limits are in seconds."""
+
+    def __init__(
+        self,
+        dial: Callable[[tuple], socket.socket],
+        resolver: AbstractResolver,
+        tls: ssl.SSLContext,
+        *,
+        connect: float,
+        read: float,
+    ):
+        self._dial, self._resolver, self._tls = dial, resolver, tls
+        self._connect, self._read = connect, read
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="wirewatch-lenient")
+
+    def close(self) -> None:
+        """End the threads; what they wait for has been cut off."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def ask(self, url: URL, headers: dict[str, str], begin: Begin) -> Any:
+        """What `begin` makes of the answer; where that takes a body (`feed`, `finish`), what it makes of that.
+
+        Raises OSError, aiohttp.ClientPayloadError where it broke off, OddAnswer where it is not even this HTTP, and
+        whatever `begin` and what takes the body raise.
+        """
+        addresses = await self._addresses(url)
+        call = _Call(url, headers, begin, self)
+        try:
+            context = copy_context()  # the dialler notes in it what it refused
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._threads, context.run, call.run, addresses)
+        except asyncio.CancelledError:
+            call.cut_off()
+            raise
+
+    async def _addresses(self, url: URL) -> list[tuple]:
+        """All that the host's name leads to, in the shape of `getaddrinfo`."""
+        host = url.raw_host
+        if ":" in host or host.replace(".", "").isdigit():
+            return socket.getaddrinfo(host, url.port, 0, socket.SOCK_STREAM, 0, socket.AI_NUMERICHOST)
+        found = await self._resolver.resolve(host, url.port, socket.AF_UNSPEC)
+        return [(one["family"], socket.SOCK_STREAM, one["proto"], "", (one["host"], one["port"])) for one in found]
+
+
+class _Call:
+    """One request, in one thread."""
+
+    def __init__(self, url: URL, headers: dict[str, str], begin: Begin, how: Lenient):
+        self._url, self._headers, self._begin, self._how = url, headers, begin, how
+        self._socket: socket.socket | None = None
+        self._over = False
+
+    def cut_off(self) -> None:
+        """Let the thread end: nobody waits for it any more."""
+        self._over = True
+        if self._socket is not None:
+            with suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
+
+    def run(self, addresses: list[tuple]) -> Any:
+        """Connect, ask, read."""
+        try:
+            self._socket = self._connected(addresses)
+            if self._over:
+                raise ConnectionAbortedError("given up")
+            return self._exchanged()
+        except TimeoutError as error:
+            raise aiohttp.ServerTimeoutError("silent") from error
+        except http.client.IncompleteRead as error:
+            raise aiohttp.ClientPayloadError("broke off") from error
+        except http.client.HTTPException as error:
+            raise OddAnswer(f"{self._url.host}: its answer is not valid HTTP", host=self._url.host) from error
+        finally:
+            if self._socket is not None:
+                self._socket.close()
+
+    def _connected(self, addresses: list[tuple]) -> socket.socket:
+        last: OSError | None = None
+        for address in addresses:
+            try:
+                found = self._how._dial(address)
+            except PermissionError as error:
+                last = error
+                continue
+            self._socket = found
+            try:
+                found.settimeout(self._how._connect)
+                found.connect(address[4])
+                return self._secured(found)
+            except OSError as error:
+                found.close()
+                last = error
+        raise last or OSError("the name has no address")
+
+    def _secured(self, plain: socket.socket) -> socket.socket:
+        if self._url.scheme == "https":
+            plain = self._how._tls.wrap_socket(plain, server_hostname=self._url.raw_host)
+        plain.settimeout(self._how._read)
+        return plain
+
+    def _exchanged(self) -> Any:
+        connection = http.client.HTTPConnection(self._url.raw_host, self._url.port)
+        connection.sock = self._socket
+        connection.putrequest("GET", self._url.raw_path_qs, skip_host=True, skip_accept_encoding=True)
+        default = self._url.is_default_port()
+        host = f"[{self._url.raw_host}]" if ":" in self._url.raw_host else self._url.raw_host
+        connection.putheader("Host", host if default else f"{host}:{self._url.port}")
+        for name, value in self._headers.items():
+            connection.putheader(name, value.encode("latin-1", "replace"))
+        connection.putheader("Connection", "close")
+        connection.endheaders()
+        with connection.getresponse() as response:
+            return self._received(response)
+
+    def _received(self, response: http.client.HTTPResponse) -> Any:
+        if len(set(response.headers.get_all("Content-Length", ()))) > 1:
+            raise http.client.HTTPException("two lengths")  # whoever is right, somebody is being fooled
+        raw = tuple((name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers.items())
+        begun = self._begin(Head(status=response.status, raw=raw))
+        if not hasattr(begun, "feed"):
+            return begun
+        while chunk := response.read1(CHUNK):
+            begun.feed(chunk)
+        if response.length:
+            raise http.client.IncompleteRead(b"", response.length)
+        return begun.finish()
