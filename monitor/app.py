@@ -11,15 +11,16 @@ import contextlib
 import gc
 import logging
 import os
+import secrets
 import signal
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 from urllib.parse import urlsplit
 
-from apscheduler.events import EVENT_JOB_ERROR
+from apscheduler.events import EVENT_JOB_ERROR, JobExecutionEvent
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from monitor import __version__, again, backfill, crash, operator, reload
@@ -29,6 +30,7 @@ from monitor.articles import Articles
 from monitor.channels import open_senders
 from monitor.clock import Clock, SteadyClock, system_clock
 from monitor.config import ChannelConfig, Config
+from monitor.config_file import is_loopback
 from monitor.core.extract import read_page
 from monitor.core.pace import ASKED_AT_MOST, GONE_LATER, LONGEST_RETRY, turns
 from monitor.core.parse import parse_fast, parse_slow
@@ -40,17 +42,19 @@ from monitor.dispatch import Dispatcher, Ways
 from monitor.edges.child import ChildPool
 from monitor.edges.fetch import Fetcher, FetchSettings
 from monitor.edges.heartbeat import ping
+from monitor.edges.metrics import Metrics
 from monitor.edges.send import Sender, least_gap
 from monitor.edges.systemd import Notifier
 from monitor.errors import ConfigError, InstanceRunning, SchemaError, StoreError
 from monitor.guard import Guard
 from monitor.ingest import Ingest, Pacing
-from monitor.logs import keep_secret, say, say_fact
+from monitor.logs import keep_secret, say, say_counted, say_fact
 from monitor.model import (
     ArticleRead,
     Ask,
     Attempted,
     Feed,
+    Feedback,
     FeedChecked,
     Fetched,
     NetworkChanged,
@@ -61,8 +65,9 @@ from monitor.model import (
 )
 from monitor.pulse import Pulse
 from monitor.reload import InForce
+from monitor.status import status_of
 from monitor.storage import Storage
-from monitor.store import articles, channels, due, feeds, hosts, meta, outbox
+from monitor.store import articles, channels, due, feedback, feeds, hosts, meta, outbox
 from monitor.store.channels import Recipients
 from monitor.upkeep import sweep
 from monitor.writer import Writer
@@ -105,6 +110,9 @@ class App:
         self._steady = SteadyClock(clock(), speed, ticks)
         self._polled_at = time.monotonic()
         self.notifier = notifier or Notifier(None)
+        self.metrics = Metrics()
+        self.metrics.build.info({"version": __version__})
+        self._feedback_key = b""
         self._stack = contextlib.AsyncExitStack()
         self._stopping = asyncio.Event()
         self.fetcher: Fetcher | None = None
@@ -115,7 +123,7 @@ class App:
         self.storage = Storage(in_force.config.database)
         self.guard = Guard(self.storage, self._alarm(), clock=clock, say=say, end=self.stop)
         turn = 3 * self.notifier.sign_of_life
-        parts = {"feeds": turn, "outbox": turn, "checks": LONGEST_CHECKS}
+        parts = {"feeds": turn, "outbox": turn, "writer": 2 * turn, "checks": LONGEST_CHECKS}
         self._pulse = Pulse(parts, steady=time.monotonic)
         self._refused: tuple[str, ...] = ()  # problems of the last reload
         self._spread_at: datetime | None = None
@@ -142,8 +150,10 @@ class App:
         self.policy = self._policy(self.in_force)
         self.database = self.storage.open(accept_empty=self._accept_empty)
         self._stack.callback(self.database.close)
-        self.writer = Writer(self.database, self.storage.make_room)
+        self.writer = Writer(self.database, self.storage.make_room, around=self._writing)
         self._stack.callback(self.writer.close)
+        self._feedback_key = await self.writer.run(_feedback_key)
+        self.policy = self._policy(self.in_force)
         await self._use_fetcher(config)
         self.children = await self._stack.enter_async_context(ChildPool())
         self.page_children = await self._stack.enter_async_context(ChildPool())  # no page keeps a feed waiting
@@ -310,10 +320,7 @@ class App:
             timezone=self.in_force.config.zone,
             job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
         )
-        scheduler.add_listener(
-            lambda event: say("tick_failed", level=logging.ERROR, job=event.job_id, error=repr(event.exception)),
-            EVENT_JOB_ERROR,
-        )
+        scheduler.add_listener(self._say_tick_failed, EVENT_JOB_ERROR)
         for job, every in (
             (self._feed_tick, TICK),
             (self._outbox_tick, TICK),
@@ -372,6 +379,7 @@ class App:
 
     async def _heartbeat(self) -> None:
         """Note the progress, and give systemd a sign of life where there was some."""
+        say_counted()
         self.guard.mind_room()
         await self.guard.minded(self._note_progress)
         await self.guard.tell()
@@ -386,9 +394,13 @@ class App:
         self.guard.worked()
 
     async def _tell_operator(self) -> None:
-        policy, now, interval = self.policy, self.clock(), self.in_force.config.polling.interval
+        policy, now, config = self.policy, self.clock(), self.in_force.config
+        intervals = {feed.name: feed.interval for feed in config.feeds}
+        usual = config.polling.interval
         await self.writer.run(
-            lambda tx: operator.tell(tx, policy.channels, zone=policy.zone, now=now, interval=interval)
+            lambda tx: operator.tell(
+                tx, policy.channels, zone=policy.zone, now=now, interval=usual, intervals=intervals
+            )
         )
 
     async def _operator_tick(self) -> None:
@@ -448,7 +460,7 @@ class App:
             reloaded = await self._swap_alone(read)
         self._refused = reloaded.problems
         await self.writer.run(meta.put, "last_reload", self._reload_note(reloaded))
-        say_fact(reloaded, level=logging.INFO if reloaded.ok else logging.ERROR)
+        self._say_reloaded(reloaded)
         return reloaded
 
     async def _swap_alone(self, read: Callable[[], InForce]) -> Reloaded:
@@ -540,6 +552,7 @@ class App:
             zone=config.zone,
             language=config.monitor.language,
             base_url=config.alerts.base_url,
+            feedback_key=self._feedback_key,
             backlog=config.alerts.backlog,
             backlog_max=config.alerts.backlog_max,
             singles_per_hour=config.alerts.singles_per_hour,
@@ -573,13 +586,14 @@ class App:
         return datetime.fromisoformat(since) if since else None
 
     async def _fetch(self, feed: Feed, ask: Ask):
-        return await self.fetcher.fetch(
-            ask.url or feed.url,
-            validators=ask.validators,
-            validators_url=ask.validators_url,
-            headers=feed.headers,
-            own_port=_own_port(ask.url or feed.url, feed),
-        )
+        with self.metrics.fetching.time():
+            return await self.fetcher.fetch(
+                ask.url or feed.url,
+                validators=ask.validators,
+                validators_url=ask.validators_url,
+                headers=feed.headers,
+                own_port=_own_port(ask.url or feed.url, feed),
+            )
 
     async def _parse(self, answer: Fetched) -> ParsedFeed:
         """The fast path in a thread; what it refuses, or what is large, in a child that can be killed."""
@@ -629,13 +643,54 @@ class App:
         if listen:
             from monitor.web.page import serve_page
 
-            page = serve_page(listen, self.database, clock=self.clock, zone=self.in_force.config.zone)
             try:
-                address = await stack.enter_async_context(page)
+                address = await stack.enter_async_context(serve_page(listen, self._behind_the_page()))
             except OSError as error:  # alerts matter more than the page
                 say("status_page_failed", level=logging.ERROR, listen=listen, error=str(error))
             else:
                 say("status_page", address=address)
+
+    def _behind_the_page(self):
+        from monitor.web.behind import Behind
+
+        config = self.in_force.config
+        return Behind(
+            database=self.database,
+            clock=self.clock,
+            zone=config.zone,
+            only_here=is_loopback(config.web.listen),
+            token=config.token.get_secret_value(),
+            base_url=lambda: self.policy.base_url,
+            feedback_key=lambda: self._feedback_key,
+            watchlists=lambda: self.in_force.watchlists,
+            standing_still=self.standing_still,
+            metrics=self.series,
+            reload=self.reload_all,
+            judge=self._judge,
+        )
+
+    def standing_still(self) -> tuple[str, ...]:
+        """Which parts of the daemon do, as sentences."""
+        full = ("writer: the database cannot be written",) if self.storage.trouble else ()
+        low = ("feeds: the disk is full, nothing is polled until there is room",) if self.storage.low_since else ()
+        ages = self._pulse.ages()
+        return (*full, *low, *(f"{part}: nothing done for {ages[part]:.0f} seconds" for part in self._pulse.stuck()))
+
+    async def series(self) -> bytes:
+        """The metrics, in Prometheus' text format."""
+
+        def look() -> tuple:
+            with self.database.read() as tx:
+                return status_of(tx, self.database.url, now=self.clock(), pid=None), feeds.list_feeds(tx)
+
+        self.metrics.look(*await asyncio.to_thread(look), self._pulse.ages())
+        return self.metrics.shown()
+
+    async def _judge(self, alert: str, verdict: Feedback) -> tuple[str, str] | None:
+        noted = await self.writer.run(feedback.note, alert, verdict, self.clock())
+        if noted:
+            say("judged", alert=noted[0], watchlist=noted[1], verdict=verdict)
+        return noted
 
     def _feeds(self) -> dict[str, Feed]:
         return {feed.name: feed for feed in self.in_force.config.feeds}
@@ -655,7 +710,9 @@ class App:
         if self.database.begun_anew:
             meta.put(tx, "reseeding", sorted(self._feeds()))
         meta.put(tx, "started", {"at": rfc3339(now), "pid": os.getpid(), "version": __version__})
-        meta.put(tx, "last_reload", self._reload_note(Reloaded(ok=True, watchlists=len(self.in_force.watchlists))))
+        reloaded = Reloaded(ok=True, watchlists=len(self.in_force.watchlists))
+        meta.put(tx, "last_reload", self._reload_note(reloaded))
+        self.metrics.reloaded(reloaded, now.timestamp())
 
     def _mend_times(self, tx, now: datetime) -> None:
         """The clock may have been set, back or forth, while nobody ran."""
@@ -699,11 +756,27 @@ class App:
         )
         return " ".join("; ".join(filter(None, parts)).split())
 
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Around each write transaction, in the writer's thread."""
+        with self.metrics.writing.time():
+            yield
+        self._pulse.beat("writer")
+
+    def _say_tick_failed(self, event: JobExecutionEvent) -> None:
+        say("tick_failed", level=logging.ERROR, job=event.job_id, error=repr(event.exception))
+        self.metrics.failed_ticks.labels(event.job_id).inc()
+
+    def _say_reloaded(self, fact: Reloaded) -> None:
+        say_fact(fact, level=logging.INFO if fact.ok else logging.ERROR)
+        self.metrics.reloaded(fact, self.clock().timestamp())
+
     def _say_checked(self, fact: FeedChecked | NetworkChanged) -> None:
         self._pulse.beat("checks")
         if isinstance(fact, NetworkChanged):
             say_fact(fact, level=logging.INFO if fact.reachable else logging.ERROR)
             return
+        self.metrics.checked(fact)
         quiet = fact.outcome == "held" or not (fact.new or fact.note)
         failed = fact.error and fact.outcome != "held"
         say_fact(fact, level=logging.WARNING if failed else logging.DEBUG if quiet else logging.INFO)
@@ -715,6 +788,7 @@ class App:
         say_fact(fact, level=logging.INFO if fact.alerts else logging.DEBUG)
 
     def _say_attempted(self, fact: Attempted) -> None:
+        self.metrics.attempted(fact, self.clock().timestamp())
         say_fact(fact, level=logging.INFO if fact.outcome == "delivered" else logging.WARNING)
 
 
@@ -722,6 +796,15 @@ def _spare_what_stays() -> None:
     """Modules and watchlists stay for good: without them a full garbage collection, in which every thread stands still,
     takes a few milliseconds and not a tenth of a second."""
     gc.freeze()
+
+
+def _feedback_key(tx) -> bytes:
+    """What signs the links by which readers judge alerts; made at the first start, and kept in the database."""
+    kept = meta.get_all(tx).get("feedback_key")
+    if kept is None:
+        kept = secrets.token_hex(32)
+        meta.put(tx, "feedback_key", kept)
+    return bytes.fromhex(kept)
 
 
 def _recipients(senders: Mapping[str, Sender]) -> Recipients:
@@ -767,6 +850,7 @@ def _needing_restart(fresh: Config, old: Config) -> tuple[tuple[str, str, str], 
         ("monitor.database", fresh.database, old.database),
         ("monitor.timezone of the status page", str(fresh.zone), str(old.zone)),
         ("web.listen", fresh.web.listen, old.web.listen),
+        ("web.token", fresh.token, old.token),
     )
 
 

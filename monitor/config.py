@@ -1,4 +1,4 @@
-"""config.toml → frozen `Config`; each option declared once: default, unit, limits and a sentence.
+"""config.toml → frozen `Config`, from the declarations of config_file.py.
 
 The only room that reads the environment. Secrets are resolved here (text, environment variable, file or systemd
 credential) and appear in no error, `repr` or log.
@@ -9,270 +9,46 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections import Counter
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
-from ipaddress import ip_network
+from fnmatch import fnmatchcase
 from itertools import count
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 from urllib.parse import quote, urlsplit
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import SecretStr, ValidationError
 
+from monitor.config_file import (
+    LISTED_TABLES,
+    SINGLE_TABLES,
+    AlertsSection,
+    ArchiveSection,
+    ChannelSection,
+    ConfigFile,
+    FeedSection,
+    MonitorSection,
+    PollingSection,
+    RouteSection,
+    Secret,
+    SecretReference,
+    Section,
+    WebSection,
+    is_loopback,
+    web_url,
+)
 from monitor.errors import ConfigError, Problem
 from monitor.model import Channel, Feed, Level, Origin, Route
 from monitor.opml import read_opml
-from monitor.toml_file import TomlFile, problems_of, read_toml
-from monitor.units import Duration, Size, as_written
+from monitor.toml_file import TomlFile, did_you_mean, problems_of, read_toml
 
 SEARCH_PATH = ("config.toml", "/etc/wirewatch/config.toml")
 PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
-DOMAIN = re.compile(r"(?:[\w-]+\.)+[\w-]+")
-CLOCK_TIME = r"(?:[01]\d|2[0-3]):[0-5]\d"
-
-
-class Section(BaseModel):
-    """A table of the file: frozen, strict, no unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
-
-
-class SecretReference(Section):
-    """Where a secret comes from; exactly one key."""
-
-    env: str | None = Field(None, description="Name of an environment variable.")
-    file: str | None = Field(None, description="Path of a file that only the service may read.")
-    credential: str | None = Field(None, description="Name of a systemd credential (LoadCredential=).")
-
-    @model_validator(mode="after")
-    def _one_source(self) -> SecretReference:
-        if sum(value is not None for value in (self.env, self.file, self.credential)) != 1:
-            raise ValueError("expected exactly one of env, file and credential")
-        return self
-
-
-Secret = str | SecretReference
-
-
-def _zone(name: str) -> str:
-    if name not in available_timezones():
-        raise ValueError(f"{name!r} is no IANA time zone; expected one such as 'Europe/London'")
-    return name
-
-
-def _quiet_hours(span: str | None) -> str | None:
-    if span is None:
-        return None
-    match = re.fullmatch(rf"({CLOCK_TIME})\s*-\s*({CLOCK_TIME})", span)
-    if not match:
-        raise ValueError("expected a span such as '23:00-06:30'")
-    if match[1] == match[2]:
-        raise ValueError("starts when it ends; expected two different times")
-    return span
-
-
-def _network(text: str) -> str:
-    try:
-        ip_network(text)
-    except ValueError:
-        raise ValueError(f"{text!r} is no network; expected one such as '10.1.2.0/24'") from None
-    return text
-
-
-def _loopback(listen: str) -> str:
-    host, _, port = listen.rpartition(":")
-    if listen and (host.strip("[]") not in ("127.0.0.1", "::1", "localhost") or not port.isdigit()):
-        raise ValueError(
-            "expected a loopback address such as 127.0.0.1:8585; put a proxy with a login before it for others"
-        )
-    if listen and int(port) > 65535:
-        raise ValueError("expected a port up to 65535")
-    return listen
-
-
-def _web_url(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("expected an http:// or https:// address")
-    try:
-        parts.port  # noqa: B018 (reading it checks it)
-    except ValueError:
-        raise ValueError("expected a port between 1 and 65535 behind the host, or none") from None
-    return url
-
-
-def _domain(name: str) -> str:
-    if not DOMAIN.fullmatch(name):
-        raise ValueError('expected a domain such as "bbc.co.uk", without https:// and path')
-    return name.lower().encode("idna").decode("ascii")
-
-
-ClockTime = Annotated[str, Field(pattern=rf"^{CLOCK_TIME}$")]
-
-
-class MonitorSection(Section):
-    """The daemon itself."""
-
-    database: str = Field("wirewatch.db", description="SQLite file, or postgresql://… for PostgreSQL.")
-    watchlists: str = Field("watchlists", description="Folder of *.toml watchlists, reloaded when one changes.")
-    opml: tuple[str, ...] = Field((), description="OPML files with more feeds.", strict=False)
-    timezone: Annotated[str, AfterValidator(_zone)] = Field(
-        "Europe/London", description="IANA zone of digests, quiet hours and what people read."
-    )
-    heartbeat: Secret = Field("", description="Address that is asked once a minute while all is well.")
-    language: str = Field(
-        "en", description="Language of feeds that do not say.", pattern="^[a-zA-Z]{2,3}(-[A-Za-z0-9]+)*$"
-    )
-
-
-class PollingSection(Section):
-    """How feeds are fetched."""
-
-    interval: Duration = Field(timedelta(minutes=30), description="Between checks of a feed; servers may ask for more.")
-    min_interval: Duration = Field(timedelta(minutes=5), description="Nothing makes a feed faster than this.")
-    max_interval: Duration = Field(timedelta(hours=24), description="Nothing makes a feed slower than this.")
-    concurrency: int = Field(64, ge=1, le=256, description="Requests at once.")
-    per_host: int = Field(1, ge=1, le=8, description="Requests at once to one host.")
-    host_gap: Duration = Field(timedelta(seconds=2), description="Between two requests to one host.")
-    timeout: Duration = Field(timedelta(seconds=30), description="For a whole request, not for a read.")
-    max_body: Size = Field(15_000_000, description="Largest feed document, decoded.")
-    contact: str = Field(
-        "", description="Mail address or page for publishers; goes into the User-Agent.", pattern=r"^[^\r\n]*$"
-    )
-    allow_networks: tuple[Annotated[str, AfterValidator(_network)], ...] = Field(
-        (), description="Private networks that may be fetched from.", strict=False
-    )
-    allow_ports: tuple[int, ...] = Field(
-        (80, 443),
-        description="Ports that may be fetched from; a feed's own port is allowed for that feed.",
-        strict=False,
-    )
-    articles: Literal["never", "matching", "always"] = Field(
-        "matching", description="Fetch the linked page: never, near a watchlist's threshold, or always."
-    )
-
-    @model_validator(mode="after")
-    def _in_order(self) -> PollingSection:
-        if not self.min_interval <= self.interval <= self.max_interval:
-            raise ValueError("expected min_interval ≤ interval ≤ max_interval")
-        return self
-
-
-class AlertsSection(Section):
-    """What becomes an alert."""
-
-    backlog: Duration = Field(
-        timedelta(hours=24), description="Older than this at a feed's first check: remembered, never alerted."
-    )
-    backlog_max: int = Field(10, ge=0, le=1000, description="At most so many alerts from a feed's first check.")
-    story_window: Duration = Field(timedelta(hours=72), description="How long a later copy joins its story.")
-    base_url: str = Field("", description="Address of the status page, for links in alerts.")
-    singles_per_hour: int = Field(
-        20, ge=1, le=10_000, description="Single alerts an hour a watchlist and level; the rest comes as digests."
-    )
-    collapse_above: int = Field(
-        20, ge=1, le=10_000, description="More alerts than this waiting for a channel go as one digest."
-    )
-    catch_up_after: Duration = Field(
-        timedelta(hours=6), description="What a feed not reached for so long brings comes as one digest."
-    )
-
-
-class ArchiveSection(Section):
-    """How long things are kept."""
-
-    keep: Duration = Field(
-        timedelta(days=90),
-        description="Entries and stories; fingerprints stay 400 days so that nothing old alerts again.",
-    )
-
-
-class WebSection(Section):
-    """The status page."""
-
-    listen: Annotated[str, AfterValidator(_loopback)] = Field(
-        "127.0.0.1:8585", description='Address and port of the status page; "" turns it off.'
-    )
-
-
-class FeedSection(Section):
-    """One feed."""
-
-    url: Annotated[str, AfterValidator(_web_url)] = Field(description="Address of the feed.")
-    name: str | None = Field(
-        None, description="Unique name; made from the address by default.", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
-    )
-    outlet: str | None = Field(None, description="Who publishes it; the feed's own title by default.")
-    tier: int = Field(2, ge=1, le=9, description="Trust: 1 is the most trusted.")
-    language: str | None = Field(None, description="Language, where the feed does not say or is wrong.")
-    tags: tuple[str, ...] = Field((), description="For scopes of watchlists, written there as #tag.", strict=False)
-    interval: Duration | None = Field(None, description="Between checks of this feed.")
-    article_domains: tuple[Annotated[str, AfterValidator(_domain)], ...] = Field(
-        (), description="Domains beside its own from which linked pages may be fetched.", strict=False
-    )
-    headers: dict[str, Secret] = Field({}, description="Extra request headers; values may be secrets.")
-
-
-class ChannelSection(Section):
-    """Where alerts go. Keys that the address names in braces may stand beside it and hold secrets."""
-
-    model_config = ConfigDict(frozen=True, extra="allow", strict=True, hide_input_in_errors=True)
-
-    url: Secret = Field(description="An Apprise URL; {name} in it is filled from the key of that name.")
-    min_level: Literal["normal", "urgent"] = Field("normal", description="Only alerts at least this loud.")
-    quiet_hours: Annotated[str | None, AfterValidator(_quiet_hours)] = Field(
-        None, description="Held until they end, such as '23:00-06:30'."
-    )
-    quiet_passes: Literal["normal", "urgent", "nothing"] = Field("urgent", description="What passes quiet hours.")
-    per_minute: int | None = Field(None, ge=1, le=6000, description="At most so many messages a minute.")
-    digest: tuple[ClockTime, ...] = Field((), description="Collected until these times, sent as one.", strict=False)
-    operator: bool = Field(False, description="Gets what concerns the daemon itself.")
-    ambiguous: Literal["resend", "hold"] = Field(
-        "resend", description="What may have arrived: sent again, or held until a person says so."
-    )
-
-    @model_validator(mode="after")
-    def _known_keys(self) -> ChannelSection:
-        named = set(PLACEHOLDER.findall(self.url)) if isinstance(self.url, str) else set()
-        extra = self.model_extra or {}
-        for key, value in extra.items():
-            if isinstance(self.url, str) and key not in named:
-                raise ValueError(
-                    f"unknown key {key!r}: the url does not name {{{key}}};"
-                    f" expected one of {', '.join(type(self).model_fields)}"
-                )
-            SecretReference.model_validate(value) if isinstance(value, dict) else str(value)
-        if missing := named - set(extra):
-            raise ValueError(f"the url names {{{sorted(missing)[0]}}}; expected a key of that name beside it")
-        return self
-
-
-class RouteSection(Section):
-    """Which alerts go where; the first that fits wins, unless `continue = true`."""
-
-    watchlists: tuple[str, ...] = Field(("*",), description="Ids or globs of watchlists.", strict=False)
-    min_level: Literal["normal", "urgent"] = Field("normal", description="Only alerts at least this loud.")
-    channels: tuple[str, ...] = Field(description="Names of channels.", min_length=1, strict=False)
-    group_wait: Duration = Field(
-        timedelta(seconds=60), description="Time to collect the first copies; urgent goes at once."
-    )
-    continue_: bool = Field(False, alias="continue", description="Try the routes below, too.")
-
-
-class ConfigFile(Section):
-    """config.toml as a whole."""
-
-    monitor: MonitorSection = Field(default_factory=MonitorSection, description="The daemon itself.")
-    polling: PollingSection = Field(default_factory=PollingSection, description="How feeds are fetched.")
-    alerts: AlertsSection = Field(default_factory=AlertsSection, description="What becomes an alert.")
-    archive: ArchiveSection = Field(default_factory=ArchiveSection, description="How long things are kept.")
-    web: WebSection = Field(default_factory=WebSection, description="The status page.")
-    feed: tuple[FeedSection, ...] = Field((), description="Feeds.", strict=False)
-    channel: dict[str, ChannelSection] = Field({}, description="Channels, by name.")
-    route: tuple[RouteSection, ...] = Field((), description="Routes, in order.", strict=False)
+SECRET_KEYS = ("headers", "channel", "token", "heartbeat")  # what stands under them is repeated in no message
+TOKEN_LENGTH = 16  # characters at least
+FIELD_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token, RFC 9110 5.6.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -317,6 +93,7 @@ class Config:
     routes: tuple[Route, ...]
     database: str
     heartbeat: SecretStr
+    token: SecretStr  # that readers of the status page must bear; empty: none
     state_dir: Path  # what channels must not lose stands here, beside the database
     watchlists: Path
     zone: ZoneInfo
@@ -373,12 +150,30 @@ test_hooks.__test__ = False
 
 def load_config(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
     """Read, check and resolve a configuration. Raises ConfigError with every problem at once."""
-    toml = read_toml(path)
+    config, problems = read_config(path, environ)
+    if problems:
+        raise ConfigError(problems)
+    return config
+
+
+def read_config(path: Path, environ: Mapping[str, str] = os.environ) -> tuple[Config, tuple[Problem, ...]]:
+    """What is sound of a configuration, and every problem with the rest: for whoever looks on for more mistakes.
+
+    With problems it is not to be used for anything else; what is broken is absent, or has its default.
+    """
     try:
-        file = ConfigFile.model_validate(toml.data)
+        toml = read_toml(path)
+    except ConfigError as error:
+        return default_config(path.absolute().parent, environ), error.problems
+    problems: list[Problem] = []
+    try:
+        sound = _Sound.of(ConfigFile.model_validate(toml.data))
     except ValidationError as error:
-        raise ConfigError(problems_of(error, toml, ConfigFile, secret=("headers", "channel"))) from None
-    return _Resolver(toml, file, path, environ).config()
+        problems = problems_of(error, toml, ConfigFile, secret=SECRET_KEYS)
+        sound = _Sound.parts_of(toml.data)
+    resolver = _Resolver(toml, sound, path, environ)
+    config = resolver.config()
+    return config, tuple(sorted({*problems, *resolver.problems}))
 
 
 def load_database(path: Path, environ: Mapping[str, str] = os.environ) -> tuple[str, Path]:
@@ -391,41 +186,85 @@ def load_database(path: Path, environ: Mapping[str, str] = os.environ) -> tuple[
         file = ConfigFile.model_validate({"monitor": named})
     except ValidationError as error:
         raise ConfigError(problems_of(error, toml, ConfigFile)) from None
-    resolver = _Resolver(toml, file, path, environ)
+    resolver = _Resolver(toml, _Sound.of(file), path, environ)
     return resolver.database(), resolver.state_dir()
-
-
-def config_json_schema() -> dict[str, Any]:
-    """JSON Schema (2020-12) of config.toml, for editors."""
-    schema = ConfigFile.model_json_schema(by_alias=True)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **as_written(schema)}
 
 
 def default_config(folder: Path, environ: Mapping[str, str] = os.environ) -> Config:
     """What holds where there is no file: all defaults, relative to `folder`. For commands that only look."""
     toml = TomlFile(path=str(folder / "config.toml"), data={})
-    return _Resolver(toml, ConfigFile(), folder / "config.toml", environ).config()
+    return _Resolver(toml, _Sound.of(ConfigFile()), folder / "config.toml", environ).config()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sound:
+    """The tables of a file that are right by themselves; those of lists with their number in the file."""
+
+    monitor: MonitorSection
+    polling: PollingSection
+    alerts: AlertsSection
+    archive: ArchiveSection
+    web: WebSection
+    feeds: tuple[tuple[int, FeedSection], ...]
+    channels: dict[str, ChannelSection]
+    routes: tuple[tuple[int, RouteSection], ...]
+
+    @classmethod
+    def of(cls, file: ConfigFile) -> _Sound:
+        """All of a valid file."""
+        singles = {name: getattr(file, name) for name in SINGLE_TABLES}
+        lists = {"feeds": tuple(enumerate(file.feed)), "routes": tuple(enumerate(file.route))}
+        return cls(**singles, **lists, channels=file.channel)
+
+    @classmethod
+    def parts_of(cls, data: Mapping[str, Any]) -> _Sound:
+        """What is valid of a file that is not."""
+        singles = {
+            name: _valid(model, data.get(name, {})) or _valid(model, _only_valid(model, data.get(name))) or model()
+            for name, model in SINGLE_TABLES.items()
+        }
+        named = data.get("channel") if isinstance(data.get("channel"), dict) else {}
+        channels = {name: found for name, table in named.items() if (found := _valid(ChannelSection, table))}
+        lists = {key: _valid_ones(model, data.get(key[:-1])) for key, model in LISTED_TABLES.items()}
+        return cls(**singles, **lists, channels=channels)
+
+
+def _valid(model: type[Section], table: Any) -> Any:
+    try:
+        return model.model_validate(table)
+    except ValidationError:
+        return None
+
+
+def _only_valid(model: type[Section], table: Any) -> dict[str, Any]:
+    """The keys of a table that are valid each by itself."""
+    pairs = table.items() if isinstance(table, dict) else ()
+    return {key: value for key, value in pairs if _valid(model, {key: value})}
+
+
+def _valid_ones(model: type[Section], tables: Any) -> tuple[tuple[int, Any], ...]:
+    listed = enumerate(tables if isinstance(tables, list) else ())
+    return tuple((number, found) for number, table in listed if (found := _valid(model, table)))
 
 
 class _Resolver:
-    """Turns a valid file into a Config: fills in defaults, secrets and paths, and checks what crosses tables."""
+    """Turns sound tables into a Config: fills in defaults, secrets and paths, and checks what crosses tables."""
 
-    def __init__(self, toml: TomlFile, file: ConfigFile, path: Path, environ: Mapping[str, str]):
-        self.toml, self.file, self.path, self.environ = toml, file, path, environ
+    def __init__(self, toml: TomlFile, sound: _Sound, path: Path, environ: Mapping[str, str]):
+        self.toml, self.file, self.path, self.environ = toml, sound, path, environ
         self.folder = path.absolute().parent
         self.problems: list[Problem] = []
         self.warnings: list[Problem] = []
         self.secrets: list[str] = []
 
     def config(self) -> Config:
-        heartbeat = self._heartbeat()
+        """What `problems` say is wrong with it stands beside it."""
+        heartbeat, token = self._heartbeat(), self._token()
         feeds, channels = self._feeds(), self._channels()
-        routes = self._routes({channel.name for channel in channels})
-        if self.problems:
-            raise ConfigError(self.problems)
+        routes = self._routes()
         return Config(
-            warnings=(*self.warnings, *self._twins(channels)),
-            route_lines=tuple(self.toml.position("route", n, "watchlists")[0] for n in range(len(routes))),
+            warnings=(*self.warnings, *self._twins(channels), *self._without_route(routes)),
+            route_lines=tuple(self.toml.position("route", n, "watchlists")[0] for n, _ in self.file.routes),
             is_default=not self.toml.data,
             path=self.path,
             monitor=self.file.monitor,
@@ -438,6 +277,7 @@ class _Resolver:
             routes=routes,
             database=self.database(),
             heartbeat=SecretStr(heartbeat),
+            token=SecretStr(token),
             state_dir=self.state_dir(),
             watchlists=self.folder / self.file.monitor.watchlists,
             zone=ZoneInfo(self.file.monitor.timezone),
@@ -461,45 +301,58 @@ class _Resolver:
     def _heartbeat(self) -> str:
         address = self._secret(self.file.monitor.heartbeat, "monitor", "heartbeat")
         try:
-            return _web_url(address) if address else ""
+            return web_url(address) if address else ""
         except ValueError as error:
             self._problem(str(error), "monitor", "heartbeat")
             return ""
 
+    def _token(self) -> str:
+        listen, token = self.file.web.listen, self._secret(self.file.web.token, "web", "token")
+        if token and isinstance(self.file.web.token, str):
+            self._in_clear("web", "token")
+        if token and len(token) < TOKEN_LENGTH:
+            self._problem(f"is too short; expected at least {TOKEN_LENGTH} characters", "web", "token")
+        if listen and not is_loopback(listen) and not self.file.web.token:
+            says = "is not only this host; expected a token for its readers beside it, or a loopback address"
+            self._problem(says, "web", "listen")
+        return token
+
     def _feeds(self) -> tuple[Feed, ...]:
         feeds: list[Feed] = []
-        taken = {section.name for section in self.file.feed}
-        for number, section in enumerate(self.file.feed):
+        taken = {section.name for _, section in self.file.feeds}
+        for number, section in self.file.feeds:
             name = section.name or unused(name_from_url(section.url), taken)
             taken.add(name)
             feeds.append(self._feed(number, name, section))
         for name in self.file.monitor.opml:
             feeds.extend(self._opml_feeds(self.folder / name, feeds))
-        for what, key in (("name", "name"), ("url", "url")):
-            counted = Counter(getattr(feed, key) for feed in feeds)
-            for number, feed in enumerate(feeds[: len(self.file.feed)]):
-                value = getattr(feed, key)
-                first = next(i for i, other in enumerate(feeds) if getattr(other, key) == value)
-                if counted[value] > 1 and first != number:
-                    line = self.toml.position("feed", first, what)[0]
-                    self._problem(
-                        f"{value!r} is the {what} of the feed in line {line}, too; expected each once",
-                        "feed",
-                        number,
-                        what,
-                    )
+        self._twice("name", [feed.name for feed in feeds])
+        self._twice("url", [feed.url for feed in feeds])
         return self._each_once(feeds)
+
+    def _number(self, position: int) -> int | None:
+        """The number in the file of the feed at a position; None of one that came by OPML."""
+        return self.file.feeds[position][0] if position < len(self.file.feeds) else None
+
+    def _twice(self, what: str, values: list[str]) -> None:
+        first: dict[str, int] = {}
+        for position, value in enumerate(values):
+            earlier, number = first.setdefault(value, position), self._number(position)
+            if earlier != position and number is not None:
+                line = self.toml.position("feed", self._number(earlier), what)[0]
+                says = f"{value!r} is the {what} of the feed in line {line}, too; expected each once"
+                self._problem(says, "feed", number, what)
 
     def _each_once(self, feeds: list[Feed]) -> tuple[Feed, ...]:
         """Without feeds whose address is another spelling of an earlier one's; they are told, and polled once."""
         first: dict[str, int] = {}
-        for number, feed in enumerate(feeds):
-            earlier = first.setdefault(spelt_alike(feed.url), number)
-            if earlier != number and feed.url != feeds[earlier].url and number < len(self.file.feed):
-                line = self.toml.position("feed", earlier, "url")[0]
+        for position, feed in enumerate(feeds):
+            earlier, number = first.setdefault(spelt_alike(feed.url), position), self._number(position)
+            if earlier != position and feed.url != feeds[earlier].url and number is not None:
+                line = self.toml.position("feed", self._number(earlier), "url")[0]
                 says = f"is another spelling of the address in line {line}; only {feeds[earlier].name!r} is polled"
                 self.warnings.append(self.toml.problem(("feed", number, "url"), says))
-        return tuple(feeds[number] for number in sorted(first.values()))
+        return tuple(feeds[position] for position in sorted(first.values()))
 
     def _feed(self, number: int, name: str, section: FeedSection) -> Feed:
         return Feed(
@@ -512,10 +365,15 @@ class _Resolver:
             interval=section.interval or self.file.polling.interval,
             article_domains=section.article_domains,
             own_interval=section.interval is not None,
-            headers=tuple(
-                (name, self._secret(value, "feed", number, "headers", name)) for name, value in section.headers.items()
-            ),
+            headers=tuple(self._header(number, key, value) for key, value in section.headers.items()),
         )
+
+    def _header(self, number: int, name: str, value: Secret) -> tuple[str, str]:
+        place = ("feed", number, "headers", name)
+        resolved = self._secret(value, *place)
+        if not FIELD_NAME.fullmatch(name) or not all(letter.isprintable() for letter in resolved):
+            self._problem("is no header; expected a name of letters and hyphens, and a value on one line", *place)
+        return name, resolved
 
     def _opml_feeds(self, path: Path, known: list[Feed]) -> list[Feed]:
         try:
@@ -550,22 +408,46 @@ class _Resolver:
                 url=SecretStr(self._channel_url(name, section)),
                 settings=section,
             )
-            for name, section in self.file.channel.items()
+            for name, section in self.file.channels.items()
         )
 
     def _channel_url(self, name: str, section: ChannelSection) -> str:
+        """The address with what its placeholders name filled in."""
         url = self._secret(section.url, "channel", name, "url", plain_is_secret=False)
-        fills = {
-            key: quote(self._secret(_reference(value), "channel", name, key), safe="")
-            for key, value in (section.model_extra or {}).items()
-        }
+        beside = section.model_extra or {}
+        if isinstance(section.url, str):
+            self._check_placeholders(name, set(PLACEHOLDER.findall(url)), set(beside))
+        fills = {key: quote(self._beside(value, "channel", name, key), safe="") for key, value in beside.items()}
         return PLACEHOLDER.sub(lambda match: fills.get(match[1], match[0]), url)
+
+    def _check_placeholders(self, name: str, named: set[str], beside: set[str]) -> None:
+        for key in sorted(beside - named):
+            known = {*ChannelSection.model_fields, *named}
+            says = f"unknown key: the url does not name {{{key}}}; {did_you_mean(key, known)}"
+            self._problem(says, "channel", name, key)
+        for key in sorted(named - beside):
+            says = f"the url names {{{key}}}; expected a key of that name beside it"
+            self._problem(says, "channel", name, "url")
+
+    def _beside(self, value: Any, *path: str | int) -> str:
+        """What a key that a placeholder names holds."""
+        if not isinstance(value, dict):
+            self._in_clear(*path)
+            return self._secret(str(value), *path)
+        reference = _valid(SecretReference, value)
+        if reference is None:
+            self._problem('expected text, or one of { env = "…" }, { file = "…" } and { credential = "…" }', *path)
+            return ""
+        return self._secret(reference, *path)
 
     def _secret(self, value: Secret, *path: str | int, plain_is_secret: bool = True) -> str:
         if isinstance(value, str):
             resolved = value
         else:
+            before = len(self.problems)
             resolved, plain_is_secret = self._referenced(value, *path), True
+            if not resolved and len(self.problems) == before:
+                self._problem("is empty where it is kept; expected the secret", *path)
         if plain_is_secret and len(resolved) >= 4:
             self.secrets.append(resolved)
         return resolved
@@ -585,14 +467,20 @@ class _Resolver:
             return self._secret_file(Path(folder) / reference.credential, *path)
         return self._secret_file(self.folder / reference.file, *path)
 
+    def _in_clear(self, *path: str | int) -> None:
+        """A warning where a secret stands in a configuration that everybody on this host can read."""
+        if self.path.stat().st_mode & stat.S_IROTH:
+            says = f"stands in a file that everybody can read; run: chmod 600 {self.path}, or keep it elsewhere"
+            self.warnings.append(self.toml.problem(path, says))
+
     def _secret_file(self, file: Path, *path: str | int) -> str:
         try:
             mode = file.stat().st_mode
             if not stat.S_ISREG(mode):
                 self._problem(f"{file} is no regular file", *path)
                 return ""
-            if mode & stat.S_IROTH:
-                self._problem(f"{file} can be read by everybody; run: chmod 600 {file}", *path)
+            if mode & stat.S_IRWXO:
+                self._problem(f"{file} can be read or changed by everybody; run: chmod 600 {file}", *path)
                 return ""
             return file.read_text(encoding="utf-8").strip("\r\n")
         except (OSError, UnicodeDecodeError) as error:
@@ -608,24 +496,56 @@ class _Resolver:
             if (of := first.setdefault(channel.url.get_secret_value(), channel.name)) != channel.name
         )
 
-    def _routes(self, channels: set[str]) -> tuple[Route, ...]:
-        for number, section in enumerate(self.file.route):
+    def _routes(self) -> tuple[Route, ...]:
+        named = self.toml.data.get("channel")
+        channels = set(named) if isinstance(named, dict) else set()
+        routes: list[Route] = []
+        for number, section in self.file.routes:
             for position, name in enumerate(section.channels):
                 if name not in channels:
-                    known = ", ".join(sorted(channels)) or "none is configured"
-                    self._problem(
-                        f"unknown channel {name!r}; expected one of: {known}", "route", number, "channels", position
-                    )
-        return tuple(
-            Route(
+                    says = f"no channel is called {name!r}; {did_you_mean(name, channels)}"
+                    self._problem(says, "route", number, "channels", position)
+            route = Route(
                 channels=section.channels,
                 watchlists=section.watchlists,
                 min_level=Level(section.min_level),
                 group_wait=section.group_wait,
                 continues=section.continue_,
             )
-            for section in self.file.route
+            for before, earlier in enumerate(routes):
+                if _takes_all_of(earlier, route):
+                    line = self.toml.position("route", self.file.routes[before][0])[0]
+                    says = f"is never reached: the route in line {line} takes all of it; expected it above that one"
+                    self._problem(says, "route", number)
+                    break
+            routes.append(route)
+        return tuple(routes)
+
+    def _without_route(self, routes: tuple[Route, ...]) -> tuple[Problem, ...]:
+        """Channels that nothing leads to, where there are routes at all."""
+        reached = {name for route in routes for name in route.channels}
+        says = "no route leads here, and it is no operator's: nothing is sent to it"
+        return tuple(
+            self.toml.problem(("channel", name, "url"), says)
+            for name, section in self.file.channels.items()
+            if routes and name not in reached and not section.operator
         )
+
+
+def _takes_all_of(earlier: Route, later: Route) -> bool:
+    """Whether whatever fits the later route fits the earlier one, and goes no further."""
+    loud_enough = earlier.min_level is Level.NORMAL or later.min_level is earlier.min_level
+    return (
+        loud_enough
+        and not earlier.continues
+        and all(any(_covers(wide, name) for wide in earlier.watchlists) for name in later.watchlists)
+    )
+
+
+def _covers(wide: str, name: str) -> bool:
+    """Whether a glob matches all that another glob, or a name, matches; in doubt no."""
+    plain = not set("?[") & set(wide)
+    return wide == name or (fnmatchcase(name, wide) and (plain or not set("*?[") & set(name)))
 
 
 def _clock_time(text: str) -> time:
@@ -659,10 +579,6 @@ def unused(name: str, taken: Container[str]) -> str:
     """The name, or with the first number behind it that makes it one of its own."""
     numbered = (f"{name}-{number}" for number in count(2))
     return name if name not in taken else next(one for one in numbered if one not in taken)
-
-
-def _reference(value: Any) -> Secret:
-    return SecretReference.model_validate(value) if isinstance(value, dict) else str(value)
 
 
 def notify_socket(environ: Mapping[str, str] = os.environ) -> str | None:

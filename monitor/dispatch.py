@@ -147,9 +147,14 @@ class Dispatcher:
         except Exception as error:  # a fault of ours or of a library must not stop the channel's queue
             return await self._failed(delivery, DeliveryError(f"internal error: {type(error).__name__}"))
         crash.reach("accepted")
-        await self._writer.run(_settle_delivered, delivery, sent, self._clock())
+        now = self._clock()
+        await self._writer.run(_settle_delivered, delivery, sent, now)
         crash.reach("settled")
-        return replace(_fact(delivery, "delivered"), says=sent.answer if delivery.doubt or delivery.replaces else None)
+        return replace(
+            _fact(delivery, "delivered"),
+            says=sent.answer if delivery.doubt or delivery.replaces else None,
+            waited=(now - delivery.created_at).total_seconds() if delivery.kind is DeliveryKind.ALERT else None,
+        )
 
     async def _failed(self, delivery: Delivery, error: DeliveryError) -> Attempted:
         settle = {DeliveryErrorKind.CHANNEL: _suspend, DeliveryErrorKind.MESSAGE: _refused}.get(error.kind, _again)

@@ -15,7 +15,7 @@ somebody answers. Does not deliver anything (dispatch.py does) and does not log.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -527,6 +527,11 @@ def _facts(batch: Sequence[Reading], judged: Sequence[Judged]) -> tuple[FeedChec
     new = Counter(one.entry.feed for one in judged if not one.is_edit)
     pickups = Counter(one.entry.feed for one in judged if not one.is_edit and one.assignment.story != one.entry.id)
     alerts = Counter(one.entry.feed for one in judged for decision in one.decisions if decision.alert)
+    decisions: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    delays: defaultdict[str, list[float]] = defaultdict(list)
+    for one in judged:
+        decisions[one.entry.feed].update(str(decision.reason) for decision in one.decisions)
+        delays[one.entry.feed].extend(_delays(one))
     return tuple(
         _fact_failed(reading, str(reading.error))
         if reading.error
@@ -538,6 +543,8 @@ def _facts(batch: Sequence[Reading], judged: Sequence[Judged]) -> tuple[FeedChec
             pickups=pickups[reading.feed.name],
             alerts=alerts[reading.feed.name],
             error=reading.poison or _left_out(reading),
+            decisions=dict(decisions[reading.feed.name]),
+            delays=tuple(delays[reading.feed.name]),
         )
         for reading in batch
     )
@@ -548,6 +555,13 @@ def _left_out(reading: Reading) -> str | None:
     if parsed is None or not parsed.truncated:
         return None
     return f"{parsed.truncated:,} entries beyond the first {len(parsed.entries):,} were left out"
+
+
+def _delays(one: Judged) -> tuple[float, ...]:
+    """Of the first alerts that an entry gave: seconds since it was published."""
+    alerts = (decision.alert for decision in one.decisions if decision.alert and not decision.again)
+    published = one.entry.published_at
+    return tuple(max(0.0, (alert.created_at - published).total_seconds()) for alert in alerts if published)
 
 
 def _fact_failed(reading: Reading, error: str) -> FeedChecked:

@@ -1,6 +1,7 @@
 """One line per fact: JSON when standard error is no terminal, readable when it is; secrets never printed.
 
-Outside text is data: control characters are escaped and long values cut, so that one fact is one record.
+Outside text is data: control characters are escaped and long values cut, so that one fact is one record. A fact that
+repeats is said so many times a minute and then counted.
 """
 
 from __future__ import annotations
@@ -8,8 +9,9 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import time
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, TextIO
 from urllib.parse import quote
@@ -19,6 +21,10 @@ MOST_ITEMS = 50
 TRACEBACK_LINES = 30
 REDACTED = "[secret]"
 CHATTY = ("apprise", "urllib3", "requests", "slack_sdk", "aiohttp", "asyncio", "apscheduler", "trafilatura", "alembic")
+WINDOW = 60.0  # seconds over which a fact that repeats is counted
+MOST_ALIKE = 60  # facts of one kind about one thing that are said in a window
+MOST_OF_A_KIND = 600  # … about whatever
+ABOUT = ("feed", "channel", "job", "outcome")  # fields by which facts of one name are alike
 MARKS = {logging.WARNING: "! ", logging.ERROR: "!! "}
 
 log = logging.getLogger("wirewatch")
@@ -27,7 +33,7 @@ log = logging.getLogger("wirewatch")
 def set_up(*, verbose: bool = False, secrets: Iterable[str] = (), stream: TextIO | None = None) -> None:
     """Send facts to `stream` (standard error). `secrets` are replaced wherever they would appear."""
     stream = stream or sys.stderr
-    handler = logging.StreamHandler(stream)
+    handler = _FloodLimited(stream)
     kind = _HumanFormatter if stream.isatty() else _JsonFormatter
     handler.setFormatter(kind(secrets))
     root = logging.getLogger()
@@ -43,6 +49,13 @@ def keep_secret(secrets: Iterable[str]) -> None:
     for handler in logging.getLogger().handlers:
         if isinstance(handler.formatter, _Formatter):
             handler.formatter.add(secrets)
+
+
+def say_counted() -> None:
+    """Say what was counted in place of being said, where its minute is over; for whoever has a regular tick."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, _FloodLimited):
+            handler.say_counted(time.time())
 
 
 def say(event: str, *, level: int = logging.INFO, **fields: Any) -> None:
@@ -70,6 +83,62 @@ def clean(value: Any) -> Any:
 
 def _escaped(letter: str) -> str:
     return f"\\x{ord(letter):02x}" if ord(letter) < 0x100 else f"\\u{ord(letter):04x}"
+
+
+@dataclass(slots=True)
+class _Window:
+    """Facts alike within a minute: how many were said, and how many only counted."""
+
+    begun: float
+    about: dict[str, Any]  # the fields in which they are alike
+    said: int = 0
+    more: int = 0
+    last: logging.LogRecord | None = None
+
+
+class _FloodLimited(logging.StreamHandler):
+    """Says so many alike in a minute, and then once how many more there were."""
+
+    def __init__(self, stream: TextIO):
+        super().__init__(stream)
+        self._windows: dict[tuple[Any, ...], _Window] = {}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.say_counted(record.created)
+        fields = getattr(record, "fields", {})
+        about = {name: str(fields[name]) for name in ABOUT if name in fields}
+        counts = ((self._window(record), MOST_OF_A_KIND), (self._window(record, about), MOST_ALIKE))
+        full = next((window for window, most in counts if window.said >= most), None)
+        if full is not None:
+            full.more, full.last = full.more + 1, record
+            return
+        for window, _ in counts:
+            window.said += 1
+        super().emit(record)
+
+    def say_counted(self, now: float) -> None:
+        """Close what began more than a minute ago (or after now: the clock was set back)."""
+        with self.lock:
+            over = [key for key, window in self._windows.items() if not 0 <= now - window.begun < WINDOW]
+            for window in map(self._windows.pop, over):
+                if window.last is not None:
+                    super().emit(_and_more(window))
+
+    def close(self) -> None:
+        self.say_counted(float("inf"))
+        super().close()
+
+    def _window(self, record: logging.LogRecord, about: dict[str, Any] | None = None) -> _Window:
+        """The window of what is alike in these fields, or (without any) of all facts of this name."""
+        key = (record.name, record.levelno, record.msg, about is None, *(about or {}).values())
+        return self._windows.setdefault(key, _Window(begun=record.created, about=about or {}))
+
+
+def _and_more(window: _Window) -> logging.LogRecord:
+    """The record that stands for those that were only counted: what they were about, and how many."""
+    said = logging.makeLogRecord({**window.last.__dict__, "exc_info": None, "exc_text": None})
+    said.fields = {**window.about, "more": window.more, "says": f"and {window.more} more within a minute"}
+    return said
 
 
 class _Formatter(logging.Formatter):

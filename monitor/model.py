@@ -6,6 +6,7 @@ keyword-only; collections are tuples; every time is an aware UTC `datetime`, eve
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
 from enum import StrEnum
@@ -736,6 +737,7 @@ class Message:
     story: str = ""
     thread: str = ""  # id of the story's first alert for this watchlist
     story_link: str = ""  # on our status page, where base_url is set
+    feedback_link: str = ""  # … with /good or /noise behind it: signed, for whoever has the message
 
 
 @record
@@ -806,6 +808,8 @@ class FeedChecked:
     alerts: int = 0
     error: str | None = None
     note: str | None = None  # what else became known of its server
+    decisions: Mapping[str, int] = field(default_factory=dict)  # how many of each reason
+    delays: tuple[float, ...] = ()  # of each first alert: seconds since the entry was published
 
 
 @record
@@ -839,6 +843,7 @@ class Attempted:
     attempts: int = 0
     error: str | None = None
     says: str | None = None  # of an acceptance that was not simply one
+    waited: float | None = None  # of an alert that was delivered by itself: seconds since it was decided
 
 
 @record

@@ -1,8 +1,8 @@
 """What the operator must hear of the daemon itself, from what the database knows.
 
     feeds that fail for a day or a week, are gone, or odd · nobody can be reached · nothing has been fetched for long ·
-    channels that are suspended or fail for long · dead letters · messages in doubt · possible gaps · a reload that was
-    refused
+    feeds that are due and not checked · channels that are suspended or fail for long · dead letters · messages in
+    doubt · possible gaps · a reload that was refused
 
 Notices go through the outbox like alerts, to the channels marked `operator`, never to the one they are about. A notice
 is named by its occasion, so that looking again tells nothing twice. Decides nothing about stories.
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
+from types import MappingProxyType
 from typing import Any
 
 import sqlalchemy as sa
@@ -38,7 +39,12 @@ FEED_FAILS = (timedelta(days=1), timedelta(days=7))
 OFFLINE = timedelta(minutes=5)  # shorter, and it is a hiccup
 STALE, STALE_AT_LEAST = 3, timedelta(minutes=15)  # so many intervals in which nothing was fetched (design: O13)
 CHANNEL_FAILS = timedelta(hours=1)
-TOLD_AGAIN = {"dead": timedelta(hours=1), "doubt": timedelta(hours=1), "gap": timedelta(days=1)}
+TOLD_AGAIN = {
+    "dead": timedelta(hours=1),
+    "doubt": timedelta(hours=1),
+    "gap": timedelta(days=1),
+    "overdue": timedelta(days=1),
+}
 TOO_LONG = timedelta(hours=1)  # that something which could go has waited: no sign of life then
 
 
@@ -53,10 +59,18 @@ class Notice:
     about: str | None = None  # the channel that it is about, and that cannot carry it
 
 
-def tell(tx: sa.Connection, channels: Iterable[Channel], *, zone: tzinfo, now: datetime, interval: timedelta) -> int:
+def tell(
+    tx: sa.Connection,
+    channels: Iterable[Channel],
+    *,
+    zone: tzinfo,
+    now: datetime,
+    interval: timedelta,
+    intervals: Mapping[str, timedelta] = MappingProxyType({}),
+) -> int:
     """Put what is new into the outbox, for every operator channel. Returns how many notices there are.
 
-    `interval` is the usual one between two checks of a feed.
+    `interval` is the usual one between two checks of a feed, `intervals` is that of each.
     """
     to = [channel for channel in channels if channel.operator]
     if not to:
@@ -65,9 +79,9 @@ def tell(tx: sa.Connection, channels: Iterable[Channel], *, zone: tzinfo, now: d
     found = [
         *_failing_feeds(tx, now),
         *_odd_feeds(tx),
-        *_silence(tx, now, interval),
+        *_silence(tx, now, interval, zone),
         *_failing_channels(tx, now),
-        *_counted(tx, now),
+        *_counted(tx, now, intervals),
         *_refused_reload(known),
         *_no_room(known),
     ]
@@ -172,14 +186,15 @@ def _odd_feeds(tx: sa.Connection) -> Iterator[Notice]:
             )
 
 
-def _silence(tx: sa.Connection, now: datetime, interval: timedelta) -> Iterator[Notice]:
+def _silence(tx: sa.Connection, now: datetime, interval: timedelta, zone: tzinfo) -> Iterator[Notice]:
     """Nobody can be reached; or nothing has been fetched for long although something should have been."""
     since = meta.get_all(tx).get("offline", {}).get("since")
     if since is not None:
-        if now - datetime.fromisoformat(since) >= OFFLINE:
+        down = datetime.fromisoformat(since)
+        if now - down >= OFFLINE:
             yield Notice(
                 occasion=f"offline:{since}",
-                says=f"no feed can be reached since {since}: this machine's network seems to be down",
+                says=f"no feed can be reached since {_local(down, zone)}: this machine's network seems to be down",
                 do="One is tried every minute, no feed is blamed, and all are checked once it is back.",
                 level=Level.URGENT,
             )
@@ -190,10 +205,21 @@ def _silence(tx: sa.Connection, now: datetime, interval: timedelta) -> Iterator[
     if missed and last is not None and now - last >= max(STALE * interval, STALE_AT_LEAST):
         yield Notice(
             occasion=f"stale:{rfc3339(last)}",
-            says=f"nothing has been fetched since {rfc3339(last)}",
+            says=f"nothing has been fetched since {_local(last, zone)}",
             do="`wirewatch feeds` says why; `wirewatch status` whether the daemon makes progress.",
             level=Level.URGENT,
         )
+
+
+def _overdue(row: Mapping[str, Any], now: datetime, interval: timedelta) -> bool:
+    """Whether a feed that does not fail should have been checked long ago."""
+    may_be_asked = row["not_before"] is None or row["not_before"] <= now
+    waited = now - row["next_check_at"] > (STALE - 1) * interval
+    return row["failures"] == 0 and row["last_success_at"] is not None and may_be_asked and waited
+
+
+def _local(moment: datetime, zone: tzinfo) -> str:
+    return moment.astimezone(zone).strftime("%d %b %H:%M %Z")
 
 
 def _failing_channels(tx: sa.Connection, now: datetime) -> Iterator[Notice]:
@@ -238,10 +264,10 @@ def _refused_reload(known: Mapping[str, Any]) -> Iterator[Notice]:
         )
 
 
-def _counted(tx: sa.Connection, now: datetime) -> Iterator[Notice]:
+def _counted(tx: sa.Connection, now: datetime, intervals: Mapping[str, timedelta]) -> Iterator[Notice]:
     """What is counted is told when it has grown, and not again within a while."""
     told: dict[str, Any] = meta.get_all(tx).get("operator_told", {})
-    counts = tuple(_counts(tx, now))
+    counts = (*_counts(tx, now), *_overdue_feeds(tx, now, intervals))
     present = {f"{kind}:{what}" for kind, what, _, _ in counts}
     told = {key: known for key, known in told.items() if key in present}  # what was mended may happen anew
     for kind, what, count, notice in counts:
@@ -270,6 +296,18 @@ def _counts(tx: sa.Connection, now: datetime) -> Iterator[tuple[str, str, int, N
         says = f"feed {name}: items may have been missed ({gaps} times so far)"
         do = "Give it a shorter `interval`, unless the log says that entries could not be judged."
         yield "gap", name, gaps, Notice(occasion=f"gap:{name}:{rfc3339(now)}", says=says, do=do)
+
+
+def _overdue_feeds(
+    tx: sa.Connection, now: datetime, intervals: Mapping[str, timedelta]
+) -> Iterator[tuple[str, str, int, Notice]]:
+    rows = [row for row in feeds.list_feeds(tx) if row["name"] in intervals]
+    names = [row["name"] for row in rows if _overdue(row, now, intervals[row["name"]])]
+    if names:
+        shown = f"{', '.join(names[:5])}{' …' if len(names) > 5 else ''}"
+        says = f"{len(names)} feed{'s' if len(names) > 1 else ''} not checked for three times the interval: {shown}"
+        do = "The daemon does not come round to them. Look at the log, and at `concurrency` and `per_host`."
+        yield "overdue", "feeds", len(names), Notice(occasion=f"overdue:{rfc3339(now)}", says=says, do=do)
 
 
 def _gaps(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:

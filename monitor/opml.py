@@ -25,6 +25,8 @@ def read_opml(path: Path) -> tuple[Outline, ...]:
     """Every feed of an OPML file, with the folders it stands in (and OPML 2's categories) as tags. Raises ConfigError
     with file and line."""
     try:
+        if path.exists() and not path.is_file():
+            raise ConfigError([Problem(file=str(path), line=1, key="opml", says="is no regular file")])
         root = ElementTree.fromstring(path.read_bytes())
     except OSError as error:
         raise ConfigError(

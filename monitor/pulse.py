@@ -15,7 +15,7 @@ class Pulse:
 
     def __init__(self, parts: Mapping[str, timedelta], *, steady: Callable[[], float]):
         """`steady` gives seconds of a clock that never jumps."""
-        self._parts, self._steady = parts, steady
+        self.parts, self._steady = parts, steady
         self._turned = dict.fromkeys(parts, steady())
 
     def beat(self, part: str) -> None:
@@ -30,4 +30,4 @@ class Pulse:
     def stuck(self) -> tuple[str, ...]:
         """Parts that have not turned for longer than they may take."""
         now = self._steady()
-        return tuple(part for part, most in self._parts.items() if now - self._turned[part] > most.total_seconds())
+        return tuple(part for part, most in self.parts.items() if now - self._turned[part] > most.total_seconds())

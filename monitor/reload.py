@@ -7,10 +7,10 @@ force and the problems are told.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from monitor.config import Config, load_config
+from monitor.config import Config, read_config
 from monitor.core.score import CompiledWatchlists, compile_watchlists
 from monitor.errors import ConfigError, Problem
 from monitor.model import Watchlist, record
@@ -30,18 +30,40 @@ class InForce:
     fingerprint: Fingerprint = ()  # of the watchlist files, taken before they were read
 
 
-def read_all(path: Path) -> InForce:
-    """Read configuration and watchlists. Raises ConfigError with all problems of all files."""
-    return read_watchlists(load_config(path))
+def read_all(path: Path, *, also: Callable[[Config], object] = lambda config: None) -> InForce:
+    """Read configuration and watchlists; `also` may look at the configuration, too.
+
+    Raises ConfigError with all problems of all files.
+    """
+    config, found = read_config(path)
+    problems = set(found)
+    try:
+        also(config)
+    except ConfigError as error:
+        problems |= set(error.problems)
+    if not problems:
+        return read_watchlists(config)
+    if config.watchlists.is_dir():
+        problems |= set(_problems_of_watchlists(config))
+    raise ConfigError(tuple(problems))
 
 
 def read_watchlists(config: Config) -> InForce:
     """Read the watchlists that a configuration names. Raises ConfigError (WatchlistError)."""
     seen = fingerprint(config.watchlists)
+    if problems := _unknown_in_routes(config):
+        raise ConfigError([*problems, *_problems_of_watchlists(config, **_known(config))])
     watchlists = load_watchlists(config.watchlists, **_known(config))
-    if problems := _unknown_in_routes(config, {watchlist.id for watchlist in watchlists}):
-        raise ConfigError(problems)
     return InForce(config=config, watchlists=watchlists, compiled=compile_watchlists(watchlists), fingerprint=seen)
+
+
+def _problems_of_watchlists(config: Config, **known: frozenset[str]) -> tuple[Problem, ...]:
+    """What is wrong with the watchlists, beside a configuration that is wrong, too."""
+    try:
+        load_watchlists(config.watchlists, **known)
+    except ConfigError as error:
+        return error.problems
+    return ()
 
 
 def read_candidates(names: Sequence[str], in_force: InForce) -> tuple[Watchlist, ...]:
@@ -70,8 +92,9 @@ def _known(config: Config) -> dict[str, frozenset[str]]:
     }
 
 
-def _unknown_in_routes(config: Config, ids: set[str]) -> list[Problem]:
+def _unknown_in_routes(config: Config) -> list[Problem]:
     """A route that names a watchlist must name one that there is; a glob may fit none."""
+    ids = {name.rpartition(".")[0] for name, *_ in fingerprint(config.watchlists) if name}
     return [
         Problem(
             file=str(config.path),

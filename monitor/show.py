@@ -105,8 +105,12 @@ def state(name: str) -> Text:
     return Text(name, style=STATE_STYLE.get(name, ""))
 
 
-def print_status(found: Mapping[str, Any]) -> None:
-    """The picture of monitor/status.py, for people."""
+def print_status(found: Mapping[str, Any], zone: tzinfo) -> None:
+    """The picture of monitor/status.py, for people, with times of `zone`."""
+
+    def at(moment: str | None) -> str:
+        return local(datetime.fromisoformat(moment), zone) if moment else "never"
+
     out = console()
     out.print(Text("all is well" if found["ok"] else "not well", style="bold green" if found["ok"] else "bold red"))
     for problem in found["problems"]:
@@ -114,9 +118,9 @@ def print_status(found: Mapping[str, Any]) -> None:
     running = f"running, pid {found['pid']}" if found["running"] else "not running"
     reloaded = found["last_reload"]
     lines = (
-        ("daemon", f"{running}, last progress {found['last_tick_at'] or 'never'}"),
+        ("daemon", f"{running}, last progress {at(found['last_tick_at'])}"),
         ("feeds", _counts(found["feeds"]) or "none"),
-        ("last check", found["last_checked_at"] or "never"),
+        ("last check", at(found["last_checked_at"])),
         ("deliveries", _counts(found["deliveries"]) or "none"),
         (
             "oldest waiting",
@@ -124,8 +128,9 @@ def print_status(found: Mapping[str, Any]) -> None:
         ),
         (
             "last reload",
-            f"{'accepted' if reloaded['ok'] else 'refused'} {reloaded['at'] or ''}" if reloaded["at"] else "never",
+            f"{'accepted' if reloaded['ok'] else 'refused'} {at(reloaded['at'])}" if reloaded["at"] else "never",
         ),
+        ("times", f"of {zone}"),
         ("database", f"{found['database']['path']}, schema {found['database']['schema']}"),
     )
     for name, value in lines:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
 import sqlalchemy as sa
@@ -20,8 +20,11 @@ CHANNEL_FAILS = timedelta(hours=1)  # so long before it is a problem and not a h
 FAILING_FOR_LONG = 3  # checks in a row
 
 
-def status_of(tx: sa.Connection, database: str, *, now: datetime, pid: int | None) -> dict[str, Any]:
-    """What is well and what is not; `pid` is the process that holds the database, if one does.
+def status_of(
+    tx: sa.Connection, database: str, *, now: datetime, pid: int | None, zone: tzinfo = UTC
+) -> dict[str, Any]:
+    """What is well and what is not; `pid` is the process that holds the database, if one does; sentences name times of
+    `zone`.
 
     `problems` are sentences; `ok` says that there are none. That nobody is `running` is no problem by itself (`poll`
     may be run by a timer); that the daemon makes no progress is one.
@@ -37,11 +40,11 @@ def status_of(tx: sa.Connection, database: str, *, now: datetime, pid: int | Non
     offline_since = kept.get("offline", {}).get("since")
     problems = [
         *(["the disk is full: no feed is polled until there is room"] if (last_tick or {}).get("low_since") else []),
-        *([f"no feed can be reached since {offline_since}"] if offline_since else []),
-        *([f"the daemon (pid {pid}) has made no progress since {last_tick['at']}"] if stuck else []),
+        *([f"no feed can be reached since {_local(offline_since, zone)}"] if offline_since else []),
+        *([f"the daemon (pid {pid}) has made no progress since {_local(last_tick['at'], zone)}"] if stuck else []),
         *(f"feed {row['name']} fails: {row['last_error']}" for row in rows if _fails(row)),
         *(_channel_problem(row) for row in channels if row["suspended"] or _failing(row, now)),
-        *([f"{depth['dead']} dead letters; `wirewatch alerts` shows them"] if depth.get("dead") else []),
+        *([f"dead letters: {depth['dead']}; `wirewatch alerts` shows them"] if depth.get("dead") else []),
         *([f"{doubts} messages may have arrived or not; `wirewatch alerts` shows them"] if doubts else []),
         *(f"last reload refused: {problem}" for problem in reloaded.get("problems", ())),
     ]
@@ -72,6 +75,10 @@ def status_of(tx: sa.Connection, database: str, *, now: datetime, pid: int | Non
         },
         "database": {"path": database if "://" not in database else "postgresql", "schema": HEAD},
     }
+
+
+def _local(moment: str, zone: tzinfo) -> str:
+    return datetime.fromisoformat(moment).astimezone(zone).strftime("%d %b %H:%M %Z")
 
 
 def _channel_problem(row: sa.RowMapping) -> str:

@@ -83,6 +83,12 @@ _DURATION_SCHEMA = WithJsonSchema({"type": "string", "pattern": _DURATION_PATTER
 _SIZE_PATTERN = r"^[0-9]{1,15} ?([KMGkmg][Ii]?)?[Bb]$"
 _SIZE_SCHEMA = WithJsonSchema({"type": "string", "pattern": _SIZE_PATTERN, "examples": ["15MB"]})
 
+
+def bounded_duration(least: str, most: str) -> Any:
+    """The type of a duration within limits, both included, for a field of a model."""
+    return Annotated[timedelta, duration_between(least, most), _DURATION_SCHEMA]
+
+
 Duration = Annotated[timedelta, BeforeValidator(_duration), _DURATION_SCHEMA]
 PositiveDuration = Annotated[timedelta, duration_between("1s"), _DURATION_SCHEMA]
 Size = Annotated[int, BeforeValidator(_size), _SIZE_SCHEMA]

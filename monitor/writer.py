@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
 
 from monitor.errors import StoreBusy, StoreFull
@@ -21,10 +22,17 @@ class Writer:
     """Runs functions that take an open write transaction, in the one writer thread.
 
     `make_room` is called when the disk is full, and says whether it made some: then the transaction is tried again.
+    `around` is entered, in the thread, around each transaction with the wait for its lock.
     """
 
-    def __init__(self, database: Database, make_room: Callable[[], bool] = lambda: False):
-        self._database, self._make_room = database, make_room
+    def __init__(
+        self,
+        database: Database,
+        make_room: Callable[[], bool] = lambda: False,
+        *,
+        around: Callable[[], AbstractContextManager[Any]] = nullcontext,
+    ):
+        self._database, self._make_room, self._around = database, make_room, around
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="writer")
 
     async def run(self, function: Callable[..., T], *args: Any) -> T:
@@ -43,7 +51,7 @@ class Writer:
         busy = 0
         while True:
             try:
-                with self._database.write() as tx:
+                with self._around(), self._database.write() as tx:
                     return function(tx, *args)
             except StoreBusy:
                 busy += 1

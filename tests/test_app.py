@@ -6,14 +6,17 @@ import asyncio
 import json
 from datetime import UTC, datetime, timedelta
 
+import aiohttp
 import pytest
 
-from monitor import reload
+from monitor import logs, reload
 from monitor.app import App
 from monitor.clock import clock_from
 from monitor.errors import InstanceRunning, StoreError
-from monitor.store import feeds, letters, meta, outbox, stories
-from tests.desk import BILL, HARBOUR, Desk, rss
+from monitor.model import Feedback
+from monitor.pulse import Pulse
+from monitor.store import channels, feedback, feeds, letters, meta, stories
+from tests.desk import BILL, CONFIG, HARBOUR, Desk, rss
 from tests.fakes import FakeHttp
 
 
@@ -387,6 +390,171 @@ def test_C1_C4_jumps_of_the_clock_are_found_told_and_what_is_due_goes_with_them(
     asyncio.run(run())
     back, ahead = (fact["seconds"] for fact in log.named("clock_jumped"))
     assert (round(back / 3600), round(ahead / 3600)) == (-6, 8)
+
+
+# ── the page, the metrics, progress ──────────────────────────────────────────────────────────────
+
+
+async def asked(address, *, method="GET", path="", **more):
+    async with aiohttp.ClientSession() as session, session.request(method, address + path, **more) as answer:
+        return answer.status, await answer.text()
+
+
+def with_page(desk, more=""):
+    desk.write(more, head=CONFIG.replace('listen = ""', 'listen = "127.0.0.1:0"') + '[alerts]\nbase_url = "http://localhost"\n')
+    return desk
+
+
+def run_until(desk, log, does):
+    """Run the daemon, do something with its page's address, stop it."""
+
+    async def run():
+        async with app_of(desk) as app:
+            running = asyncio.create_task(app.run())
+            await settled(lambda: log.named("started"))
+            try:
+                return await does(app, log.named("status_page")[0]["address"])
+            finally:
+                app.stop()
+                await running
+
+    return asyncio.run(run())
+
+
+def test_a_reader_judges_an_alert_by_the_link_in_its_message(desk, log, capsys):
+    async def judge(app, address):
+        await settled(lambda: log.named("attempted"))
+        (alert,) = alerts(app)
+        message = json.loads(capsys.readouterr().out)
+        path = message["feedback_link"].removeprefix("http://localhost/") + "/noise"
+        seen = await asked(address, path=path)
+        before = read(app, feedback.said_of, [alert["id"]])
+        return seen[0], before, (await asked(address, method="POST", path=path))[0], read(app, feedback.said_of, [alert["id"]])
+
+    seen, before, pressed, after = run_until(with_page(desk), log, judge)
+    assert (seen, before, pressed, list(after.values())) == (200, {}, 200, [Feedback.NOISE])
+    assert log.named("judged")[0]["verdict"] == "noise"
+
+
+def test_beyond_this_host_the_page_asks_for_its_token(desk, log):
+    head = CONFIG.replace('listen = ""', 'listen = "0.0.0.0:0"\ntoken = "a-token-of-some-length"')
+    desk.write(head=head)
+
+    async def ask(app, address):
+        address = address.replace("0.0.0.0", "127.0.0.1")
+        bearer = {"headers": {"Authorization": "Bearer a-token-of-some-length"}}
+        return [(await asked(address, path=path, **more))[0] for path in ("", "metrics") for more in ({}, bearer)]
+
+    assert run_until(desk, log, ask) == [401, 200, 401, 200]
+
+
+def test_without_a_base_url_no_link_is_made(desk, log, capsys):
+    async def one():
+        async with app_of(desk) as app:
+            await app.poll()
+
+    asyncio.run(one())
+    assert json.loads(capsys.readouterr().out)["feedback_link"] == ""
+
+
+def test_links_of_before_hold_after_a_restart(desk):
+    async def key():
+        async with app_of(desk) as app:
+            return app.policy.feedback_key
+
+    assert asyncio.run(key()) == asyncio.run(key()) != b""
+
+
+def test_G1_a_broken_configuration_is_refused_by_the_page_told_and_counted(desk, log):
+    async def reload_it(app, address):
+        good = desk.config.read_text()
+        desk.config.write_text(good + "\nx = ")
+        refused = await asked(address, method="POST", path="-/reload")
+        series = (await asked(address, path="metrics"))[1]
+        overview = (await asked(address))[1]
+        desk.config.write_text(good)
+        accepted = await asked(address, method="POST", path="-/reload")
+        return refused, series, overview, accepted, (await asked(address, path="metrics"))[1]
+
+    (status, said), series, overview, accepted, later = run_until(with_page(desk), log, reload_it)
+    line = len(desk.config.read_text().splitlines()) + 2
+    assert status == 422 and f"config.toml:{line}: " in json.loads(said)["problems"][0]
+    assert "wirewatch_reload_ok 0.0" in series and "wirewatch_reload_ok 1.0" in later
+    assert f"config.toml:{line}: " in overview and accepted[0] == 200
+    assert [fact["ok"] for fact in log.named("reloaded")] == [False, True]
+
+
+def test_what_is_said_is_counted(desk, log):
+    desk.web.page("/broken").says(404)
+    desk.feeds["broken"] = desk.web.url("/broken")
+
+    async def poll():
+        async with app_of(desk.write()) as app:
+            await app.poll()
+            return (await app.series()).decode().splitlines()
+
+    series = {name: float(value) for name, _, value in (line.rpartition(" ") for line in asyncio.run(poll()) if line[0] != "#")}
+    expected = {
+        'wirewatch_checks_total{outcome="fresh"}': 1, 'wirewatch_checks_total{outcome="failed"}': 1, "wirewatch_check_seconds_count": 2,
+        "wirewatch_entries_total": 1, "wirewatch_stories_total": 1, "wirewatch_copies_total": 0, "wirewatch_alerts_total": 1,
+        'wirewatch_decisions_total{reason="matched"}': 1, "wirewatch_publish_to_alert_seconds_count": 1,
+        'wirewatch_attempts_total{channel="desk",outcome="delivered"}': 1, "wirewatch_seen_to_delivered_seconds_count": 1,
+        'wirewatch_outbox_deliveries{state="delivered"}': 1, 'wirewatch_outbox_deliveries{state="dead"}': 0,
+        'wirewatch_feeds{state="ok"}': 1, 'wirewatch_feeds{state="failing"}': 1, "wirewatch_reload_ok": 1, "wirewatch_channels_suspended": 0,
+        'wirewatch_feed_last_success_timestamp_seconds{feed="broken"}': 0,
+    }  # fmt: skip
+    assert {name: series.get(name) for name in expected} == expected
+    assert 3600 <= series["wirewatch_publish_to_alert_seconds_sum"] < 3700, "published an hour ago"
+    assert series["wirewatch_write_seconds_count"] > 3 and series["process_resident_memory_bytes"] > 1e7
+    assert abs(series['wirewatch_channel_last_success_timestamp_seconds{channel="desk"}'] - datetime.now(UTC).timestamp()) < 60
+    ticks = {name.split('"')[1] for name in series if name.startswith("wirewatch_tick_age_seconds")}
+    assert ticks == {"feeds", "outbox", "writer", "checks"}
+
+
+def test_L21_where_the_operators_own_channel_is_down_metrics_and_status_say_so(desk):
+    desk.write('[channel.ops]\nurl = "json://127.0.0.1:9/"\noperator = true\n')
+
+    async def suspend():
+        async with app_of(desk) as app:
+            trouble = channels.Trouble(failures=1, failing_since=datetime.now(UTC), suspended=True)
+            until = datetime.now(UTC) + timedelta(hours=1)
+            await app.writer.run(lambda tx: channels.pause(tx, "ops", until=until, error="401", trouble=trouble))
+            return (await app.series()).decode()
+
+    assert "wirewatch_channels_suspended 1.0" in asyncio.run(suspend())
+    answer = desk.does("status")
+    assert answer.exit_code == 1 and "channel ops is suspended: 401" in answer.output
+
+
+@pytest.mark.parametrize("part", ["feeds", "outbox", "writer"])
+def test_O5_health_says_which_part_stands_still_and_recovers_when_it_goes_on(desk, log, part, monkeypatch):
+    steady = [0.0]
+
+    async def hang(app, address):
+        app._pulse = Pulse(app._pulse.parts, steady=lambda: steady[0])
+        stands, goes_on = asyncio.Event(), asyncio.Event()
+        original = {"feeds": (app.ingest, "start"), "outbox": (app.dispatcher, "tick"), "writer": (app.writer, "run")}[part]
+        real = getattr(*original)
+
+        async def hung(*args, **more):
+            stands.set()
+            await goes_on.wait()
+            return await real(*args, **more)
+
+        setattr(*original, hung)
+        await stands.wait()
+        steady[0] += 91
+        for other in set(app._pulse.parts) - {part}:
+            app._pulse.beat(other)
+        ill = await asked(address, path="healthz")
+        goes_on.set()
+        setattr(*original, real)
+        await settled(lambda: not app.standing_still())
+        return ill, await asked(address, path="healthz")
+
+    (status, said), well = run_until(with_page(desk), log, hang)
+    assert (status, json.loads(said)["problems"]) == (503, [f"{part}: nothing done for 91 seconds"])
+    assert well[0] == 200
 
 
 def test_O14_a_process_that_was_stopped_for_ten_minutes_lets_its_feeds_take_turns(desk, clock, log):

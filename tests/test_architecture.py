@@ -23,7 +23,9 @@ MAY_IMPORT = {
     "units": {"errors"},
     "toml_file": {"errors", "units"},
     "opml": GROUND,
-    "config": {*GROUND, "toml_file", "units", "opml"},
+    "config_file": {"units"},
+    "config": {*GROUND, "config_file", "toml_file", "opml"},
+    "config_example": {"config_file"},
     "watchlist_file": {"units"},
     "watchlists": {*GROUND, "toml_file", "watchlist_file", "core"},
     "core": {*GROUND, "core"},
@@ -64,7 +66,8 @@ MAY_IMPORT = {
     "silencing": {*GROUND, "config", "core.names", "store"},
     "explain": {*GROUND, "core", "store", "reload", "routing"},
     "show": {*GROUND, "core.render", "core.spread", "explain", "marked", "routing", "silencing"},
-    "web": {*GROUND, "core.spread", "status", "store"},
+    "pulse": set(),
+    "web": {*GROUND, "core.render", "core.spread", "status", "store", "web"},
     "demo": {*GROUND, "app", "config", "demo", "explain", "reload", "show", "store"},
     "app": None,  # wires everything
     "commands": None,
@@ -90,8 +93,9 @@ HOMES = {
         "store", "ingest", "network", "digests", "operator", "silencing", "backfill", "upkeep", "status", "suspicion", "again", "articles",
     },
     "jinja2": {"web"},
+    "prometheus_client": {"edges.metrics"},
     "click": {"cli", "commands"},
-    "pydantic": {"config", "watchlists", "watchlist_file", "toml_file", "units"},
+    "pydantic": {"config", "config_file", "watchlists", "watchlist_file", "toml_file", "units"},
     "tomllib": {"toml_file"},
 }
 # core thinks: nothing in it has a clock, a socket, a disk, a log or randomness.

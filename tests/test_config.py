@@ -33,7 +33,7 @@ channels = ["desk"]
 group_wait = "30s"
 continue = true
 """
-ENVIRONMENT = {"PAYWALL": "Bearer c4nary", "ROOM_PASSWORD": "p@ss/wörd"}
+ENVIRONMENT = {"EMPTY": "", "PAYWALL": "Bearer c4nary", "ROOM_PASSWORD": "p@ss/wörd"}
 
 
 @pytest.fixture
@@ -93,12 +93,21 @@ MISTAKES = [
     ("the same feed twice", '[[feed]]\nurl = "https://a.example/1"\nname = "x"\n[[feed]]\nurl = "https://a.example/1"\nname = "y"', "5: feed.url: ", "line 2"),
     ("a route to a channel that is not there", '[channel.desk]\nurl = "console://"\n[[route]]\nchannels = ["desc"]', "4: route.channels: ", "desk"),
     ("quiet hours that never end", '[channel.desk]\nurl = "console://"\nquiet_hours = "22:00-22:00"', "3: channel.desk.quiet_hours: ", "two different times"),
-    ("a placeholder without its key", '[channel.desk]\nurl = "mailto://u:{password}@a.example"', "1: channel.desk: ", "{password}"),
-    ("a key that no placeholder names", '[channel.desk]\nurl = "console://"\npasword = "x"', "1: channel.desk: ", "pasword"),
+    ("a placeholder without its key", '[channel.desk]\nurl = "mailto://u:{password}@a.example"', "2: channel.desk.url: ", "{password}"),
+    ("a key that no placeholder names", '[channel.desk]\nurl = "console://"\npasword = "x"', "3: channel.desk.pasword: ", "does not name {pasword}"),
+    ("… with the nearest key", '[channel.desk]\nurl = "console://"\nquiet_hour = "x"', "3: channel.desk.quiet_hour: ", "did you mean 'quiet_hours'"),
+    ("a placeholder's secret that is none", '[channel.desk]\nurl = "mailto://u:{password}@a.example"\npassword = { env = "A", file = "b" }', "3: channel.desk.password: ", "expected text, or one of"),
+    ("a secret that is empty", '[channel.desk]\nurl = { env = "EMPTY" }', "2: channel.desk.url: ", "empty"),
+    ("a header of two lines", '[[feed]]\nurl = "https://a.example/"\nheaders = { A = "x\\r\\nB: y" }', "3: feed.headers.A: ", "on one line"),
+    ("a port that is none", "[polling]\nallow_ports = [80, 70000]", "2: polling.allow_ports: ", "65535"),
+    ("no time at all", '[polling]\ntimeout = "0s"', "2: polling.timeout: ", "1s"),
+    ("a route that is never reached", '[channel.desk]\nurl = "console://"\n[[route]]\nchannels = ["desk"]\n[[route]]\nwatchlists = ["a-*"]\nchannels = ["desk"]', "5: route: ", "line 3"),
+    ("an address of the page that is none", '[alerts]\nbase_url = "alerts.example.org"', "2: alerts.base_url: ", "http"),
+    ("a token that can be guessed", '[web]\ntoken = "short"', "2: web.token: ", "16"),
     ("an environment variable that is not set", '[channel.desk]\nurl = { env = "NOT_SET" }', "2: channel.desk.url: ", "NOT_SET"),
     ("a secret from two places", '[channel.desk]\nurl = { env = "A", file = "b" }', "2: channel.desk.url: ", "exactly one"),
     ("a secret file that is missing", '[channel.desk]\nurl = { file = "none" }', "2: channel.desk.url: ", "none"),
-    ("a status page for the whole world", '[web]\nlisten = "0.0.0.0:80"', "2: web.listen: ", "loopback"),
+    ("a status page for the whole world", '[web]\nlisten = "0.0.0.0:80"', "2: web.listen: ", "token"),
     ("intervals in the wrong order", '[polling]\ninterval = "1m"', "1: polling: ", "min_interval"),
     ("broken TOML", "[polling\n", "1: ", "TOML"),
     ("an OPML file that is missing", '[monitor]\nopml = ["none.opml"]', "", "none.opml"),
@@ -152,6 +161,64 @@ def test_domains_of_articles_are_names_and_nothing_else(write):
     for wrong in ("https://bbc.com", "bbc", "bbc.com/news", "*.bbc.com", ""):
         with pytest.raises(ConfigError, match="expected a domain such as"):
             load_config(write(feed.format(wrong)), {})
+
+
+def test_a_channel_to_which_no_route_leads_is_told_as_a_warning(write):
+    config = load_config(write('[channel.a]\nurl = "console://"\n[channel.b]\nurl = "json://h"\n[[route]]\nchannels = ["a"]'), {})
+    assert [(one.line, one.says) for one in config.warnings] == [(4, "no route leads here, and it is no operator's: nothing is sent to it")]
+
+
+REACHED = [
+    ("quieter alerts pass the louder route", 'min_level = "urgent"\nwatchlists = ["a-*"]', 'watchlists = ["a-*"]'),
+    ("it goes on", 'continue = true', 'watchlists = ["a-*"]'),
+    ("a narrower glob", 'watchlists = ["a-b*"]', 'watchlists = ["a-*"]'),
+    ("only one of two names", 'watchlists = ["a"]', 'watchlists = ["a", "b"]'),
+    ("a sign that stands for one letter", 'watchlists = ["a?"]', 'watchlists = ["a*"]'),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("first", "second"), [case[1:] for case in REACHED], ids=[case[0] for case in REACHED])
+def test_a_route_that_something_may_reach_is_no_mistake(write, first, second):
+    route = '[[route]]\nchannels = ["a"]\n'
+    assert len(load_config(write(f'[channel.a]\nurl = "console://"\n{route}{first}\n{route}{second}\n'), {}).routes) == 2
+
+
+def test_a_token_opens_the_page_beyond_this_host(write, tmp_path):
+    text = '[web]\nlisten = "0.0.0.0:8585"\ntoken = { file = "token" }'
+    (tmp_path / "token").write_text("a-token-of-some-length\n")
+    (tmp_path / "token").chmod(0o600)
+    config = load_config(write(text), {})
+    assert config.token.get_secret_value() == "a-token-of-some-length" and "a-token-of-some-length" in config.secrets
+    assert "a-token" not in repr(config)
+
+
+MANY = """\
+[polling]
+intervall = "5m"
+timeout = "0s"
+concurrency = 8
+[web]
+listen = "0.0.0.0:80"
+[[feed]]
+url = "https://a.example/1"
+name = "x"
+[[feed]]
+url = "gopher://a.example/2"
+[[feed]]
+url = "https://a.example/3"
+name = "x"
+[channel.desk]
+url = "console://"
+quiet_hours = "22:00"
+[[route]]
+channels = ["desk", "dsk"]
+"""
+
+
+def test_what_crosses_tables_is_told_beside_what_is_wrong_in_one(write):
+    said = problems(write(MANY))
+    begins = ("2: polling.intervall", "3: polling.timeout", "6: web.listen", "11: feed.url", "14: feed.name", "17: channel.desk.quiet_hours", "19: route.channels")
+    assert [one.startswith(begin) for one, begin in zip(said, begins, strict=True)] == [True] * 7
 
 
 def test_the_file_is_found_by_option_environment_or_place(tmp_path, monkeypatch):

@@ -9,12 +9,14 @@ import ast
 import re
 import tomllib
 from dataclasses import fields
+from datetime import timedelta
 from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
-from monitor import __version__, cli
+from monitor import __version__, cli, config_example, ingest
 from monitor.channels import open_senders
 from monitor.config import (
     AlertsSection,
@@ -132,6 +134,26 @@ def test_the_example_file_shows_every_key_with_its_default(table):
     assert model.model_validate(shown) == model()
 
 
+def test_the_example_file_is_made_from_the_declarations():
+    """`python -m monitor.config_example > config.example.toml` makes it current."""
+    assert EXAMPLE.read_text(encoding="utf-8") == config_example.example()
+
+
+def test_what_the_example_file_shows_as_comments_is_right_too(tmp_path):
+    lines = EXAMPLE.read_text(encoding="utf-8").splitlines()
+    told = [re.sub(r"^#(?=[a-z\[])", "", line) for line in lines]
+    for key in ("heartbeat", "token"):  # shown once as they are by default, and once as secrets
+        told = [line for line in told if not re.match(rf'{key} *= "', line)]
+    for name, secret in (("heartbeat", "https://hc.example.org/1"), ("secrets/desk-slack", "slack://T00000000/B00000000/abcdefghijklmnopqrstuvwx")):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(secret)
+        (tmp_path / name).chmod(0o600)
+    path = tmp_path / "config.toml"
+    path.write_text("\n".join(told), encoding="utf-8")
+    config = load_config(path, {**ENVIRONMENT, "MATRIX_PASSWORD": "p@ss", "STATUS_TOKEN": "0123456789abcdef"})
+    assert len(config.feeds) == 3 and len(open_senders(config.channels, path)) == 6
+
+
 def test_the_example_file_loads_and_its_channels_open():
     config = load_config(EXAMPLE, {})
     assert config.warnings == ()
@@ -144,7 +166,7 @@ EXAMPLES = [
     for number, block in enumerate(fenced(PAGES[name], "toml"))
     if "[[term]]" not in block
 ]
-ENVIRONMENT = {"SMTP_PASSWORD": "p@ss word", "WIRE_TOKEN": "Bearer abcdef"}
+ENVIRONMENT = {"STATUS_TOKEN": "0123456789abcdef", "SMTP_PASSWORD": "p@ss word", "WIRE_TOKEN": "Bearer abcdef"}
 
 
 @pytest.mark.parametrize("block", EXAMPLES)
@@ -181,7 +203,8 @@ def test_an_address_in_the_documentation_is_one_that_a_sender_takes(address, tmp
 
 def test_the_mistakes_shown_are_what_is_said(tmp_path):
     path = tmp_path / "config.toml"
-    path.write_text('[polling]\nintervall = "5m"\n', encoding="utf-8")
+    route = '[channel.desk]\nurl = "console://"\n[[route]]\nchannels = ["desc"]\n'
+    path.write_text('[polling]\nintervall = "5m"\n' + route, encoding="utf-8")
     with pytest.raises(ConfigError) as refused:
         load_config(path, {})
     assert str(refused.value).replace(str(path), "config.toml") in CONFIGURATION
@@ -335,7 +358,32 @@ SET_UP = {
 
 def test_the_readme_sets_up_by_two_commands():
     lines = {line for block in fenced(PAGES["README.md"]) for line in block.splitlines()}
-    assert {line for line in lines if "venv" in line} == SET_UP
+    assert {line for line in lines if "-m venv" in line} == SET_UP
+
+
+def test_what_the_readme_shows_of_the_demo_is_what_it_prints(monkeypatch):
+    monkeypatch.setattr(ingest, "GATHER", timedelta(seconds=1))  # so that also a busy machine judges all feeds together
+    (shown,) = fenced(PAGES["README.md"], "text")
+    printed = {line.rstrip("─ ") for line in CliRunner().invoke(cli.main, ["demo"]).output.splitlines()}
+    assert [line for line in shown.splitlines() if line not in printed] == []
+
+
+def test_the_figures_of_the_readme_are_those_of_the_other_pages():
+    told = PAGES["operations.md"] + PAGES["decisions.md"]
+    for row in re.findall(r"^\| (?!measured|---)(.*) \| `python bench/", section(PAGES["README.md"], "## Figures"), re.MULTILINE):
+        for figure in re.findall(r"(?<![\w.])(?:\d{1,3}(?:,\d{3})+|\d*\.\d+)", row):
+            written = re.escape(figure).replace(",", ",?")
+            assert re.search(rf"(?<![\d.,])0?{written}(?!\d)", told), figure
+
+
+def test_the_readmes_watchlist_says_what_the_readme_says(tmp_path, monkeypatch):
+    (watchlist,) = (block for block in fenced(PAGES["README.md"], "toml") if "[[term]]" in block)
+    (tmp_path / "watchlists").mkdir()
+    (tmp_path / "watchlists" / "harbour.toml").write_text(watchlist, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    (said,) = re.findall(r'^echo "(.*)" \| wirewatch explain -', PAGES["README.md"], re.MULTILINE)
+    answer = CliRunner().invoke(cli.main, ["explain", "-"], input=said)
+    assert answer.exit_code == 0 and "harbour: alerts: 8.0 ≥ 4" in answer.output
 
 
 def test_the_changelog_begins_with_this_version():

@@ -86,7 +86,7 @@ def _raise(text):
 
 @TOLD
 @pytest.mark.parametrize("kind", ["pipe", "terminal"])
-def test_outside_text_is_one_line_without_control_characters(request, kind, tell):
+def test_I13_outside_text_is_one_line_without_control_characters(request, kind, tell):
     stream = request.getfixturevalue(kind)()
     tell(BAD)
     assert len(stream.getvalue().splitlines()) == 1, "one fact, one record (also where U+2028 ends lines)"
@@ -96,7 +96,7 @@ def test_outside_text_is_one_line_without_control_characters(request, kind, tell
 
 @TOLD
 @pytest.mark.parametrize("kind", ["pipe", "terminal"])
-def test_a_megabyte_is_cut(request, kind, tell):
+def test_I13_a_megabyte_is_cut(request, kind, tell):
     stream = request.getfixturevalue(kind)()
     tell("x" * 1_000_000)
     assert 100 < len(stream.getvalue()) < 5_000
@@ -106,7 +106,7 @@ def test_a_megabyte_is_cut(request, kind, tell):
 @TOLD
 @pytest.mark.parametrize("kind", ["pipe", "terminal"])
 @pytest.mark.parametrize("secret", ["c4nary", 'c4n"ary\\x', "c4nàry", "c4n\tary"], ids=["plain", "with a quote", "with an accent", "with a tab"])
-def test_secrets_are_replaced_wherever_they_stand(request, kind, tell, secret):
+def test_G14_secrets_are_replaced_wherever_they_stand(request, kind, tell, secret):
     stream = request.getfixturevalue(kind)(secret)
     tell(f"https://user:{secret}@example.org/")
     said = stream.getvalue()
@@ -114,7 +114,7 @@ def test_secrets_are_replaced_wherever_they_stand(request, kind, tell, secret):
     assert secret not in said and json.dumps(secret)[1:-1] not in said and json.dumps(secret, ensure_ascii=False)[1:-1] not in said
 
 
-def test_a_secret_that_is_cut_in_two_is_not_told_by_half(pipe):
+def test_G14_a_secret_that_is_cut_in_two_is_not_told_by_half(pipe):
     stream = pipe("c4nary-of-some-length")
     logs.say("fact", text="x" * (logs.FIELD_LENGTH - 10) + "c4nary-of-some-length")
     assert "c4nary" not in stream.getvalue()
@@ -148,7 +148,7 @@ def test_details_are_told_only_when_asked_for(pipe):
 
 
 @pytest.mark.parametrize("name", logs.CHATTY)
-def test_libraries_do_not_tell_their_details(pipe, name):
+def test_G14_libraries_do_not_tell_their_details(pipe, name):
     stream = pipe(verbose=True)
     logging.getLogger(name).info("https://user:password@example.org/")
     logging.getLogger(name).debug("https://user:password@example.org/")
@@ -159,3 +159,77 @@ def test_setting_up_twice_does_not_say_things_twice(pipe):
     first, second = pipe(), pipe()
     logs.say("fact")
     assert (first.getvalue(), len(facts(second))) == ("", 1)
+
+
+# ── floods ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def minutes(monkeypatch):
+    """A clock for the log: `minutes(2)` passes two of them."""
+    clock = [1_000_000.0]
+    monkeypatch.setattr(logging.time, "time", lambda: clock[0])
+    monkeypatch.setattr(logs.time, "time", lambda: clock[0])
+    if hasattr(logging.time, "time_ns"):  # what records are dated by from Python 3.13 on
+        monkeypatch.setattr(logging.time, "time_ns", lambda: int(clock[0] * 1e9))
+
+    def pass_(count):
+        clock[0] += 60 * count
+
+    return pass_
+
+
+def test_a_fact_that_repeats_is_said_for_a_while_and_then_counted(pipe, minutes):
+    stream = pipe()
+    for number in range(logs.MOST_ALIKE + 412):
+        logs.say("attempted", channel="desk", outcome="retry", delivery=str(number))
+    assert len(facts(stream)) == logs.MOST_ALIKE
+    minutes(1)
+    logs.say_counted()
+    last = facts(stream)[-1]
+    assert (last["event"], last["channel"], last["more"], last["says"]) == ("attempted", "desk", 412, "and 412 more within a minute")
+    logs.say_counted()
+    logs.say("attempted", channel="desk", outcome="retry", delivery="again")
+    assert len(facts(stream)) == logs.MOST_ALIKE + 2, "the count is said once, and the next minute begins anew"
+
+
+def test_what_is_about_another_thing_is_said_beside_a_flood(pipe, minutes):
+    stream = pipe()
+    for _ in range(1000):
+        logs.say("attempted", channel="desk", outcome="retry")
+    logs.say("attempted", channel="room", outcome="retry")
+    logs.say("attempted", channel="desk", outcome="delivered")
+    logs.say("reloaded", ok=True)
+    assert len(facts(stream)) == logs.MOST_ALIKE + 3
+
+
+def test_a_thousand_things_of_one_kind_are_a_flood_too(pipe, minutes):
+    stream = pipe()
+    for number in range(logs.MOST_OF_A_KIND + 50):
+        logs.say("feed_checked", feed=f"feed-{number}", outcome="failed")
+    assert len(facts(stream)) == logs.MOST_OF_A_KIND
+    minutes(1)
+    logs.say("started")
+    assert [fact.get("more") for fact in facts(stream)[-2:]] == [50, None]
+
+
+def test_what_was_counted_is_said_at_the_end_and_when_the_clock_is_set_back(pipe, minutes):
+    stream = pipe()
+    for _ in range(logs.MOST_ALIKE + 2):
+        logs.say("odd")
+    minutes(-600)
+    logs.say("other")
+    assert facts(stream)[-2]["more"] == 2
+    for _ in range(logs.MOST_ALIKE + 3):
+        logs.say("odd")
+    logging.getLogger().handlers[0].close()
+    assert facts(stream)[-1]["more"] == 3
+
+
+def test_a_librarys_message_that_repeats_is_counted_without_its_secrets(pipe, minutes):
+    stream = pipe("c4nary")
+    for number in range(logs.MOST_ALIKE + 5):
+        logging.getLogger("some.library").warning("no answer from %s, %d", "https://user:c4nary@example.org", number)
+    minutes(2)
+    logs.say_counted()
+    assert len(facts(stream)) == logs.MOST_ALIKE + 1 and "c4nary" not in stream.getvalue()

@@ -20,9 +20,9 @@ DESK = Channel(name="desk")
 LONDON = ZoneInfo("Europe/London")
 
 
-def told(tx, *, now=NOW, to=(OPS, DESK)):
+def told(tx, *, now=NOW, to=(OPS, DESK), **more):
     """The notices in the outbox after looking once more: channel and headline."""
-    operator.tell(tx, to, zone=LONDON, now=now, interval=timedelta(minutes=30))
+    operator.tell(tx, to, zone=LONDON, now=now, interval=timedelta(minutes=30), **more)
     notices = sa.select(deliveries).where(deliveries.c.kind == DeliveryKind.NOTICE).order_by(deliveries.c.seq)
     return [(row["channel"], letters.message_from(row["message"]).headline) for row in tx.execute(notices).mappings()]
 
@@ -156,3 +156,35 @@ WELL = [
 def test_L21_a_sign_of_life_is_given_while_all_is_well(tx, happens, well):
     happens(tx)
     assert operator.is_well(tx, NOW) is well
+
+
+HALF_HOUR = {"gazette": timedelta(minutes=30)}
+
+
+def test_O13_that_nothing_was_fetched_for_three_intervals_is_told_once_in_the_operators_time(tx):
+    fails(tx, last_success_at=NOW, next_check_at=NOW, failures=9)
+    assert told(tx, now=NOW + timedelta(minutes=89)) == []
+    said = [("ops", "[operator] wirewatch — nothing has been fetched since 18 Aug 13:00 BST")]
+    assert told(tx, now=NOW + timedelta(minutes=90)) == said
+    assert told(tx, now=NOW + timedelta(hours=9)) == said
+
+
+def test_O13_where_a_server_asked_for_half_a_day_nothing_is_missed(tx):
+    fails(tx, last_success_at=NOW, next_check_at=NOW + timedelta(hours=12))
+    assert told(tx, now=NOW + timedelta(hours=11), intervals=HALF_HOUR) == []
+
+
+def test_O13_a_feed_that_nobody_checks_is_told_also_while_others_are_read(tx):
+    fails(tx, last_success_at=NOW, next_check_at=NOW)
+    feeds.register(tx, [Feed(name=name, url=f"https://{name}.example/feed") for name in ("gazette", "herald")], NOW)
+    tx.execute(feed_table.update().where(feed_table.c.name == "herald").values(last_success_at=NOW + timedelta(hours=1), next_check_at=NOW + timedelta(hours=1)))
+    both = {**HALF_HOUR, "herald": timedelta(minutes=30)}
+    assert told(tx, now=NOW + timedelta(minutes=60), intervals=both) == []
+    said = [("ops", "[operator] wirewatch — 1 feed not checked for three times the interval: gazette")]
+    assert told(tx, now=NOW + timedelta(minutes=61), intervals=both) == said
+
+
+@pytest.mark.parametrize("values", [{"failures": 1}, {"not_before": NOW + timedelta(hours=9)}, {"last_success_at": None}], ids=["fails, which is told by itself", "its server asked us to wait", "new"])
+def test_O13_a_feed_that_is_left_alone_for_a_reason_is_not_told(tx, values):
+    fails(tx, **{"last_success_at": NOW, "next_check_at": NOW, **values})
+    assert told(tx, now=NOW + timedelta(minutes=85), intervals=HALF_HOUR) == []

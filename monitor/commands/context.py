@@ -66,16 +66,33 @@ def command(name: str | None = None, **attributes: Any) -> Callable:
 
 
 def config_of(ctx: click.Context, *, or_default: bool = False) -> Config:
-    from monitor.config import default_config, find_config, load_config
+    from monitor.config import default_config, load_config
 
-    named = ctx.find_root().obj["config"]
+    path = config_path_of(ctx, or_default=or_default)
+    return load_config(path) if path else default_config(Path.cwd())
+
+
+def in_force_of(ctx: click.Context, *, or_default: bool = False, also: Callable[[Config], object] | None = None):
+    """Configuration and watchlists; raises ConfigError with what is wrong with both, and what `also` raises."""
+    from monitor import reload
+    from monitor.config import default_config
+
+    path = config_path_of(ctx, or_default=or_default)
+    if path is None:
+        return reload.read_watchlists(default_config(Path.cwd()))
+    return reload.read_all(path, also=also or (lambda config: None))
+
+
+def config_path_of(ctx: click.Context, *, or_default: bool) -> Path | None:
+    """The configuration file; None where there is none and the folder's watchlists are enough."""
+    from monitor.config import find_config
+
     try:
-        path = find_config(named)
+        return find_config(ctx.find_root().obj["config"])
     except ConfigError:
         if or_default and Path("watchlists").is_dir():
-            return default_config(Path.cwd())
+            return None
         raise
-    return load_config(path)
 
 
 def clock_of() -> Clock:
@@ -86,13 +103,13 @@ def clock_of() -> Clock:
 
 
 def app_of(ctx: click.Context, **parts: Any):
-    from monitor import crash, logs, reload
+    from monitor import crash, logs
     from monitor.app import App
     from monitor.config import test_hooks
 
     crash.arm(test_hooks().crash_at)
     gc.set_threshold(ALLOCATIONS, 20, 100)
-    in_force = reload.read_watchlists(config_of(ctx))
+    in_force = in_force_of(ctx)
     logs.set_up(verbose=ctx.find_root().obj["verbose"], secrets=in_force.config.secrets)
     for warning in in_force.config.warnings:
         logs.say("configuration", level=logging.WARNING, warning=str(warning))

@@ -16,8 +16,8 @@ from monitor.commands.context import (
     Span,
     clock_of,
     command,
-    config_of,
     feed_named,
+    in_force_of,
     opened,
     reader_or_none,
 )
@@ -32,15 +32,10 @@ if TYPE_CHECKING:
 @click.pass_context
 def check(ctx: click.Context) -> None:
     """Check configuration, watchlists and their inline tests; 0 if all is right, 65 if not."""
-    from monitor import reload
     from monitor.core.query import read_query
 
-    in_force = reload.read_watchlists(config_of(ctx, or_default=True))
+    in_force = in_force_of(ctx, or_default=True, also=_open_channels)
     config = in_force.config
-    if config.channels:
-        from monitor.channels import open_senders
-
-        open_senders(config.channels, config.path)
     for warning in [*_warnings(in_force), *_broad(in_force)]:
         click.echo(f"warning: {warning}", err=True)
     if config.feeds and not config.polling.contact:
@@ -60,6 +55,14 @@ def check(ctx: click.Context) -> None:
         if watchlist.query is not None:
             click.echo(f"  understood as {read_query(watchlist.query, watchlist.groups)}")
     click.echo(f"all is right: {len(in_force.watchlists)} watchlists, {tests} inline tests", err=True)
+
+
+def _open_channels(config: Config) -> None:
+    """Raises ConfigError for addresses that no sender takes."""
+    if config.channels:
+        from monitor.channels import open_senders
+
+        open_senders(config.channels, config.path)
 
 
 @command()
@@ -82,10 +85,10 @@ def explain(ctx: click.Context, source: str, ids: tuple[str, ...], feed_name: st
       wirewatch explain https://example.org/feed.xml --watchlist dprk-arms-exports
       pbpaste | wirewatch explain -
     """
-    from monitor import reload, show
+    from monitor import show
     from monitor.explain import explain_document, explain_story
 
-    in_force = reload.read_watchlists(config_of(ctx, or_default=True))
+    in_force = in_force_of(ctx, or_default=True)
     in_force = _only_watchlists(in_force, ids)
     feed = feed_named(in_force.config, feed_name) if feed_name is not None else None
     database = reader_or_none(in_force.config)
@@ -135,7 +138,7 @@ def backtest(ctx: click.Context, files: tuple[str, ...], since: timedelta, folde
     from monitor import backtest as trials
     from monitor import reload, show, show_backtest
 
-    in_force = reload.read_watchlists(config_of(ctx, or_default=True))
+    in_force = in_force_of(ctx, or_default=True)
     trial = trials.trial_of(reload.read_candidates(files, in_force), in_force.watchlists)
     now = clock_of()()
     with show_backtest.progress_bar() as progress:

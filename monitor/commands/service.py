@@ -39,11 +39,11 @@ def status(ctx: click.Context, as_json: bool) -> None:
     from monitor.store.database import running_pid
 
     with reader(ctx) as (config, database), database.read() as tx:
-        found = status_of(tx, config.database, now=clock_of()(), pid=running_pid(config.database))
+        found = status_of(tx, config.database, now=clock_of()(), pid=running_pid(config.database), zone=config.zone)
     if as_json:
         show.json_line(found)
     else:
-        show.print_status(found)
+        show.print_status(found, config.zone)
     ctx.exit(0 if found["ok"] else EXIT_FAILED)
 
 
@@ -150,7 +150,7 @@ def schema(what: str) -> None:
     import json
 
     if what == "config":
-        from monitor.config import config_json_schema as schema_of
+        from monitor.config_file import config_json_schema as schema_of
     else:
         from monitor.watchlist_file import watchlist_json_schema as schema_of
     click.echo(json.dumps(schema_of(), indent=2, ensure_ascii=False))

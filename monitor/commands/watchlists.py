@@ -13,6 +13,7 @@ from monitor.commands.context import (
     Span,
     clock_of,
     config_of,
+    in_force_of,
     reader,
     reader_or_none,
 )
@@ -34,10 +35,10 @@ def watchlists(ctx: click.Context) -> None:
 @click.pass_context
 def list_watchlists(ctx: click.Context, as_json: bool) -> None:
     """How each watchlist fares: alerts and near misses of 7 days, and the share of alerts that were called good."""
-    from monitor import reload, show, show_watchlists
+    from monitor import show, show_watchlists
     from monitor.store import feedback
 
-    in_force = reload.read_watchlists(config_of(ctx))
+    in_force = in_force_of(ctx)
     now, week, quarter = clock_of()(), timedelta(days=7), timedelta(days=90)
     tallies: dict = {}
     if database := reader_or_none(in_force.config):

@@ -192,6 +192,7 @@ class Judging:
             thread=next((told.alert for told in after.alerted if told.watchlist == alert.watchlist), alert.id),
             zone=self._policy.zone,
             base_url=self._policy.base_url,
+            feedback_key=self._policy.feedback_key,
             mark=mark,
             news=news,
         )

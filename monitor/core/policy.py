@@ -27,6 +27,7 @@ class Policy:
     zone: tzinfo
     language: str = "en"  # of feeds that name none
     base_url: str = ""
+    feedback_key: bytes = field(default=b"", repr=False)  # signs the links by which readers judge alerts
     backlog: timedelta = timedelta(hours=24)
     backlog_max: int = 10
     singles_per_hour: int = 20  # alerts of one watchlist and level that go one by one

@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import datetime, tzinfo
 
 from monitor.core.hold import LOUDNESS
+from monitor.core.names import signature_of
 from monitor.model import IMPERATIVE, Alert, Entry, Hit, HoldReason, Level, Match, Message, Pickup, record
 
 TITLE_LENGTH = 200
@@ -47,13 +48,15 @@ def message_for(
     thread: str,
     zone: tzinfo,
     base_url: str = "",
+    feedback_key: bytes = b"",
     mark: str = "",
     news: str = "",
 ) -> Message:
     """The message of a new alert, or (with a `mark` and what is new) of an update of an earlier one.
 
     `pickups` are all copies of the story so far, this one included; `thread` is the id of the first alert on the
-    story for this watchlist; `zone` is where the readers are; `base_url` that of the status page, or "".
+    story for this watchlist; `zone` is where the readers are; `base_url` that of the status page, or "";
+    `feedback_key` signs the link by which readers judge the alert.
     """
     title = shorten(entry.headline or entry.title or entry.url, TITLE_LENGTH)
     message = Message(
@@ -73,8 +76,16 @@ def message_for(
         story=alert.story,
         thread=thread,
         story_link=f"{base_url.rstrip('/')}/stories/{alert.story}" if base_url else "",
+        feedback_link=f"{base_url.rstrip('/')}{feedback_path(feedback_key, alert.id)}"
+        if base_url and feedback_key
+        else "",
     )
     return with_spread(message, pickups)
+
+
+def feedback_path(key: bytes, alert: str) -> str:
+    """Where on the status page an alert is judged by whoever has this path, which the key signs."""
+    return f"/feedback/{alert}/{signature_of(key, 'feedback', alert)}"
 
 
 def with_spread(message: Message, pickups: tuple[Pickup, ...]) -> Message:
@@ -122,7 +133,18 @@ def plainest(message: Message) -> Message:
         return message
     title = shorten(message.title, max(40, PLAINEST_LENGTH - len(message.url) - 1))
     url = message.url if len(message.url) < PLAINEST_LENGTH - 40 else ""
-    return replace(message, headline=title, title=title, url=url, lead="", why=(), spread="", published="", credit=None)
+    return replace(
+        message,
+        headline=title,
+        title=title,
+        url=url,
+        lead="",
+        why=(),
+        spread="",
+        published="",
+        credit=None,
+        feedback_link="",
+    )
 
 
 def shorten(text: str, length: int) -> str:

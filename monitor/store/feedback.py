@@ -6,13 +6,13 @@ Functions take an open transaction `tx`.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
 
 from monitor.model import Feedback, record
-from monitor.store.database import upsert
+from monitor.store.database import chunks, upsert
 from monitor.store.schema import alerts, entries, feedback, matches, stories
 
 SILENCED = "silenced"  # the reason of a match
@@ -50,6 +50,15 @@ def note(tx: sa.Connection, alert: str, verdict: Feedback, now: datetime) -> tup
     said = {"alert": row.id, "watchlist": row.watchlist, "story": row.story, "verdict": verdict, "noted_at": now}
     upsert(tx, feedback, [said])
     return row.id, row.watchlist
+
+
+def said_of(tx: sa.Connection, ids: Sequence[str]) -> dict[str, Feedback]:
+    """What people said of these alerts, of those of which somebody did."""
+    found: dict[str, Feedback] = {}
+    for part in chunks(ids):
+        rows = tx.execute(sa.select(feedback.c.alert, feedback.c.verdict).where(feedback.c.alert.in_(part)))
+        found |= {row.alert: Feedback(row.verdict) for row in rows}
+    return found
 
 
 def tallies(tx: sa.Connection, *, since: datetime, judged_since: datetime) -> dict[str, Tally]:

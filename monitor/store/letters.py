@@ -30,6 +30,7 @@ WAITING = (DeliveryStatus.QUEUED, DeliveryStatus.HELD)
 ENDED_UNSENT = (DeliveryStatus.DEAD, DeliveryStatus.CANCELLED)
 IS_LETTER = deliveries.c.kind != DeliveryKind.DIGEST  # an alert or a notice itself, not a digest that holds some
 IS_DEAD = sa.and_(IS_LETTER, deliveries.c.state == DeliveryStatus.DEAD)
+IS_WAITING = sa.and_(IS_LETTER, deliveries.c.state.in_((*WAITING, DeliveryStatus.SENDING)))
 IS_IN_DOUBT = sa.and_(deliveries.c.state == DeliveryStatus.HELD, deliveries.c.hold == HoldReason.AMBIGUOUS)
 
 
@@ -76,12 +77,42 @@ def singles_since(tx: sa.Connection, since: datetime) -> dict[tuple[str, Level],
     return {(watchlist, Level(level)): count for watchlist, level, count in tx.execute(statement)}
 
 
-def list_alerts(tx: sa.Connection, *, since: datetime, silence: str | None = None) -> tuple[sa.RowMapping, ...]:
-    """Alerts decided since then (or only those that a silence kept back), newest first."""
+def list_alerts(
+    tx: sa.Connection,
+    *,
+    since: datetime,
+    silence: str | None = None,
+    watchlist: str | None = None,
+    story: str | None = None,
+    search: str | None = None,
+    limit: int | None = None,
+    skip: int = 0,
+) -> tuple[sa.RowMapping, ...]:
+    """Alerts decided since then, newest first: all, or those that a silence kept back, of a watchlist, on a story, or
+    with this text in the headline; `limit` of them after the first `skip`.
+    """
     statement = sa.select(alerts).where(alerts.c.created_at >= since)
     if silence is not None:
         statement = statement.where(alerts.c.silence == silence)
-    return tuple(tx.execute(statement.order_by(alerts.c.created_at.desc(), alerts.c.id)).mappings())
+    if watchlist is not None:
+        statement = statement.where(alerts.c.watchlist == watchlist)
+    if story is not None:
+        statement = statement.where(alerts.c.story == story)
+    if search is not None:
+        statement = statement.where(alerts.c.title.icontains(search, autoescape=True))
+    statement = statement.order_by(alerts.c.created_at.desc(), alerts.c.id).limit(limit).offset(skip)
+    return tuple(tx.execute(statement).mappings())
+
+
+def find_alert(tx: sa.Connection, alert: str) -> sa.RowMapping | None:
+    """One alert."""
+    return tx.execute(sa.select(alerts).where(alerts.c.id == alert)).mappings().one_or_none()
+
+
+def alert_times(tx: sa.Connection, *, since: datetime) -> tuple[tuple[str, datetime], ...]:
+    """Watchlist and time of each alert decided since then, oldest first."""
+    statement = sa.select(alerts.c.watchlist, alerts.c.created_at).where(alerts.c.created_at >= since)
+    return tuple((row.watchlist, row.created_at) for row in tx.execute(statement.order_by(alerts.c.created_at)))
 
 
 def list_deliveries(tx: sa.Connection, ids: Sequence[str]) -> dict[str, tuple[sa.RowMapping, ...]]:

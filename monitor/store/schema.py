@@ -323,6 +323,7 @@ deliveries = Table(
     Column("plain", Boolean, nullable=False),  # the plainest form is being tried
     Column("message", Text, nullable=False),  # JSON of model.Message
     Index("deliveries_due", "state", "channel", "next_attempt_at"),
+    Index("deliveries_depth", "state", "kind", "channel"),  # counted at every look at health and metrics
     Index("deliveries_alert", "alert"),
     Index("deliveries_merged", "merged_into"),
 )

@@ -230,6 +230,7 @@ def list_stories(
     watchlist: str | None = None,
     search: str | None = None,
     limit: int = 10_000,
+    skip: int = 0,
 ) -> tuple[sa.RowMapping, ...]:
     """Stories first seen since then, newest first; `search` looks in headlines of all copies, as plain text."""
     statement = sa.select(stories).where(stories.c.first_seen_at >= since)
@@ -241,8 +242,21 @@ def list_stories(
         statement = statement.where(stories.c.id.in_(holding))
     statement = statement.order_by(
         stories.c.first_seen_at.desc(), stories.c.published_at.desc().nulls_last(), stories.c.id
-    ).limit(limit)
-    return tuple(tx.execute(statement).mappings())
+    )
+    return tuple(tx.execute(statement.limit(limit).offset(skip)).mappings())
+
+
+def list_near_misses(
+    tx: sa.Connection, watchlist: str, *, since: datetime, limit: int = 50
+) -> tuple[sa.RowMapping, ...]:
+    """Stories that a watchlist nearly alerted on since then, the nearest first."""
+    statement = (
+        sa.select(matches, stories.c.title, stories.c.first_seen_at)
+        .join(stories, stories.c.id == matches.c.story)
+        .where(matches.c.watchlist == watchlist, matches.c.near_miss, matches.c.decided_at >= since)
+        .order_by((matches.c.score / matches.c.threshold).desc(), matches.c.decided_at.desc())
+    )
+    return tuple(tx.execute(statement.limit(limit)).mappings())
 
 
 def list_matches(tx: sa.Connection, ids: Sequence[str]) -> dict[str, tuple[sa.RowMapping, ...]]:

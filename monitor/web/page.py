@@ -1,176 +1,112 @@
-"""The status page: is it well, what was told, what was recognised as one story, how the feeds are.
+"""The status page: serving it, and its paths.
 
-Reads the archive and shows it; changes nothing. Works without JavaScript and loads nothing from elsewhere. Every
-outside string is escaped by the templates; addresses become links only where they are http(s).
+Read-only but for two things: a reload, and the verdict of whoever holds a signed link. Works without JavaScript and
+loads nothing from elsewhere. Who may ask is doors.py's business, what a page holds views.py's; every outside string is
+escaped by the templates, and addresses become links only where they are http(s).
 """
 
 from __future__ import annotations
 
-import asyncio
-import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta, tzinfo
+from datetime import datetime
 from typing import Any
 
 from aiohttp import web
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
 
-from monitor.core.spread import spread_of
-from monitor.status import status_of
-from monitor.store import feeds, letters, stories
-from monitor.store.database import Database
-from monitor.store.relatives import list_relatives
+from monitor.web import actions, views
+from monitor.web.behind import BEHIND, Behind
+from monitor.web.doors import guard
+from monitor.web.reading import NOT_SHOWN, PAGES, READERS
 
-LOOKBACK = timedelta(hours=24)
-ROWS = 200
-HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'self';"
-    " frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-}
-LOCAL_NAMES = ("127.0.0.1", "localhost", "::1")
+LEFT_OUT = dict.fromkeys(NOT_SHOWN)
+READERS_AT_ONCE = 2  # a slow search must not take the threads that feeds are parsed in
 
-DATABASE = web.AppKey("database", Database)
-CLOCK = web.AppKey("clock", Callable[[], datetime])
-PAGES = web.AppKey("pages", Environment)
+SHUTDOWN = 2.0  # seconds for requests under way: messages being sent have their patience, pages need none
 
 
 @asynccontextmanager
-async def serve_page(
-    listen: str, database: Database, *, clock: Callable[[], datetime], zone: tzinfo
-) -> AsyncIterator[str]:
+async def serve_page(listen: str, behind: Behind) -> AsyncIterator[str]:
     """Serve the page at `listen` ("host:port", port 0: a free one) while the block runs; gives its address.
 
-    Times are shown in `zone`. Raises OSError where the port is taken.
+    Raises OSError where the port is taken.
     """
     host, _, port = listen.rpartition(":")
-    runner = web.AppRunner(_application(database, clock, zone), access_log=None)
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, host.strip("[]"), int(port))
-        await site.start()
-        bound = runner.addresses[0]
-        yield f"http://{host}:{bound[1]}/"
-    finally:
-        await runner.cleanup()
+    with ThreadPoolExecutor(READERS_AT_ONCE, thread_name_prefix="page") as readers:
+        runner = web.AppRunner(_application(behind, readers), access_log=None, shutdown_timeout=SHUTDOWN)
+        await runner.setup()
+        try:
+            site = web.TCPSite(runner, host.strip("[]"), int(port))
+            await site.start()
+            yield f"http://{host}:{runner.addresses[0][1]}/"
+        finally:
+            await runner.cleanup()
 
 
-def _application(database: Database, clock: Callable[[], datetime], zone: tzinfo) -> web.Application:
-    application = web.Application(middlewares=[_guard])
-    pages = Environment(loader=PackageLoader("monitor.web"), autoescape=select_autoescape(), undefined=StrictUndefined)
-    pages.filters["local"] = lambda moment: moment.astimezone(zone).strftime("%d %b %H:%M") if moment else "–"
-    pages.filters["web_link"] = lambda url: url if str(url).startswith(("http://", "https://")) else ""
-    application[DATABASE], application[CLOCK], application[PAGES] = database, clock, pages
+def _application(behind: Behind, readers: ThreadPoolExecutor) -> web.Application:
+    application = web.Application(middlewares=[guard])
+    application[BEHIND], application[READERS], application[PAGES] = behind, readers, _templates(behind)
     application.add_routes(
         [
-            web.get("/", _overview),
-            web.get("/stories", _stories),
-            web.get("/stories/{id}", _story),
-            web.get("/feeds", _feeds),
-            web.get("/healthz", _health),
-            web.get("/style.css", _style),
+            web.get("/", views.overview),
+            web.get("/stories", views.stories),
+            web.get("/stories/{id}", views.story),
+            web.get("/alerts", views.alerts),
+            web.get("/watchlists", views.watchlists),
+            web.get("/watchlists/{id}", views.watchlist),
+            web.get("/feeds", views.feeds),
+            web.get("/style.css", views.style),
+            web.get("/healthz", actions.health),
+            web.get("/metrics", actions.metrics),
+            web.post("/-/reload", actions.reload),
+            web.get("/feedback/{alert}/{signature}/{verdict}", actions.ask),
+            web.post("/feedback/{alert}/{signature}/{verdict}", actions.judge),
         ]
     )
     return application
 
 
-@web.middleware
-async def _guard(request: web.Request, handler: Any) -> web.StreamResponse:
-    """Only under a local name (against DNS rebinding), and never an answer without the headers."""
-    if request.url.host not in LOCAL_NAMES:
-        response: web.StreamResponse = web.Response(status=421, text="This page answers to a local name only.\n")
-    else:
-        try:
-            response = await handler(request)
-        except web.HTTPException as refusal:
-            response = web.Response(status=refusal.status, text=refusal.text, headers=refusal.headers)
-    response.headers.update(HEADERS)
-    return response
-
-
-# ── pages ────────────────────────────────────────────────────────────────────────────────────────
-
-
-async def _overview(request: web.Request) -> web.Response:
-    now = request.app[CLOCK]()
-
-    def read(tx) -> dict:
-        rows = letters.list_alerts(tx, since=now - LOOKBACK)[:ROWS]
-        return {
-            "status": status_of(tx, request.app[DATABASE].url, now=now, pid=os.getpid()),
-            "alerts": rows,
-            "deliveries": letters.list_deliveries(tx, [row["id"] for row in rows]),
-        }
-
-    return await _page(request, "overview.html", read)
-
-
-async def _stories(request: web.Request) -> web.Response:
-    asked = request.query.get("search", "").strip()[:200]
-    search = "".join(letter if letter.isprintable() else "�" for letter in asked)
-    since = request.app[CLOCK]() - (LOOKBACK * 3)
-
-    def read(tx) -> dict:
-        rows = stories.list_stories(tx, since=since, search=search or None, limit=ROWS)
-        ids = [row["id"] for row in rows]
-        return {
-            "search": search,
-            "stories": rows,
-            "pickups": stories.list_pickups(tx, ids),
-            "matches": stories.list_matches(tx, ids),
-        }
-
-    return await _page(request, "stories.html", read)
-
-
-async def _story(request: web.Request) -> web.Response:
-    def read(tx) -> dict:
-        row = stories.find_story(tx, request.match_info["id"])
-        if row is None:
-            raise web.HTTPNotFound(text="No such story.\n")
-        ids = [row["id"]]
-        pickups, relatives = stories.list_pickups(tx, ids).get(row["id"], ()), list_relatives(tx, ids)[row["id"]]
-        return {
-            "story": row,
-            "pickups": pickups,
-            "relatives": relatives,
-            "spread": spread_of(pickups, relatives),
-            "matches": stories.list_matches(tx, ids).get(row["id"], ()),
-        }
-
-    return await _page(request, "story.html", read)
-
-
-async def _feeds(request: web.Request) -> web.Response:
-    return await _page(request, "feeds.html", lambda tx: {"feeds": feeds.list_feeds(tx)})
-
-
-async def _health(request: web.Request) -> web.Response:
-    """200 while the daemon makes progress and all is well, else 503; the body says why."""
-    now = request.app[CLOCK]()
-    found = await _read(request, lambda tx: status_of(tx, request.app[DATABASE].url, now=now, pid=os.getpid()))
-    healthy = found["ok"] and found["progressing"]
-    return web.json_response(
-        {"ok": healthy, "running": found["progressing"], "problems": found["problems"]}, status=200 if healthy else 503
+def _templates(behind: Behind) -> Environment:
+    pages = Environment(
+        loader=PackageLoader("monitor.web"),
+        autoescape=select_autoescape(),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
 
+    def local(moment: datetime | str | None) -> str:
+        moment = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
+        return moment.astimezone(behind.zone).strftime("%d %b %H:%M") if moment else "–"
 
-async def _style(request: web.Request) -> web.Response:
-    return web.Response(text=request.app[PAGES].get_template("style.css").render(), content_type="text/css")
+    pages.finalize = _shown
+    pages.filters |= {"local": local, "web_link": _web_link, "words": _words, "span": _span}
+    pages.globals["zone"] = str(behind.zone)
+    return pages
 
 
-async def _page(request: web.Request, template: str, read: Callable[[Any], dict]) -> web.Response:
-    values = await _read(request, read)
-    page = request.app[PAGES].get_template(template).render(page=template, now=request.app[CLOCK](), **values)
-    return web.Response(text=page, content_type="text/html")
+def _shown(value: Any) -> Any:
+    """Without what turns or hides the text around it, wherever a text came from. Escaping follows."""
+    outside = isinstance(value, str) and not isinstance(value, Markup)  # Markup is what a macro of ours has made
+    return value.translate(LEFT_OUT) if outside else value
 
 
-async def _read(request: web.Request, read: Callable[[Any], Any]) -> Any:
-    def in_thread() -> Any:
-        with request.app[DATABASE].read() as tx:
-            return read(tx)
+def _web_link(url: Any) -> str:
+    return url if str(url).startswith(("http://", "https://")) else ""
 
-    return await asyncio.to_thread(in_thread)
+
+def _words(name: Any) -> str:
+    return str(name).replace("_", " ")
+
+
+def _span(seconds: float | None) -> str:
+    """Seconds as people say them: 45 s, 12 min, 3 h, 5 days."""
+    if seconds is None:
+        return "–"
+    for length, unit in ((86_400, "days"), (3_600, "h"), (60, "min")):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} s"

@@ -154,6 +154,17 @@ def reasons_label(message: Message) -> str:
     return {"digest": "Alerts:", "operator": "What happened:"}.get(message.mark, "Why:")
 
 
+def links(message: Message) -> tuple[tuple[str, str], ...]:
+    """Words and address of each link into our status page: the story, and the two that judge the alert."""
+    judges = message.feedback_link
+    all_links = (
+        ("Story and all copies", message.story_link),
+        ("Good alert", f"{judges}/good" if judges else ""),
+        ("Noise", f"{judges}/noise" if judges else ""),
+    )
+    return tuple((words, address) for words, url in all_links if (address := web_address(url)))
+
+
 def paragraphs(message: Message, *, under_headline: bool = False) -> tuple[str, ...]:
     """The message as plain text, one string a paragraph, lines parted by newlines.
 
@@ -163,7 +174,6 @@ def paragraphs(message: Message, *, under_headline: bool = False) -> tuple[str, 
     name, address = title(message), web_address(message.url)
     said = under_headline and name in headline(message)
     why = reasons(message)
-    story = web_address(message.story_link)
     return tuple(
         "\n".join(lines)
         for lines in (
@@ -172,7 +182,7 @@ def paragraphs(message: Message, *, under_headline: bool = False) -> tuple[str, 
             tuple(filter(None, (facts(message), one_line(message.spread)))),
             tuple(filter(None, (one_line(message.lead),))),
             (reasons_label(message), *(f"• {line}" for line in why)) if why else (),
-            (f"Story and all copies: {story}",) if story else (),
+            tuple(f"{words}: {url}" for words, url in links(message)),
         )
         if lines
     )

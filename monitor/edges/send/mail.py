@@ -125,7 +125,7 @@ def html(message: Message) -> str:
         _p("<br>".join(escape(x) for x in (layout.facts(message), layout.one_line(message.spread)) if x), quiet=True),
         _p(escape(layout.one_line(message.lead))),
         _reasons(message),
-        _p(_link("Story and all copies", message.story_link) if layout.web_address(message.story_link) else ""),
+        _p(" · ".join(_link(*link) for link in layout.links(message)), quiet=True),
     )
     head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><style>\n{_STYLE}\n</style>'
     column = '<div style="max-width:40em;overflow-wrap:anywhere">'

@@ -80,7 +80,7 @@ def html(message: Message) -> str:
         f"<p>{'<br>'.join(head)}</p>",
         f"<p>{escape(layout.one_line(message.lead))}</p>" if message.lead else "",
         f"<p>{layout.reasons_label(message)}</p><ul>{items}</ul>" if items else "",
-        f"<p>{_link('Story and all copies', message.story_link)}</p>" if layout.web_address(message.story_link) else "",
+        f"<p>{' · '.join(_link(*link) for link in layout.links(message))}</p>" if layout.links(message) else "",
     )
     return "".join(parts)
 

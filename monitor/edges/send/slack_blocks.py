@@ -56,7 +56,8 @@ def _all(message: Message) -> str:
 
 
 def _blocks(message: Message) -> list[dict[str, Any]]:
-    lead, story = layout.one_line(message.lead), _address(message.story_link)
+    lead = layout.one_line(message.lead)
+    links = " · ".join(f"<{_address(url)}|{words}>" for words, url in layout.links(message) if _address(url))
     blocks = [
         *_badge(message),
         *([_section(_mrkdwn(f"*{escape(layout.news(message), 900)}*"))] if layout.news(message) else []),
@@ -66,7 +67,7 @@ def _blocks(message: Message) -> list[dict[str, Any]]:
         *([_section(_plain(lead))] if lead else []),
         *_reasons(message),
     ]
-    tail = [{"type": "context", "elements": [_mrkdwn(f"<{story}|Story and all copies>")]}] if story else []
+    tail = [{"type": "context", "elements": [_mrkdwn(links)]}] if links else []
     return _fitting(blocks, BLOCKS_LIMIT - len(tail)) + tail
 
 

@@ -106,7 +106,7 @@ CREATE TABLE deliveries (
 	PRIMARY KEY (seq), 
 	UNIQUE (id)
 );
-INSERT INTO "deliveries" VALUES(1,'47e016688325a3e50c9a','42b2e80ec9e5f8ae4fc6','desk','',0,'alert','normal','','harbour',4.0,'delivered',NULL,0,NULL,1,1788264000000000,1788264000000000,1788264000000000,NULL,1788264000000000,NULL,NULL,0,'{"headline": "The harbour — Parliament passes the harbour bill after a night of debate (Gazette, 2 outlets)", "mark": "", "news": "", "title": "Parliament passes the harbour bill after a night of debate", "url": "https://gazette.example/0-1742412660", "watchlist": "harbour", "watchlist_title": "The harbour", "level": "normal", "outlet": "Gazette", "credit": null, "published": "Tue 01 Sep 2026, 13:00 BST", "lead": "", "why": ["score 4, alerts from 2", "+4 harbour, in the title: “Parliament passes the harbour bill after a night of debate”"], "spread": "2 outlets: Gazette, Herald", "story": "10854b8a195415680166", "thread": "42b2e80ec9e5f8ae4fc6", "story_link": ""}');
+INSERT INTO "deliveries" VALUES(1,'47e016688325a3e50c9a','42b2e80ec9e5f8ae4fc6','desk','',0,'alert','normal','','harbour',4.0,'delivered',NULL,0,NULL,1,1788264000000000,1788264000000000,1788264000000000,NULL,1788264000000000,NULL,NULL,0,'{"headline": "The harbour — Parliament passes the harbour bill after a night of debate (Gazette, 2 outlets)", "mark": "", "news": "", "title": "Parliament passes the harbour bill after a night of debate", "url": "https://gazette.example/0-1742412660", "watchlist": "harbour", "watchlist_title": "The harbour", "level": "normal", "outlet": "Gazette", "credit": null, "published": "Tue 01 Sep 2026, 13:00 BST", "lead": "", "why": ["score 4, alerts from 2", "+4 harbour, in the title: “Parliament passes the harbour bill after a night of debate”"], "spread": "2 outlets: Gazette, Herald", "story": "10854b8a195415680166", "thread": "42b2e80ec9e5f8ae4fc6", "story_link": "", "feedback_link": ""}');
 CREATE TABLE entries (
 	seq INTEGER NOT NULL, 
 	id VARCHAR NOT NULL, 
@@ -188,8 +188,8 @@ CREATE TABLE feeds (
 	original_asked_at BIGINT, 
 	PRIMARY KEY (name)
 );
-INSERT INTO "feeds" VALUES('gazette','http://127.0.0.1:40385/gazette','Gazette',1,'ok',NULL,NULL,'1b090edb238815d9c6a0800017e66d0b',1788264000000000,1788264000000000,1788264000000000,1788264000000000,1788267995360715,NULL,NULL,0,NULL,NULL,2,0,1788264000000000,'http://127.0.0.1:40385/gazette',1788264000000000,0,0,0,0,3995,0,NULL,NULL,0,NULL,NULL,NULL);
-INSERT INTO "feeds" VALUES('herald','http://127.0.0.1:40385/herald','Herald',1,'ok',NULL,NULL,'d1b9f62cf744ab796ef7ba4822d2ec7f',1788264000000000,1788264000000000,1788264000000000,1788264000000000,1788268690519612,NULL,NULL,0,NULL,NULL,1,0,1788264000000000,'http://127.0.0.1:40385/herald',1788264000000000,0,0,0,0,4690,0,NULL,NULL,0,NULL,NULL,NULL);
+INSERT INTO "feeds" VALUES('gazette','http://127.0.0.1:44503/gazette','Gazette',1,'ok',NULL,NULL,'7a5570cc2ff9a5d61df44d31b4a75a3a',1788264000000000,1788264000000000,1788264000000000,1788264000000000,1788267995360715,NULL,NULL,0,NULL,NULL,2,0,1788264000000000,'http://127.0.0.1:44503/gazette',1788264000000000,0,0,0,0,3995,0,NULL,NULL,0,NULL,NULL,NULL);
+INSERT INTO "feeds" VALUES('herald','http://127.0.0.1:44503/herald','Herald',1,'ok',NULL,NULL,'a2b892f57bede8134d0fd7de0617ed83',1788264000000000,1788264000000000,1788264000000000,1788264000000000,1788268690519612,NULL,NULL,0,NULL,NULL,1,0,1788264000000000,'http://127.0.0.1:44503/herald',1788264000000000,0,0,0,0,4690,0,NULL,NULL,0,NULL,NULL,NULL);
 CREATE TABLE fingerprints (
 	id VARCHAR NOT NULL, 
 	seen_at BIGINT NOT NULL, 
@@ -233,8 +233,9 @@ CREATE TABLE meta (
 	value TEXT NOT NULL, 
 	PRIMARY KEY ("key")
 );
-INSERT INTO "meta" VALUES('identity','{"id": "99db93f8d6bc4240ada3276cad096936", "generation": 1}');
-INSERT INTO "meta" VALUES('started','{"at": "2026-09-01T12:00:00Z", "pid": 26440, "version": "0.1.0"}');
+INSERT INTO "meta" VALUES('identity','{"id": "4371478b140248ab83e3b8b8506f6b32", "generation": 1}');
+INSERT INTO "meta" VALUES('feedback_key','"b99e5ee9e94c26c101ffce4d62cbe386f54ca38ad3fd354e270b4c0f220e1c5c"');
+INSERT INTO "meta" VALUES('started','{"at": "2026-09-01T12:00:00Z", "pid": 1402, "version": "0.1.0"}');
 INSERT INTO "meta" VALUES('last_reload','{"ok": true, "at": "2026-09-01T12:00:00Z", "problems": []}');
 INSERT INTO "meta" VALUES('watchlists','{"harbour": {"digest": "2592faea232fe992d41dac88bb8ea82e", "since": "2026-09-01T12:00:00+00:00"}}');
 INSERT INTO "meta" VALUES('last_poll','{"at": "2026-09-01T12:00:00Z"}');
@@ -318,6 +319,7 @@ CREATE INDEX alerts_created ON alerts (created_at);
 CREATE INDEX alerts_story ON alerts (story);
 CREATE INDEX feedback_watchlist ON feedback (watchlist, noted_at);
 CREATE INDEX deliveries_alert ON deliveries (alert);
+CREATE INDEX deliveries_depth ON deliveries (state, kind, channel);
 CREATE INDEX deliveries_merged ON deliveries (merged_into);
 CREATE INDEX deliveries_due ON deliveries (state, channel, next_attempt_at);
 COMMIT;

@@ -251,6 +251,7 @@ def upgrade() -> None:
         sa.Column("message", sa.Text(), nullable=False),
     )
     op.create_index("deliveries_alert", "deliveries", ["alert"])
+    op.create_index("deliveries_depth", "deliveries", ["state", "kind", "channel"])
     op.create_index("deliveries_merged", "deliveries", ["merged_into"])
     op.create_index("deliveries_due", "deliveries", ["state", "channel", "next_attempt_at"])
     op.create_table(
