@@ -16,7 +16,7 @@ from monitor import reload
 from monitor.app import App
 from monitor.store import letters
 from tests.desk import BILL, HARBOUR, Desk, rss
-from tests.test_app import Clock, alerts
+from tests.test_app import alerts
 
 
 @pytest.fixture
@@ -84,9 +84,8 @@ def test_g8_a_secret_in_a_configuration_that_everybody_can_read_is_told(desk):
     assert "chmod" not in desk.does("check").stderr
 
 
-def test_g10_a_feed_that_is_removed_and_comes_back_floods_nobody(desk):
+def test_g10_a_feed_that_is_removed_and_comes_back_floods_nobody(desk, clock):
     desk.feed("gazette", rss(BILL, "A quay is built"))
-    clock = Clock()
 
     async def live():
         async with App(reload.read_all(desk.config), clock=clock) as app:
