@@ -25,6 +25,7 @@ NOTICE_WORDS = frozenset("story headline article item version earlier withdrawn 
 OTHER_FIGURES = "other figures in the headline"
 OTHER_BODY = "the bodies are different texts"
 TOO_LITTLE = "not alike enough"
+EMBEDDED = 1.2  # times as long as what it quotes is a summary that has something of its own to say
 OTHER_WORD = 70  # two words less alike than this are two words, not two spellings of one
 
 
@@ -235,12 +236,12 @@ def _by_body(like: Likeness) -> str:
 
 def _by_lead(mine: Sketch, theirs: Sketch, like: Likeness) -> str:
     if like.lead >= 0.62 and like.lead_shared >= 8:
-        least = 50 if like.lead_shared < 14 else 45 if like.same_outlet else 38
+        least = 50 if like.lead_shared < 14 or _embedded(mine, theirs) else 45 if like.same_outlet else 38
         if like.title >= least and (not like.same_outlet or _reworked(mine, theirs, like)):
             return "the same first words"
     if like.lead >= 0.8 and like.lead_shared >= 12 and not like.titled:
         return "the same words, without a headline"
-    if like.lead >= 0.85 and like.lead_shared >= 25:
+    if like.lead >= 0.85 and like.lead_shared >= 25 and not _embedded(mine, theirs):
         return "the same first words under another headline"
     if like.lead >= 0.33 and like.lead_shared >= (5 if like.title >= 80 else 8) and like.title >= 74:
         return "like first words under a like headline"
@@ -252,6 +253,13 @@ def _reworked(mine: Sketch, theirs: Sketch, like: Likeness) -> bool:
     introduces the guests, and not what they are about."""
     alike = like.title >= 60 or len(telling_of(mine.words) & telling_of(theirs.words)) >= 2
     return alike and like.apart <= timedelta(hours=24)
+
+
+def _embedded(mine: Sketch, theirs: Sketch) -> bool:
+    """Whether one summary is the smaller part of what the other says: an interview's description quotes the news that
+    it is about, and goes on."""
+    shorter, longer = sorted((len(mine.lead), len(theirs.lead)))
+    return not (mine.body or theirs.body) and longer > EMBEDDED * shorter
 
 
 def _by_title(mine: Sketch, theirs: Sketch, like: Likeness) -> str:

@@ -59,6 +59,7 @@ def test_copies_are_one_story(first, second):
     assert together(first, second)
 
 
+QUOTED = "The chamber voted before dawn to give quays, cranes and the fish hall to a body that answers to the town, which ends a quarrel of nine years between owners, unions and three governments in a single night."
 OTHERS = [
     ("another outlet's own report on the event", copy(summary=LEAD), copy("Dawn vote gives quays to the public", OTHER_LEAD, outlet="Herald")),
     ("results of two companies", copy("Aldgate Foods Q3 profit rises 12%, lifts full-year forecast"), copy("Brightwater Foods Q3 profit rises 8%, lifts full-year forecast", outlet="Herald")),
@@ -73,6 +74,7 @@ OTHERS = [
     ("one common word", copy("Harbour"), copy(TITLE, outlet="Herald")),
     ("a live page and a story", copy("Storm live: ferries stop as gale reaches the coast"), copy("Ferries stop as gale reaches coast", outlet="Herald")),
     ("the same headline four days apart", copy(hours=100), copy(outlet="Herald")),
+    ("an interview whose description quotes the news and goes on", copy("Parliament hands harbour to public trust", QUOTED), copy("‘A gift to nobody’: an evening with the ferryman", QUOTED + " Old Tom, who has crossed the bay for forty years, sits down with us on the pier to tell what he makes of it all, and of the price of rope.", outlet="Herald")),
     ("different texts under like headlines", copy(body=BODY), copy(TITLE + " today", body=OTHER_LEAD + "\nWhat parliament hands over is an old dispute of many years: a trust for a harbour, bought today.\n" + "\n".join(f"Paragraph {n} tells of {w} in words that stand nowhere else in any other report of that night {n * 7}." for n, w in enumerate(("cranes", "herring", "ballots", "benches", "taxis", "candles", "gulls", "ropes", "lamps", "coats"))), outlet="Herald")),
 ]  # fmt: skip
 
