@@ -8,7 +8,7 @@
 changed; a tenth of the feeds with one or two new entries. wirewatch is the whole program: copies recognised, stories
 scored, all stored durably. Figures are CPU seconds with all child processes, as a ratio to `reader` of the same run,
 wall seconds, and the peak of memory of all processes together. A row says how many of the entries served were stored.
-Exits 1 where wirewatch has not stored all of them.
+Exits 1 where wirewatch has not asked for every feed in every round or not stored every entry.
 
 Needs nginx and sqlite3; `reader` lives in a virtual environment of its own, others are measured where they are
 installed:
@@ -80,13 +80,25 @@ def served(folder: Path, feeds: int) -> Iterator[Path]:
         subprocess.run([sys.executable, FEEDSIM, "stop", data], check=True, stdout=sys.stderr)
 
 
+def with_ours_asked_again(tools: str) -> str:
+    """The rows of poll_bench, with a wirewatch that asks again at once: by itself it asks nobody twice in 5 minutes."""
+    setup = "wirewatch_setup.py {dir} {opml}"
+    again = """ && sed -i 's/^.polling.$/[polling]\\\\nmin_interval = \\"1s\\"/' {dir}/config.toml"""
+    if setup not in tools:
+        raise SystemExit(f"{POLL_BENCH.with_name('tools.toml')} sets wirewatch up in another way than this bench knows")
+    return tools.replace(setup, setup + again)
+
+
 def measured(data: Path, rows: Sequence[str], reps: int, peers: Path, folder: Path) -> list[dict]:
     """What poll_bench says of these rows: one record a row and repetition."""
     out = folder / "results.jsonl"
     out.unlink(missing_ok=True)
     path = os.pathsep.join((str(Path(sys.executable).parent), "/usr/sbin", os.environ["PATH"]))
+    tools = folder / "tools.toml"
+    tools.write_text(with_ours_asked_again(POLL_BENCH.with_name("tools.toml").read_text(encoding="utf-8")), encoding="utf-8")
     # The peers' Python runs the bench, and so reader; wirewatch is found by PATH.
-    command = [peers / "bin/python", POLL_BENCH, "--data", data, "--only", ",".join(rows), "--reps", str(reps)]
+    command = [peers / "bin/python", POLL_BENCH, "--tools", tools, "--data", data]
+    command += ["--only", ",".join(rows), "--reps", str(reps)]
     command += ["--work", folder / "work", "--out", out]
     subprocess.run(command, check=True, stdout=sys.stderr, env=os.environ | {"PATH": path})
     return [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
@@ -117,9 +129,11 @@ def _cell(runs: Sequence[dict], base: dict[int, list[dict]], number: int) -> str
 
 
 def has_all(results: Sequence[dict]) -> bool:
-    """Whether wirewatch has stored every entry of every round."""
-    rounds = [one for run in results if run["tool"] == OURS for one in run["rounds"]]
-    return all(one["entries"] == one["expected"] and one["rc"] == 0 for one in rounds)
+    """Whether wirewatch has asked for every feed in every round, and stored every entry."""
+    ours = [(run["feeds"], one) for run in results if run["tool"] == OURS for one in run["rounds"]]
+    return all(
+        one["entries"] == one["expected"] and sum(one["codes"].values()) >= feeds and one["rc"] == 0 for feeds, one in ours
+    )
 
 
 def write(feeds: int, text: str) -> None:
