@@ -47,7 +47,7 @@ from monitor.edges.send import Sender, least_gap
 from monitor.edges.systemd import Notifier
 from monitor.errors import ConfigError, InstanceRunning, SchemaError, StoreError
 from monitor.guard import Guard
-from monitor.ingest import Ingest, Pacing
+from monitor.ingest import DOCUMENTS, Ingest, Pacing
 from monitor.logs import keep_secret, say, say_counted, say_fact
 from monitor.model import (
     ArticleRead,
@@ -65,6 +65,7 @@ from monitor.model import (
 )
 from monitor.pulse import Pulse
 from monitor.reload import InForce
+from monitor.room import Room
 from monitor.status import status_of
 from monitor.storage import Storage
 from monitor.store import articles, channels, due, feedback, feeds, hosts, meta, outbox
@@ -116,6 +117,7 @@ class App:
         self._stack = contextlib.AsyncExitStack()
         self._stopping = asyncio.Event()
         self.fetcher: Fetcher | None = None
+        self._room = Room(DOCUMENTS)
         self._senders: dict[str, Sender] = {}
         self._gaps: dict[str, timedelta] = {}
         self._watched: reload.Fingerprint = ()
@@ -516,7 +518,7 @@ class App:
                 holds = hosts.list_holds(tx)
         else:
             holds = self.fetcher.holds
-        fetcher = Fetcher(_fetch_settings(config), now=self.clock)
+        fetcher = Fetcher(_fetch_settings(config), now=self.clock, ready=self._room.wait)
         fetcher.restore(holds)
         self.fetcher = await self._stack.enter_async_context(fetcher)
 
@@ -578,6 +580,7 @@ class App:
             turns=self._turns,
             holds=lambda: self.fetcher.holds,
             offline_since=self._offline_since(),
+            room=self._room,
         )
 
     def _offline_since(self) -> datetime | None:

@@ -50,10 +50,12 @@ from monitor.model import (
     record,
 )
 from monitor.network import Network, Turns, is_vain
+from monitor.room import Room
 from monitor.store import articles, candidates, feeds, hosts, letters, merging, meta, outbox, silences, stories
 from monitor.writer import Writer
 
 GATHER = timedelta(milliseconds=100)  # what arrives within it shares a transaction, and is judged oldest first
+DOCUMENTS = 96  # in memory between their fetch and their commit; more wait with their servers
 BATCH = 64  # feeds in one transaction at most: readers and senders need the database, too
 
 PARTIAL = 226  # RFC 3229: only what is new; never asked for, but understood
@@ -110,15 +112,18 @@ class Ingest:
         turns: Turns = lambda names: dict.fromkeys(names, timedelta(0)),
         holds: Callable[[], tuple[HostHold, ...]] = tuple,
         offline_since: datetime | None = None,
+        room: Room | None = None,
     ):
         """`turns`: when each of feeds that are all overdue has its turn; `holds`: the hosts that asked for peace;
-        `offline_since`: what an earlier run has noted of the network."""
+        `offline_since`: what an earlier run has noted of the network; `room`: what `fetch` waits for where it minds how
+        many documents are in memory."""
         self._writer, self._fetch, self._parse = writer, fetch, parse
         self._policy, self._pacing = policy, pacing
         self._clock, self._say, self._holds = clock, say, holds
         self._held: tuple[HostHold, ...] = holds()  # as the database has them
         self._network = Network(writer, turns=turns, say=say, offline_since=offline_since)
         self._hosts = 1  # that are configured
+        self._room = room or Room(DOCUMENTS)
         self._readings: asyncio.Queue[Reading] = asyncio.Queue()
         self._checks: set[asyncio.Task[None]] = set()
         self._saver: asyncio.Task[None] | None = None
@@ -192,13 +197,15 @@ class Ingest:
         try:
             answer = await self._fetch(feed, ask)
             crash.reach("fetched")
-            reading = replace(reading, answer=answer, checked_at=self._clock())
+            checked_at = self._clock()
             if isinstance(answer, NotModified):
-                return reading
-            body_hash = await asyncio.to_thread(_hash, answer.body)
+                return replace(reading, answer=answer, checked_at=checked_at)
+            self._room.take()
+            body_hash = _hash(answer.body)
+            known = replace(answer, body=b"")  # what is read of it is kept, not its bytes
+            reading = replace(reading, answer=known, checked_at=checked_at, document=body_hash)
             if body_hash == state.body_hash:
                 return reading
-            reading = replace(reading, document=body_hash)
             if until := suspicion.set_aside_until(state, body_hash, reading.checked_at):
                 raise ParseError(
                     f"set aside until {until:%d %b %H:%M} UTC: three times nobody could read this document"
@@ -219,7 +226,8 @@ class Ingest:
     async def _save_all(self) -> None:
         while True:
             batch = [await self._readings.get()]
-            await asyncio.sleep(GATHER.total_seconds())
+            if self._readings.qsize() < BATCH - 1:
+                await asyncio.sleep(GATHER.total_seconds())
             while not self._readings.empty() and len(batch) < BATCH:
                 batch.append(self._readings.get_nowait())
             try:
@@ -228,8 +236,10 @@ class Ingest:
                 for fact in await self._save(batch):
                     self._say(fact)
             finally:
-                for _ in batch:
+                for reading in batch:
                     self._readings.task_done()
+                    if isinstance(reading.answer, Fetched):
+                        self._room.leave()
 
     async def _save(self, batch: Sequence[Reading]) -> tuple[FeedChecked, ...]:
         """Save what came in together in one transaction; where that fails, each feed by itself and without what made it

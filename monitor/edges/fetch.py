@@ -14,7 +14,7 @@ import asyncio
 import functools
 import socket
 import ssl
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextvars import ContextVar
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -148,7 +148,7 @@ class Fetcher:
     """Fetches; an async context manager that lives within one event loop.
 
     `now` says the time (aware UTC), for servers that name a date. `resolver` and `tls` replace the system's resolver
-    and trust store. Nothing is taken from the environment: no proxy, no netrc.
+    and trust store; before a request `ready` is awaited, for who reads answers slower than they come. Nothing is taken from the environment: no proxy, no netrc.
     """
 
     def __init__(
@@ -158,8 +158,10 @@ class Fetcher:
         now: Callable[[], datetime],
         resolver: AbstractResolver | None = None,
         tls: ssl.SSLContext | None = None,
+        ready: Callable[[], Awaitable[None]] | None = None,
     ):
         self._settings, self._now, self._resolver, self._tls = settings, now, resolver, tls
+        self._ready = ready
         self._lanes = Lanes(concurrency=settings.concurrency, per_host=settings.per_host, gap=settings.host_gap)
         limits = (settings.connect_timeout, settings.read_timeout, settings.timeout)
         self._connect, self._read, self._total = (limit.total_seconds() for limit in limits)
@@ -273,7 +275,7 @@ class Fetcher:
         self, wish: _Wish, url: URL, left: float, *, lenient: bool = False
     ) -> tuple[Fetched | NotModified | _Redirect, float]:
         host, loop = host_key(url), asyncio.get_running_loop()
-        async with self._lanes.turn(host, wish.gap):
+        async with self._lanes.turn(host, wish.gap, self._ready):
             if held := self._lanes.held_for(host, self._now()):
                 raise HostHeld(f"{url.host} asked us to stay away for another {held}", status=429, retry_after=held)
             began = loop.time()

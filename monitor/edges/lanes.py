@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -47,8 +47,11 @@ class Lanes:
         self._lanes: dict[str, _Lane] = {}
 
     @asynccontextmanager
-    async def turn(self, host: str, gap: timedelta = timedelta(0)) -> AsyncIterator[None]:
-        """Waits for this host's turn; what runs inside is one request. `gap` is for who wants a longer pause."""
+    async def turn(
+        self, host: str, gap: timedelta = timedelta(0), ready: Callable[[], Awaitable[None]] | None = None
+    ) -> AsyncIterator[None]:
+        """Waits for this host's turn; what runs inside is one request. `gap` is for who wants a longer pause; `ready` is
+        awaited last, when one of the turns that all share is taken."""
         loop, lane, pause = asyncio.get_running_loop(), self._lane(host), max(self._gap, gap.total_seconds())
         self._longest_gap = max(self._longest_gap, pause)
         lane.users += 1
@@ -56,6 +59,8 @@ class Lanes:
             async with lane.turns:
                 await self._pause(lane, pause)
                 async with self._slow if lane.slow else nullcontext(), self._all:
+                    if ready is not None:
+                        await ready()
                     began = lane.busy_at = loop.time()
                     try:
                         yield
