@@ -114,6 +114,25 @@ def release_leases(tx: sa.Connection) -> None:
     tx.execute(feeds.update().where(feeds.c.lease_until.is_not(None)).values(lease_until=None))
 
 
+# Made once: most checks bring nothing new, and to build this for each took longer than all else that is done for it.
+_SUCCEEDED = (
+    feeds.update()
+    .where(feeds.c.name == sa.bindparam("of_name"), feeds.c.url == sa.bindparam("of_url"))
+    .values(
+        lease_until=None,
+        failures=0,
+        failing_since=None,
+        last_error=None,
+        seeded_at=sa.func.coalesce(feeds.c.seeded_at, sa.bindparam("seeds_at", type_=UtcTime())),
+        title=sa.func.coalesce(sa.bindparam("its_title", type_=sa.Text()), feeds.c.title),
+        body_hash=sa.func.coalesce(sa.bindparam("its_hash", type_=sa.String()), feeds.c.body_hash),
+        last_changed_at=sa.func.coalesce(sa.bindparam("changes_at", type_=UtcTime()), feeds.c.last_changed_at),
+        entries=feeds.c.entries + sa.bindparam("more_entries", type_=sa.Integer()),
+        possible_gaps=feeds.c.possible_gaps + sa.bindparam("more_gaps", type_=sa.Integer()),
+    )
+)
+
+
 def record_success(
     tx: sa.Connection,
     claimed: FeedState,
@@ -135,31 +154,24 @@ def record_success(
     Nothing is recorded where the feed's address has changed since the claim: what came is another feed's.
     """
     values = {
+        "of_name": claimed.name,
+        "of_url": claimed.url,
         "state": state,
         "last_checked_at": now,
         "last_success_at": now,
         "next_check_at": next_check_at,
         "not_before": not_before,
-        "lease_until": None,
-        "failures": 0,
-        "failing_since": None,
-        "last_error": None,
         "etag": validators.etag,
         "last_modified": validators.last_modified,
         **_columns(habits),
+        "seeds_at": now if found_entries else None,
+        "its_title": title,
+        "its_hash": body_hash,
+        "changes_at": now if new_entries else None,
+        "more_entries": new_entries,
+        "more_gaps": int(possible_gap),
     }
-    if found_entries:
-        values["seeded_at"] = sa.func.coalesce(feeds.c.seeded_at, sa.literal(now, UtcTime()))
-    if title is not None:
-        values["title"] = title
-    if body_hash is not None:
-        values["body_hash"] = body_hash
-    if new_entries:
-        values["last_changed_at"] = now
-        values["entries"] = feeds.c.entries + new_entries
-    if possible_gap:
-        values["possible_gaps"] = feeds.c.possible_gaps + 1
-    tx.execute(feeds.update().where(_is(claimed)).values(**values))
+    tx.execute(_SUCCEEDED, values)
 
 
 def record_failure(
