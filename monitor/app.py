@@ -18,10 +18,8 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-
-from apscheduler.events import EVENT_JOB_ERROR, JobExecutionEvent
-from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from monitor import __version__, again, backfill, crash, operator, reload
 from monitor.alarm import Alarm
@@ -72,6 +70,10 @@ from monitor.store import articles, channels, due, feedback, feeds, hosts, meta,
 from monitor.store.channels import Recipients
 from monitor.upkeep import sweep
 from monitor.writer import Writer
+
+if TYPE_CHECKING:
+    from apscheduler.events import JobExecutionEvent
+    from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 TICK = timedelta(seconds=1)
 SWEEP_EVERY = timedelta(hours=24)
@@ -318,6 +320,9 @@ class App:
 
     def _scheduler(self) -> AsyncIOScheduler:
         """The ticker: a handful of jobs, never one per feed. A tick claims and starts tasks; it awaits no fetch."""
+        from apscheduler.events import EVENT_JOB_ERROR  # one pass needs no ticker
+        from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
         scheduler = AsyncIOScheduler(
             timezone=self.in_force.config.zone,
             job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},

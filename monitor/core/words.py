@@ -28,15 +28,22 @@ _APOSTROPHES = "'’‘ʼʻ`´′‛＇"
 _VISIBLE_FORMAT = range(0x600, 0x606)  # Arabic number signs: format characters, but printed ones
 
 
+_CATEGORIES = tuple(map(unicodedata.category, map(chr, range(0x10000))))
+
+
 def _ignored() -> set[int]:
     """Characters treated as if they were not there: format characters, tatweel, fillers, variation selectors."""
-    formats = {code for code in (*range(0x10000), *range(0xE0000, 0xE0100)) if unicodedata.category(chr(code)) == "Cf"}
+    formats = {code for code, category in enumerate(_CATEGORIES) if category == "Cf"}
+    formats |= {code for code in range(0xE0000, 0xE0100) if unicodedata.category(chr(code)) == "Cf"}
     fillers = {0x640, 0x34F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x3164, 0xFFA0, *range(0x180B, 0x1810)}
     return (formats - set(_VISIBLE_FORMAT)) | fillers | {*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)}
 
 
+_MARK_CATEGORIES = frozenset(("Mn", "Mc", "Me"))
+
+
 def _is_mark(char: str) -> bool:
-    return unicodedata.category(char) in ("Mn", "Mc", "Me")
+    return unicodedata.category(char) in _MARK_CATEGORIES
 
 
 def _char_class(codes: list[int]) -> str:
@@ -51,8 +58,9 @@ def _char_class(codes: list[int]) -> str:
 
 
 _IGNORED = dict.fromkeys(sorted(_ignored()))
+_MARK_CODES = [code for code, category in enumerate(_CATEGORIES) if category in _MARK_CATEGORIES]
 _MARKS = (
-    _char_class(sorted({code for code in range(0x10000) if _is_mark(chr(code)) or code in _IGNORED} | {0xFF9E, 0xFF9F}))
+    _char_class(sorted({*_MARK_CODES, *(code for code in _IGNORED if code < 0x10000), 0xFF9E, 0xFF9F}))
     + "\U0001e944-\U0001e94a\U000e0000-\U000e01ef"
 )
 _CIRCLED = "\u24b6-\u24e9\U0001f130-\U0001f149"  # letters in circles and squares; NFKC makes letters of them
