@@ -14,6 +14,7 @@ from monitor.core.score import compile_watchlists
 from monitor.errors import FetchError
 from monitor.ingest import Ingest, Pacing
 from monitor.model import Channel, Feed, Fetched, NotModified, Validators
+from monitor.room import Room
 from monitor.store import feeds, letters, outbox, stories
 from monitor.writer import Writer
 from tests.builders import NOW, ago, watchlist
@@ -34,7 +35,7 @@ class Rig:
 
     def __init__(self, database):
         self.database, self.writer, self.now = database, Writer(database), NOW
-        self.web, self.asked, self.facts = {}, [], []
+        self.web, self.asked, self.facts, self.room = {}, [], [], None
         lists = (watchlist(),)
         self.policy = Policy(watchlists=lists, compiled=compile_watchlists(lists), origins={}, channels=(Channel(name="desk"),), zone=ZoneInfo("UTC"))
         self.configure(GAZETTE, HERALD)
@@ -64,6 +65,7 @@ class Rig:
             ingest = Ingest(
                 self.writer, self.fetch, self.parse, policy=lambda: self.policy,
                 pacing=lambda: PACING, clock=lambda: self.now, say=self.facts.append,
+                room=self.room,
             )  # fmt: skip
             await ingest.start(self.feeds, limit=100, **how)
             await ingest.finish()
@@ -113,6 +115,36 @@ def test_nothing_repeats_on_the_next_check_and_the_validators_are_sent(rig):
     assert rig.check(ignore_schedule=True)["gazette"].outcome == "not_modified"
     assert rig.asked[-2:][0][1].etag == etag or rig.asked[-1][1].etag == etag
     assert (rig.row()["etag"], len(rig.alerts())) == (etag, 1)
+
+
+class Narrow(Room):
+    """Room for a few documents that remembers how many were in it at most."""
+
+    fullest = 0
+
+    def take(self):
+        super().take()
+        self.fullest = max(self.fullest, self._held)
+
+
+def test_documents_wait_with_their_servers_until_there_is_room_and_none_is_lost(rig):
+    rig.room, at_once = Narrow(3), asyncio.Semaphore(2)
+    rig.configure(*(Feed(name=f"feed-{n}", url=f"https://{n}.example/feed") for n in range(20)))
+    rig.web |= {"feed-0": FetchError("no"), "feed-1": b"no feed", "feed-2": NotModified(url="https://2.example/feed")}
+    rig.web |= {f"feed-{n}": rss(f"{HARBOUR} {n}") for n in range(3, 20)}
+    answer = rig.fetch
+
+    async def fetch(feed, ask):
+        async with at_once:
+            await rig.room.wait()
+            return await answer(feed, ask)
+
+    rig.fetch = fetch
+    checked = rig.check()
+    assert sum(fact.new for fact in checked.values()) == 17
+    assert (rig.room.fullest, rig.room._held) == (3, 0)
+    assert sum(fact.new for fact in rig.check(ignore_schedule=True).values()) == 0
+    assert (rig.room.fullest, rig.room._held) == (3, 0)
 
 
 def test_equal_bytes_are_not_read_again(rig):

@@ -71,7 +71,7 @@ def postings(tx: sa.Connection, keys: Iterable[int]) -> dict[int, list[int]]:
     """Numbers of the newest entries behind each key, newest first; keys that nothing has are left out."""
     levels = LEVELS if is_sqlite(tx) else LEVELS[-1:]
     ordered = sorted({key << NUMBER_BITS for key in keys})
-    starts = [_start(level, 0) + key for level in levels for key in ordered]
+    starts = [low + key for low in (_start(level, 0) for level in levels) for key in ordered]
     values = {"starts": json.dumps(starts), "numbers": NUMBERS, "most": POSTINGS}
     found: defaultdict[int, list[int]] = defaultdict(list)
     for start, numbers in tx.execute(_NEWEST[is_sqlite(tx)], values).all():

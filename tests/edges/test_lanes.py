@@ -43,6 +43,25 @@ def test_r3_hosts_known_to_be_slow_take_a_quarter_of_the_turns_and_leave_the_res
     assert asyncio.run(scenario()) == ["new-1", "new-2", "slow-0"]
 
 
+def test_whoever_has_a_turn_waits_until_its_answer_can_be_taken():
+    async def scenario():
+        turns, room, asked = lanes(), asyncio.Event(), []
+
+        async def visit(host):
+            async with turns.turn(host, ready=room.wait):
+                asked.append(host)
+
+        visits = [asyncio.create_task(visit(host)) for host in "ab"]
+        for _ in range(20):
+            await asyncio.sleep(0)
+        before = tuple(asked)
+        room.set()
+        await asyncio.gather(*visits)
+        return before, asked
+
+    assert asyncio.run(scenario()) == ((), ["a", "b"])
+
+
 def test_h17_a_host_that_names_no_time_is_left_alone_twice_as_long_each_time_until_it_answers():
     async def scenario():
         turns, found = lanes(), []
