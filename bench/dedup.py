@@ -576,6 +576,7 @@ def main() -> None:
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = asked.folder or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
         if asked.what in ("fill", "row"):
             (window,) = asked.window
             path = folder / f"window-{window}.db"

@@ -37,7 +37,7 @@ from monitor.store import feeds, letters, meta, oddities, outbox
 
 FEED_FAILS = (timedelta(days=1), timedelta(days=7))
 OFFLINE = timedelta(minutes=5)  # shorter, and it is a hiccup
-STALE, STALE_AT_LEAST = 3, timedelta(minutes=15)  # so many intervals in which nothing was fetched (design: O13)
+STALE, STALE_AT_LEAST = 3, timedelta(minutes=15)  # so many intervals without a fetch (design: O13)
 CHANNEL_FAILS = timedelta(hours=1)
 TOLD_AGAIN = {
     "dead": timedelta(hours=1),
@@ -214,7 +214,7 @@ def _silence(tx: sa.Connection, now: datetime, interval: timedelta, zone: tzinfo
 def _overdue(row: Mapping[str, Any], now: datetime, interval: timedelta) -> bool:
     """Whether a feed that does not fail should have been checked long ago."""
     may_be_asked = row["not_before"] is None or row["not_before"] <= now
-    waited = now - row["next_check_at"] > (STALE - 1) * interval
+    waited = now - row["next_check_at"] > max((STALE - 1) * interval, STALE_AT_LEAST)
     return row["failures"] == 0 and row["last_success_at"] is not None and may_be_asked and waited
 
 

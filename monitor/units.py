@@ -1,11 +1,12 @@
 """Durations and sizes as operators write them: "30s", "15m", "8h", "7d"; "500KB", "15MB".
 
-Reads them and says what is wrong with one; knows no option and no default.
+Reads them and says what is wrong with one, and writes them as people read them; knows no option and no default.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sized
 from datetime import timedelta
 from typing import Annotated, Any
 
@@ -17,6 +18,11 @@ _SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _BYTES = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30}
 _DURATION = re.compile(r"([0-9]{1,12})\s?([smhd])")
 _SIZE = re.compile(r"([0-9]{1,15})\s?([KMG]?I?B)", re.IGNORECASE)
+
+
+def count(things: Sized, noun: str) -> str:
+    """How many there are: "1 feed", "3 feeds"."""
+    return f"{len(things)} {noun}{'' if len(things) == 1 else 's'}"
 
 
 def parse_duration(text: str) -> timedelta:

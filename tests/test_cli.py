@@ -663,7 +663,7 @@ def test_every_key_of_a_schema_is_described_and_unknown_ones_are_refused(what):
 def test_check_tells_what_it_understood(desk):
     done = desk.feed("gazette", rss("x")).does("check")
     assert done.exit_code == 0
-    assert "1 feeds, 1 channels, 1 routes" in done.stdout and "harbour: “The harbour”, 1 terms, alerts at 2" in done.stdout
+    assert "1 feed, 1 channel, 1 route" in done.stdout and "harbour: “The harbour”, 1 term, alerts at 2" in done.stdout
 
 
 def test_the_example_configuration_and_watchlists_are_right(tmp_path):

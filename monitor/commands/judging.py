@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 def check(ctx: click.Context) -> None:
     """Check configuration, watchlists and their inline tests; 0 if all is right, 65 if not."""
     from monitor.core.query import read_query
+    from monitor.units import count
 
     in_force = in_force_of(ctx, or_default=True, also=_open_channels)
     config = in_force.config
@@ -42,19 +43,19 @@ def check(ctx: click.Context) -> None:
         click.echo(
             "hint: [polling] contact is empty; with it, publishers who mind can write before they block", err=True
         )
-    tests = sum(len(watchlist.tests) for watchlist in in_force.watchlists)
-    click.echo(
-        f"{config.path}: {len(config.feeds)} feeds, {len(config.channels)} channels, {len(config.routes)} routes"
-    )
+    tests = [test for watchlist in in_force.watchlists for test in watchlist.tests]
+    counts = (count(config.feeds, "feed"), count(config.channels, "channel"), count(config.routes, "route"))
+    click.echo(f"{config.path}: {', '.join(counts)}")
     for watchlist in in_force.watchlists:
         urgent = f", urgent at {watchlist.urgent:g}" if watchlist.urgent else ""
+        passed = count(watchlist.tests, "inline test")
         click.echo(
-            f"{watchlist.id}: “{watchlist.title}”, {'a query' if watchlist.query else f'{len(watchlist.terms)} terms'},"
-            f" alerts at {watchlist.threshold:g}{urgent}, {len(watchlist.tests)} tests pass"
+            f"{watchlist.id}: “{watchlist.title}”, {'a query' if watchlist.query else count(watchlist.terms, 'term')},"
+            f" alerts at {watchlist.threshold:g}{urgent}, {passed} passed"
         )
         if watchlist.query is not None:
             click.echo(f"  understood as {read_query(watchlist.query, watchlist.groups)}")
-    click.echo(f"all is right: {len(in_force.watchlists)} watchlists, {tests} inline tests", err=True)
+    click.echo(f"all is right: {count(in_force.watchlists, 'watchlist')}, {count(tests, 'inline test')}", err=True)
 
 
 def _open_channels(config: Config) -> None:

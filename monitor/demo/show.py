@@ -38,6 +38,7 @@ watchlists = "watchlists"
 allow_networks = ["127.0.0.0/8"]
 host_gap = "0s"
 per_host = 8
+min_interval = "1s"  # polled twice within a second
 [web]
 listen = "{listen}"
 [channel.you]
