@@ -148,7 +148,8 @@ class Fetcher:
     """Fetches; an async context manager that lives within one event loop.
 
     `now` says the time (aware UTC), for servers that name a date. `resolver` and `tls` replace the system's resolver
-    and trust store; before a request `ready` is awaited, for who reads answers slower than they come. Nothing is taken from the environment: no proxy, no netrc.
+    and trust store. `ready` is awaited before each request, for who takes answers slower than they come. Nothing is
+    taken from the environment: no proxy, no netrc.
     """
 
     def __init__(

@@ -50,8 +50,8 @@ class Lanes:
     async def turn(
         self, host: str, gap: timedelta = timedelta(0), ready: Callable[[], Awaitable[None]] | None = None
     ) -> AsyncIterator[None]:
-        """Waits for this host's turn; what runs inside is one request. `gap` is for who wants a longer pause; `ready` is
-        awaited last, when one of the turns that all share is taken."""
+        """Waits for this host's turn; what runs inside is one request. `gap` is for who wants a longer pause. `ready`
+        is awaited last, when one of the turns that all share is taken."""
         loop, lane, pause = asyncio.get_running_loop(), self._lane(host), max(self._gap, gap.total_seconds())
         self._longest_gap = max(self._longest_gap, pause)
         lane.users += 1
