@@ -236,7 +236,7 @@ def _by_body(like: Likeness) -> str:
 
 def _by_lead(mine: Sketch, theirs: Sketch, like: Likeness) -> str:
     if like.lead >= 0.62 and like.lead_shared >= 8:
-        least = 50 if like.lead_shared < 14 or _embedded(mine, theirs) else 45 if like.same_outlet else 38
+        least = 50 if like.lead_shared < 14 else 45 if like.same_outlet else 38
         if like.title >= least and (not like.same_outlet or _reworked(mine, theirs, like)):
             return "the same first words"
     if like.lead >= 0.8 and like.lead_shared >= 12 and not like.titled:

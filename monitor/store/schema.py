@@ -186,8 +186,13 @@ entries = Table(
     Column("summary", Text, nullable=False),
     Column("body", Text, nullable=False),
     Index("entries_story", "story"),
-    Index("entries_url", "url_key"),
-    # what no address identifies is found by its headline
+    # An address finds an entry, or where there is none its headline: two indexes of which SQLite can mistake neither.
+    Index(
+        "entries_url",
+        "url_key",
+        sqlite_where=text("url_key IS NOT NULL"),
+        postgresql_where=text("url_key IS NOT NULL"),
+    ),
     Index("entries_title", "title_key", sqlite_where=text("url_key IS NULL"), postgresql_where=text("url_key IS NULL")),
     Index("entries_seen", "seen_at"),
 )

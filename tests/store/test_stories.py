@@ -1,5 +1,7 @@
 from dataclasses import replace
 
+import sqlalchemy as sa
+
 from monitor.model import Assignment, Decision, Judged, Reason, Rule, Verdict
 from monitor.store import outbox, stories
 from tests.builders import NOW, ago, alert, delivery, entry, match, told_as
@@ -28,6 +30,16 @@ def test_a_changed_text_is_an_edit_of_the_same_entry(tx):
     edited = entry(guid="g1", title="Harbour bill passes narrowly")
     (known,) = stories.fresh(tx, [edited], NOW).edited
     assert (known.entry.id, known.story) == (one.id, one.id)
+
+
+def test_known_entries_are_looked_up_by_the_index_that_finds_few(tx):
+    asked = []
+    sa.event.listen(tx, "before_cursor_execute", lambda *call: asked.append(call[2:4]))
+    stories.fresh(tx, [entry(link=""), entry(link="https://gazette.example/harbour-bill")], NOW)
+    plans = [" ".join(row[3] for row in tx.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", values)) for sql, values in tuple(asked)]
+    found_by = {column: plan for column in ("url_key", "title_key") for plan in plans if f"({column}=?)" in plan}
+    assert "INDEX entries_title" in found_by["title_key"] and "INDEX entries_url" in found_by["url_key"]
+    assert [plan for plan in plans if "SCAN entries" in plan] == []
 
 
 def test_a_new_guid_under_a_known_address_of_the_same_feed_is_the_same_entry(tx):

@@ -188,8 +188,8 @@ CREATE TABLE feeds (
 	original_asked_at BIGINT, 
 	PRIMARY KEY (name)
 );
-INSERT INTO "feeds" VALUES('gazette','http://127.0.0.1:44503/gazette','Gazette',1,'ok',NULL,NULL,'7a5570cc2ff9a5d61df44d31b4a75a3a',1788264000000000,1788264000000000,1788264000000000,1788264000000000,1788267995360715,NULL,NULL,0,NULL,NULL,2,0,1788264000000000,'http://127.0.0.1:44503/gazette',1788264000000000,0,0,0,0,3995,0,NULL,NULL,0,NULL,NULL,NULL);
-INSERT INTO "feeds" VALUES('herald','http://127.0.0.1:44503/herald','Herald',1,'ok',NULL,NULL,'a2b892f57bede8134d0fd7de0617ed83',1788264000000000,1788264000000000,1788264000000000,1788264000000000,1788268690519612,NULL,NULL,0,NULL,NULL,1,0,1788264000000000,'http://127.0.0.1:44503/herald',1788264000000000,0,0,0,0,4690,0,NULL,NULL,0,NULL,NULL,NULL);
+INSERT INTO "feeds" VALUES('gazette','http://127.0.0.1:44167/gazette','Gazette',1,'ok',NULL,NULL,'5fba82d1a727aecd982cd8a538a3e469',1788264000000000,1788264000000000,1788264000000000,1788264000000000,1788267995360715,NULL,NULL,0,NULL,NULL,2,0,1788264000000000,'http://127.0.0.1:44167/gazette',1788264000000000,0,0,0,0,3995,0,NULL,NULL,0,NULL,NULL,NULL);
+INSERT INTO "feeds" VALUES('herald','http://127.0.0.1:44167/herald','Herald',1,'ok',NULL,NULL,'54b411eaa274bee4ad71e8a9cb9f9771',1788264000000000,1788264000000000,1788264000000000,1788264000000000,1788268690519612,NULL,NULL,0,NULL,NULL,1,0,1788264000000000,'http://127.0.0.1:44167/herald',1788264000000000,0,0,0,0,4690,0,NULL,NULL,0,NULL,NULL,NULL);
 CREATE TABLE fingerprints (
 	id VARCHAR NOT NULL, 
 	seen_at BIGINT NOT NULL, 
@@ -233,9 +233,9 @@ CREATE TABLE meta (
 	value TEXT NOT NULL, 
 	PRIMARY KEY ("key")
 );
-INSERT INTO "meta" VALUES('identity','{"id": "4371478b140248ab83e3b8b8506f6b32", "generation": 1}');
-INSERT INTO "meta" VALUES('feedback_key','"b99e5ee9e94c26c101ffce4d62cbe386f54ca38ad3fd354e270b4c0f220e1c5c"');
-INSERT INTO "meta" VALUES('started','{"at": "2026-09-01T12:00:00Z", "pid": 1402, "version": "0.1.0"}');
+INSERT INTO "meta" VALUES('identity','{"id": "e82c95e7b62d42d796f0265448636b46", "generation": 1}');
+INSERT INTO "meta" VALUES('feedback_key','"8e519ef6090a6924e717c8227ba77b8786fe5331ad28372208f8f4ad6d5273ac"');
+INSERT INTO "meta" VALUES('started','{"at": "2026-09-01T12:00:00Z", "pid": 24576, "version": "0.1.0"}');
 INSERT INTO "meta" VALUES('last_reload','{"ok": true, "at": "2026-09-01T12:00:00Z", "problems": []}');
 INSERT INTO "meta" VALUES('watchlists','{"harbour": {"digest": "2592faea232fe992d41dac88bb8ea82e", "since": "2026-09-01T12:00:00+00:00"}}');
 INSERT INTO "meta" VALUES('last_poll','{"at": "2026-09-01T12:00:00Z"}');
@@ -309,7 +309,7 @@ CREATE INDEX articles_due ON articles (state, next_at);
 CREATE INDEX articles_entry ON articles (entry);
 CREATE INDEX entries_seen ON entries (seen_at);
 CREATE INDEX entries_story ON entries (story);
-CREATE INDEX entries_url ON entries (url_key);
+CREATE INDEX entries_url ON entries (url_key) WHERE url_key IS NOT NULL;
 CREATE INDEX entries_title ON entries (title_key) WHERE url_key IS NULL;
 CREATE INDEX merged_into ON merged_stories (story);
 CREATE INDEX stories_seen ON stories (first_seen_at);

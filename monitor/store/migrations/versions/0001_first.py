@@ -133,7 +133,8 @@ def upgrade() -> None:
     )
     op.create_index("entries_seen", "entries", ["seen_at"])
     op.create_index("entries_story", "entries", ["story"])
-    op.create_index("entries_url", "entries", ["url_key"])
+    address = sa.text("url_key IS NOT NULL")
+    op.create_index("entries_url", "entries", ["url_key"], sqlite_where=address, postgresql_where=address)
     no_address = sa.text("url_key IS NULL")
     op.create_index("entries_title", "entries", ["title_key"], sqlite_where=no_address, postgresql_where=no_address)
     op.create_table(
