@@ -50,7 +50,9 @@ PORT = 18010
 
 def missing(peers: Path) -> list[str]:
     """What this bench cannot do without, in words."""
-    lacks = [f"{path} is missing (it is not part of the repository)" for path in (FEEDSIM, POLL_BENCH) if not path.exists()]
+    lacks = [
+        f"{path} is missing (it is not part of the repository)" for path in (FEEDSIM, POLL_BENCH) if not path.exists()
+    ]
     lacks += [f"{name} is missing: apt-get install {name}" for name in ("sqlite3",) if not shutil.which(name)]
     if not (shutil.which("nginx") or Path("/usr/sbin/nginx").exists()):
         lacks.append("nginx is missing: apt-get install nginx-light")
@@ -95,7 +97,9 @@ def measured(data: Path, rows: Sequence[str], reps: int, peers: Path, folder: Pa
     out.unlink(missing_ok=True)
     path = os.pathsep.join((str(Path(sys.executable).parent), "/usr/sbin", os.environ["PATH"]))
     tools = folder / "tools.toml"
-    tools.write_text(with_ours_asked_again(POLL_BENCH.with_name("tools.toml").read_text(encoding="utf-8")), encoding="utf-8")
+    tools.write_text(
+        with_ours_asked_again(POLL_BENCH.with_name("tools.toml").read_text(encoding="utf-8")), encoding="utf-8"
+    )
     # The peers' Python runs the bench, and so reader; wirewatch is found by PATH.
     command = [peers / "bin/python", POLL_BENCH, "--tools", tools, "--data", data]
     command += ["--only", ",".join(rows), "--reps", str(reps)]
@@ -132,7 +136,8 @@ def has_all(results: Sequence[dict]) -> bool:
     """Whether wirewatch has asked for every feed in every round, and stored every entry."""
     ours = [(run["feeds"], one) for run in results if run["tool"] == OURS for one in run["rounds"]]
     return all(
-        one["entries"] == one["expected"] and sum(one["codes"].values()) >= feeds and one["rc"] == 0 for feeds, one in ours
+        one["entries"] == one["expected"] and sum(one["codes"].values()) >= feeds and one["rc"] == 0
+        for feeds, one in ours
     )
 
 
