@@ -609,9 +609,13 @@ class App:
             parsed = await asyncio.to_thread(parse_fast, answer.body, url=answer.url, content_type=answer.content_type)
             if parsed is not None:
                 return parsed
-        return await self.children.run(
-            parse_slow, answer.body, answer.url, answer.content_type, deadline=PARSE_DEADLINE
-        )
+        self._room.leave()  # whoever queues for the one child keeps no other feed waiting
+        try:
+            return await self.children.run(
+                parse_slow, answer.body, answer.url, answer.content_type, deadline=PARSE_DEADLINE
+            )
+        finally:
+            self._room.take()
 
     def _articles(self) -> Articles:
         return Articles(
