@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import quote
+from urllib.request import Request, urlopen
 
 import pytest
 from aiohttp import web as aioweb
@@ -19,7 +20,7 @@ from aiohttp import web as aioweb
 from monitor.edges.send import open_sender
 from monitor.errors import DeliveryError
 from tests.daemon import ROOT, Daemon
-from tests.desk import Desk, rss
+from tests.desk import CONFIG, Desk, rss
 from tests.edges.send.samples import Listener, delivery, everything_said
 from tests.fakes import FakeHttp, FakeSmtp, Seen
 from tests.fakeweb import FakeWeb
@@ -116,6 +117,10 @@ def test_G14_an_address_that_is_none_is_refused_without_its_secret(url: str):
 # ── the running daemon ───────────────────────────────────────────────────────────────────────────
 
 
+PAGE = f'listen = "127.0.0.1:0"\ntoken = "{WORD}"\n'
+PAGES = ("/", "/stories", "/alerts", "/watchlists", "/watchlists/harbour", "/feeds", "/healthz", "/metrics")
+
+
 class Chatty(Daemon):
     """The daemon at DEBUG."""
 
@@ -125,6 +130,14 @@ class Chatty(Daemon):
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
         return self
+
+
+def shown(daemon: Daemon, path: str) -> str:
+    """What the status page shows to whoever bears the token."""
+    (line,) = [line for line in daemon.said().splitlines() if '"event": "status_page"' in line]
+    bearer = {"Authorization": f"Bearer {WORD}"}
+    with urlopen(Request(json.loads(line)["address"].rstrip("/") + path, headers=bearer), timeout=10) as answer:
+        return answer.read().decode()
 
 
 @pytest.fixture(scope="module")
@@ -142,6 +155,7 @@ def unhappy(tmp_path_factory):
             quick[number % len(quick)](server)
             desk.channels[f"channel{number}"] = address.format(port=server.port)
         desk.feed("gazette", rss("Parliament passes the harbour bill"))
+        desk.write(head=CONFIG.replace('listen = ""\n', PAGE))
         daemon = opened.enter_context(Chatty(desk.config)).start()
         daemon.wait_until(lambda: daemon.said().count('"event": "attempted"') > len(ADDRESSES))
         parts = {
@@ -150,6 +164,7 @@ def unhappy(tmp_path_factory):
             "status --json": desk.does("status", "--json").stdout,
             "alerts --json": desk.does("alerts", "--json").stdout,
         }
+        parts |= {f"page {path}": shown(daemon, path) for path in PAGES}
         assert daemon.terminate() == 0
         files = [path for path in desk.folder.iterdir() if path.name.startswith("wirewatch.db")]
         parts |= {"log": daemon.said(), **{path.name: path.read_bytes().decode("latin-1") for path in files}}
@@ -158,7 +173,7 @@ def unhappy(tmp_path_factory):
 
 
 def test_G14_a_daemon_whose_sends_fail_tells_no_secret_anywhere(unhappy):
-    assert {"log", "status", "alerts --json", "command line", "wirewatch.db"} <= set(unhappy)
+    assert {"log", "status", "alerts --json", "command line", "wirewatch.db", "page /alerts"} <= set(unhappy)
     assert all(unhappy.values())
     assert {name: leaks(text) for name, text in unhappy.items() if leaks(text)} == {}
 
