@@ -157,7 +157,7 @@ class App:
         self.writer = Writer(self.database, self.storage.make_room, around=self._writing)
         self._stack.callback(self.writer.close)
         self._feedback_key = await self.writer.run(_feedback_key)
-        self.policy = self._policy(self.in_force)
+        self.policy = self._policy(self.in_force)  # with that key; what the alarm needed before, it had
         await self._use_fetcher(config)
         self.children = await self._stack.enter_async_context(ChildPool())
         self.page_children = await self._stack.enter_async_context(ChildPool())  # no page keeps a feed waiting
@@ -770,10 +770,12 @@ class App:
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
-        """Around each write transaction, in the writer's thread."""
-        with self.metrics.writing.time():
-            yield
-        self._pulse.beat("writer")
+        """Around each write transaction, in the writer's thread. One that the database refuses is a turn, too."""
+        try:
+            with self.metrics.writing.time():
+                yield
+        finally:
+            self._pulse.beat("writer")
 
     def _say_tick_failed(self, event: JobExecutionEvent) -> None:
         say("tick_failed", level=logging.ERROR, job=event.job_id, error=repr(event.exception))

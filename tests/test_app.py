@@ -649,3 +649,19 @@ def test_a_document_that_waits_for_the_slow_reader_keeps_no_other_feed_waiting(d
                 await asyncio.wait_for(app._room.wait(), 0.01)
 
     asyncio.run(live())
+
+
+def test_a_write_that_the_database_refuses_is_a_turn_of_the_writer(desk):
+    def refuse(tx):
+        raise StoreError("the disk is full")
+
+    async def live():
+        async with app_of(desk) as app:
+            steady = [0.0]
+            app._pulse = Pulse(app._pulse.parts, steady=lambda: steady[0])
+            steady[0] += 1000
+            with pytest.raises(StoreError):
+                await app.writer.run(refuse)
+            return app._pulse.stuck()
+
+    assert set(asyncio.run(live())) == {"feeds", "outbox", "checks"}
