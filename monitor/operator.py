@@ -10,7 +10,7 @@ is named by its occasion, so that looking again tells nothing twice. Decides not
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from types import MappingProxyType
 from typing import Any
@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from monitor.core.hold import hold_of
 from monitor.core.names import name_of
 from monitor.core.oddness import said_of
-from monitor.core.render import rfc3339
+from monitor.core.render import local_time, rfc3339
 from monitor.model import (
     Channel,
     Delivery,
@@ -59,6 +59,9 @@ class Notice:
     about: str | None = None  # the channel that it is about, and that cannot carry it
 
 
+Rows = Sequence[Mapping[str, Any]]  # of all feeds, as the table of them has them
+
+
 def tell(
     tx: sa.Connection,
     channels: Iterable[Channel],
@@ -75,13 +78,13 @@ def tell(
     to = [channel for channel in channels if channel.operator]
     if not to:
         return 0
-    known = meta.get_all(tx)
+    known, rows = meta.get_all(tx), feeds.list_feeds(tx)
     found = [
-        *_failing_feeds(tx, now),
-        *_odd_feeds(tx),
-        *_silence(tx, now, interval, zone),
+        *_failing_feeds(rows, now),
+        *_odd_feeds(tx, rows),
+        *_silence(rows, known, now, interval, zone),
         *_failing_channels(tx, now),
-        *_counted(tx, now, intervals),
+        *_counted(tx, rows, known, now, intervals),
         *_refused_reload(known),
         *_no_room(known),
     ]
@@ -145,8 +148,8 @@ def _delivery(notice: Notice, channel: Channel, recipient: str, zone: tzinfo, no
 # ── what there is to tell ────────────────────────────────────────────────────────────────────────
 
 
-def _failing_feeds(tx: sa.Connection, now: datetime) -> Iterator[Notice]:
-    for row in feeds.list_feeds(tx):
+def _failing_feeds(rows: Rows, now: datetime) -> Iterator[Notice]:
+    for row in rows:
         since = row["failing_since"]
         if row["state"] == FeedStatus.GONE:
             yield Notice(
@@ -174,8 +177,8 @@ _REMEDIES = {
 }
 
 
-def _odd_feeds(tx: sa.Connection) -> Iterator[Notice]:
-    odd = oddities.of_feeds(tx, [row["name"] for row in feeds.list_feeds(tx)])
+def _odd_feeds(tx: sa.Connection, rows: Rows) -> Iterator[Notice]:
+    odd = oddities.of_feeds(tx, [row["name"] for row in rows])
     for name, oddity in ((name, oddity) for name, found in odd.items() for oddity in found):
         early = oddity.kind is OddityKind.SET_ASIDE and oddity.until_at is None
         if oddity.kind in _REMEDIES and not early:
@@ -186,26 +189,28 @@ def _odd_feeds(tx: sa.Connection) -> Iterator[Notice]:
             )
 
 
-def _silence(tx: sa.Connection, now: datetime, interval: timedelta, zone: tzinfo) -> Iterator[Notice]:
+def _silence(
+    rows: Rows, known: Mapping[str, Any], now: datetime, interval: timedelta, zone: tzinfo
+) -> Iterator[Notice]:
     """Nobody can be reached; or nothing has been fetched for long although something should have been."""
-    since = meta.get_all(tx).get("offline", {}).get("since")
+    since = known.get("offline", {}).get("since")
     if since is not None:
         down = datetime.fromisoformat(since)
         if now - down >= OFFLINE:
             yield Notice(
                 occasion=f"offline:{since}",
-                says=f"no feed can be reached since {_local(down, zone)}: this machine's network seems to be down",
+                says=f"no feed can be reached since {local_time(down, zone)}: this machine's network seems to be down",
                 do="One is tried every minute, no feed is blamed, and all are checked once it is back.",
                 level=Level.URGENT,
             )
         return
-    rows = [row for row in feeds.list_feeds(tx) if row["state"] != FeedStatus.GONE]
-    missed = [row for row in rows if row["failing_since"] or row["next_check_at"] <= now - max(interval, OFFLINE)]
-    last = max((row["last_success_at"] for row in rows if row["last_success_at"]), default=None)
+    asked = [row for row in rows if row["state"] != FeedStatus.GONE]
+    missed = [row for row in asked if row["failing_since"] or row["next_check_at"] <= now - max(interval, OFFLINE)]
+    last = max((row["last_success_at"] for row in asked if row["last_success_at"]), default=None)
     if missed and last is not None and now - last >= max(STALE * interval, STALE_AT_LEAST):
         yield Notice(
             occasion=f"stale:{rfc3339(last)}",
-            says=f"nothing has been fetched since {_local(last, zone)}",
+            says=f"nothing has been fetched since {local_time(last, zone)}",
             do="`wirewatch feeds` says why; `wirewatch status` whether the daemon makes progress.",
             level=Level.URGENT,
         )
@@ -216,10 +221,6 @@ def _overdue(row: Mapping[str, Any], now: datetime, interval: timedelta) -> bool
     may_be_asked = row["not_before"] is None or row["not_before"] <= now
     waited = now - row["next_check_at"] > max((STALE - 1) * interval, STALE_AT_LEAST)
     return row["failures"] == 0 and row["last_success_at"] is not None and may_be_asked and waited
-
-
-def _local(moment: datetime, zone: tzinfo) -> str:
-    return moment.astimezone(zone).strftime("%d %b %H:%M %Z")
 
 
 def _failing_channels(tx: sa.Connection, now: datetime) -> Iterator[Notice]:
@@ -264,24 +265,26 @@ def _refused_reload(known: Mapping[str, Any]) -> Iterator[Notice]:
         )
 
 
-def _counted(tx: sa.Connection, now: datetime, intervals: Mapping[str, timedelta]) -> Iterator[Notice]:
+def _counted(
+    tx: sa.Connection, rows: Rows, known: Mapping[str, Any], now: datetime, intervals: Mapping[str, timedelta]
+) -> Iterator[Notice]:
     """What is counted is told when it has grown, and not again within a while."""
-    told: dict[str, Any] = meta.get_all(tx).get("operator_told", {})
-    counts = (*_counts(tx, now), *_overdue_feeds(tx, now, intervals))
+    told: dict[str, Any] = known.get("operator_told", {})
+    counts = (*_counts(tx, rows, now), *_overdue_feeds(rows, now, intervals))
     present = {f"{kind}:{what}" for kind, what, _, _ in counts}
     told = {key: known for key, known in told.items() if key in present}  # what was mended may happen anew
     for kind, what, count, notice in counts:
-        known = told.get(f"{kind}:{what}", {"count": 0, "at": None})
-        recent = known["at"] is not None and now - datetime.fromisoformat(known["at"]) < TOLD_AGAIN[kind]
-        if count > known["count"] and not recent:
+        last = told.get(f"{kind}:{what}", {"count": 0, "at": None})
+        recent = last["at"] is not None and now - datetime.fromisoformat(last["at"]) < TOLD_AGAIN[kind]
+        if count > last["count"] and not recent:
             told[f"{kind}:{what}"] = {"count": count, "at": rfc3339(now)}
             yield notice
-        elif count < known["count"]:
-            told[f"{kind}:{what}"] = {**known, "count": count}
+        elif count < last["count"]:
+            told[f"{kind}:{what}"] = {**last, "count": count}
     meta.put(tx, "operator_told", told)
 
 
-def _counts(tx: sa.Connection, now: datetime) -> Iterator[tuple[str, str, int, Notice]]:
+def _counts(tx: sa.Connection, rows: Rows, now: datetime) -> Iterator[tuple[str, str, int, Notice]]:
     for channel, count in letters.count_by_channel(tx, letters.IS_DEAD).items():
         says = f"{count} dead letter{'s' if count > 1 else ''} on channel {channel}"
         do = "`wirewatch alerts` shows them; `wirewatch alerts retry ID` sends one again."
@@ -292,17 +295,17 @@ def _counts(tx: sa.Connection, now: datetime) -> Iterator[tuple[str, str, int, N
         do = "Look there; `wirewatch alerts retry ID` sends again what is missing."
         notice = Notice(occasion=f"doubt:{channel}:{rfc3339(now)}", says=says, do=do, level=Level.URGENT, about=channel)
         yield "doubt", channel, count, notice
-    for name, gaps in _gaps(feeds.list_feeds(tx)).items():
+    for name, gaps in _gaps(rows).items():
         says = f"feed {name}: items may have been missed ({gaps} times so far)"
         do = "Give it a shorter `interval`, unless the log says that entries could not be judged."
         yield "gap", name, gaps, Notice(occasion=f"gap:{name}:{rfc3339(now)}", says=says, do=do)
 
 
 def _overdue_feeds(
-    tx: sa.Connection, now: datetime, intervals: Mapping[str, timedelta]
+    rows: Rows, now: datetime, intervals: Mapping[str, timedelta]
 ) -> Iterator[tuple[str, str, int, Notice]]:
-    rows = [row for row in feeds.list_feeds(tx) if row["name"] in intervals]
-    names = [row["name"] for row in rows if _overdue(row, now, intervals[row["name"]])]
+    configured = [row for row in rows if row["name"] in intervals]
+    names = [row["name"] for row in configured if _overdue(row, now, intervals[row["name"]])]
     if names:
         shown = f"{', '.join(names[:5])}{' …' if len(names) > 5 else ''}"
         says = f"{len(names)} feed{'s' if len(names) > 1 else ''} not checked for three times the interval: {shown}"
@@ -310,5 +313,5 @@ def _overdue_feeds(
         yield "overdue", "feeds", len(names), Notice(occasion=f"overdue:{rfc3339(now)}", says=says, do=do)
 
 
-def _gaps(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+def _gaps(rows: Rows) -> dict[str, int]:
     return {row["name"]: row["possible_gaps"] for row in rows if row["possible_gaps"]}

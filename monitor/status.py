@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from monitor import __version__
-from monitor.core.render import rfc3339
+from monitor.core.render import local_time, rfc3339
 from monitor.store import channels as channel_store
 from monitor.store import feeds, letters, meta, silences
 from monitor.store.database import HEAD
@@ -78,7 +78,7 @@ def status_of(
 
 
 def _local(moment: str, zone: tzinfo) -> str:
-    return datetime.fromisoformat(moment).astimezone(zone).strftime("%d %b %H:%M %Z")
+    return local_time(datetime.fromisoformat(moment), zone)
 
 
 def _channel_problem(row: sa.RowMapping) -> str:

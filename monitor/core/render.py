@@ -168,6 +168,11 @@ def rfc3339(moment: datetime | None) -> str | None:
     return moment.isoformat(timespec="microseconds" if moment.microsecond else "seconds").replace("+00:00", "Z")
 
 
+def local_time(moment: datetime, zone: tzinfo) -> str:
+    """A time as notices name it, such as "26 Nov 13:57 GMT"."""
+    return moment.astimezone(zone).strftime("%d %b %H:%M %Z")
+
+
 def _digest_line(line: Line) -> str:
     story = f"{points(line.score)} · {line.message.headline}"
     return f"{story} {line.message.url}" if line.message.url else story

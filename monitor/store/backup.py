@@ -17,7 +17,7 @@ from pathlib import Path
 from monitor.errors import StoreDamaged, StoreError, StoreFull
 from monitor.model import record
 from monitor.store import marker
-from monitor.store.database import holding, known_version, quoted
+from monitor.store.database import free_beside, holding, known_version, quoted
 
 SQLAR = "CREATE TABLE sqlar(name TEXT PRIMARY KEY, mode INT, mtime INT, sz INT, data BLOB)"  # sqlite.org/sqlar.html
 BESIDE = ("", "-wal", "-shm")
@@ -97,9 +97,8 @@ def _copy(url: str, unfinished: Path, beside: Path) -> int:
     os.close(os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600))
     marker.own_like_folder(unfinished)
     with closing(_read_only(Path(url))) as live, closing(sqlite3.connect(unfinished)) as copy:
-        live.backup(
-            copy
-        )  # in one step, which in WAL mode keeps nobody from writing; more steps begin anew at each write
+        # In one step, which in WAL mode keeps nobody from writing; more steps would begin anew at each write.
+        live.backup(copy)
         copy.execute("PRAGMA journal_mode=DELETE")  # one file, nothing beside it
         files = _pack(copy, beside)
         _refuse_unsound(copy, unfinished)
@@ -113,8 +112,7 @@ def _refuse_nothing(path: Path) -> None:
 
 
 def _refuse_no_room(source: Path, target: Path) -> None:
-    free = os.statvfs(target.absolute().parent)
-    free, needed = free.f_bavail * free.f_frsize, source.stat().st_size
+    free, needed = free_beside(target), source.stat().st_size
     if free < needed:
         raise StoreFull(f"{target}: the copy needs {needed:,} bytes, its disk has {free:,} free", path=target)
 

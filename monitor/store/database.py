@@ -425,9 +425,14 @@ def _kind(error: exc.OperationalError) -> type[StoreError]:
     return StoreBusy if any(word in str(error.orig) for word in ("locked", "busy")) else StoreError
 
 
+def free_beside(path: Path) -> int:
+    """Bytes that may still be written beside this file. Raises OSError."""
+    found = os.statvfs(path.absolute().parent)
+    return found.f_bavail * found.f_frsize
+
+
 def _room(url: str) -> str:
-    found = os.statvfs(Path(url).absolute().parent)
-    return f" ({found.f_bavail * found.f_frsize:,} bytes free on its disk)"
+    return f" ({free_beside(Path(url)):,} bytes free on its disk)"
 
 
 @contextmanager

@@ -35,6 +35,11 @@ class Asked:
     page: int = 1
 
     @property
+    def wanted(self) -> dict[str, str | None]:
+        """What narrows a list of stories or alerts, as the archive is asked for it."""
+        return {"search": self.search or None, "watchlist": self.watchlist or None}
+
+    @property
     def skip(self) -> int:
         """Rows of the pages before."""
         return (self.page - 1) * ROWS

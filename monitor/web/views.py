@@ -55,8 +55,7 @@ async def stories(request: web.Request) -> web.Response:
     since = request.app[BEHIND].clock() - timedelta(days=asked.days)
 
     def look(tx) -> dict[str, Any]:
-        wanted = {"search": asked.search or None, "watchlist": asked.watchlist or None}
-        rows = story_store.list_stories(tx, since=since, limit=ROWS + 1, skip=asked.skip, **wanted)
+        rows = story_store.list_stories(tx, since=since, limit=ROWS + 1, skip=asked.skip, **asked.wanted)
         rows, more = one_page(rows)
         ids = [row["id"] for row in rows]
         return {
@@ -100,8 +99,7 @@ async def alerts(request: web.Request) -> web.Response:
     since = request.app[BEHIND].clock() - timedelta(days=asked.days)
 
     def look(tx) -> dict[str, Any]:
-        wanted = {"search": asked.search or None, "watchlist": asked.watchlist or None}
-        rows, more = one_page(letters.list_alerts(tx, since=since, limit=ROWS + 1, skip=asked.skip, **wanted))
+        rows, more = one_page(letters.list_alerts(tx, since=since, limit=ROWS + 1, skip=asked.skip, **asked.wanted))
         shown = _with_deliveries(tx, rows)
         return {"asked": asked, "more": more, "watchlists": request.app[BEHIND].watchlists(), **shown}
 
