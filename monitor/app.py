@@ -45,7 +45,7 @@ from monitor.edges.send import Sender, least_gap
 from monitor.edges.systemd import Notifier
 from monitor.errors import ConfigError, InstanceRunning, SchemaError, StoreError
 from monitor.guard import Guard
-from monitor.ingest import DOCUMENTS, Ingest, Pacing
+from monitor.ingest import DOCUMENTS, Ingest
 from monitor.logs import keep_secret, say, say_counted, say_fact
 from monitor.model import (
     ArticleRead,
@@ -62,6 +62,7 @@ from monitor.model import (
     Swept,
 )
 from monitor.pulse import Pulse
+from monitor.recording import Pacing
 from monitor.reload import InForce
 from monitor.room import Room
 from monitor.status import status_of
@@ -577,7 +578,8 @@ class App:
         return Ingest(
             self.writer,
             self._fetch,
-            self._parse,
+            _parse_fast,
+            self._parse_slowly,
             policy=lambda: self.policy,
             pacing=lambda: _pacing(self.in_force.config),
             clock=self.clock,
@@ -603,19 +605,11 @@ class App:
                 own_port=_own_port(ask.url or feed.url, feed),
             )
 
-    async def _parse(self, answer: Fetched) -> ParsedFeed:
-        """The fast path in a thread; what it refuses, or what is large, in a child that can be killed."""
-        if len(answer.body) <= FAST_PATH_BYTES:
-            parsed = await asyncio.to_thread(parse_fast, answer.body, url=answer.url, content_type=answer.content_type)
-            if parsed is not None:
-                return parsed
-        self._room.leave()  # whoever queues for the one child keeps no other feed waiting
-        try:
-            return await self.children.run(
-                parse_slow, answer.body, answer.url, answer.content_type, deadline=PARSE_DEADLINE
-            )
-        finally:
-            self._room.take()
+    async def _parse_slowly(self, answer: Fetched) -> ParsedFeed:
+        """In a child that can be killed."""
+        return await self.children.run(
+            parse_slow, answer.body, answer.url, answer.content_type, deadline=PARSE_DEADLINE
+        )
 
     def _articles(self) -> Articles:
         return Articles(
@@ -866,6 +860,13 @@ def _needing_restart(fresh: Config, old: Config) -> tuple[tuple[str, str, str], 
         ("web.listen", fresh.web.listen, old.web.listen),
         ("web.token", fresh.token, old.token),
     )
+
+
+def _parse_fast(answer: Fetched) -> ParsedFeed | None:
+    """None where only the slow reader may read it: what is odd, or large."""
+    if len(answer.body) > FAST_PATH_BYTES:
+        return None
+    return parse_fast(answer.body, url=answer.url, content_type=answer.content_type)
 
 
 def _pacing(config: Config) -> Pacing:

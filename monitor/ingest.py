@@ -1,11 +1,14 @@
 """The first half of the line: claim → fetch → read → [snapshot → judge → save + enqueue] → record.
 
-    feed row ──claim──▶ FeedState ──fetch──▶ Fetched ──read──▶ Entry…            off the event loop, many at once
+    feed row ──claim──▶ FeedState ──fetch──▶ Fetched ──▶ room for so many documents     many at once
                                        │ NotModified: record, done
-    ┌───────────────── one write transaction, shared by the feeds that came in together ─────────────────┐
-    │ stories.fresh ─▶ new Entries ─▶ candidates.snapshot ─▶ recognise ─▶ stories.standings ─▶ judge       │
-    │ stories.save · outbox.enqueue · feeds.record_success (validators, next_check_at)                     │
-    └────────────────────────────────────────────────────────────────────────────────────────────────────┘
+    ┌─ the writer thread, for the feeds that came in together ────────────────────────────────────────────┐
+    │ read: Fetched ─▶ Entry…  (reading.py; what only the slow reader can read waits for its child)        │
+    │ ┌── one transaction ──────────────────────────────────────────────────────────────────────────────┐ │
+    │ │ stories.fresh ─▶ new Entries ─▶ candidates.snapshot ─▶ recognise ─▶ stories.standings ─▶ judge    │ │
+    │ │ stories.save · outbox.enqueue · feeds: validators, next_check_at (recording.py)                   │ │
+    │ └─────────────────────────────────────────────────────────────────────────────────────────────────┘ │
+    └─────────────────────────────────────────────────────────────────────────────────────────────────────┘
 
 Validators are saved with the entries they came with: saved earlier, a crash would turn the next answer into a 304
 and the stories would be lost. Where nobody at all can be reached the feeds are not blamed: one is asked a minute, until
@@ -16,10 +19,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from hashlib import blake2b
+from typing import Any
 from urllib.parse import urlsplit
 
 import sqlalchemy as sa
@@ -28,67 +31,35 @@ from monitor import crash, suspicion
 from monitor.core import habits as habit
 from monitor.core import pipeline
 from monitor.core.articles import worth_reading
-from monitor.core.pace import ASKED_AT_MOST, next_check
 from monitor.core.pipeline import Arrival, History, Policy
 from monitor.core.policy import SINGLES
-from monitor.errors import FeedError, FetchError, HostHeld, ParseError, ReaderDied, StoreError
+from monitor.errors import FeedError, HostHeld, StoreError
 from monitor.model import (
     Ask,
     Entry,
     Feed,
     FeedChecked,
     FeedState,
-    FeedStatus,
     Fetched,
-    Habits,
     HostHold,
     Judged,
     NetworkChanged,
     NotModified,
     ParsedFeed,
-    Validators,
-    record,
 )
-from monitor.network import Network, Turns, is_vain
+from monitor.network import Network, Turns
+from monitor.reading import Parse, Reading, failed, internal, read_all
+from monitor.recording import Pacing, Recorder
 from monitor.room import Room
 from monitor.store import articles, candidates, feeds, hosts, letters, merging, meta, outbox, silences, stories
 from monitor.writer import Writer
 
 GATHER = timedelta(milliseconds=100)  # what arrives within it shares a transaction, and is judged oldest first
-DOCUMENTS = 96  # in memory between their fetch and their commit; more wait with their servers
+DOCUMENTS = 64  # in memory between their fetch and their commit; more wait with their servers
 BATCH = 64  # feeds in one transaction at most: readers and senders need the database, too
 
-PARTIAL = 226  # RFC 3229: only what is new; never asked for, but understood
-
 Fetch = Callable[[Feed, Ask], Awaitable[Fetched | NotModified]]
-Parse = Callable[[Fetched], Awaitable[ParsedFeed]]
-
-
-@record
-class Pacing:
-    """The operator's limits on how often a feed is checked, and how long a story takes in copies."""
-
-    min_interval: timedelta
-    max_interval: timedelta
-    story_window: timedelta
-    catch_up_after: timedelta = timedelta(hours=6)  # not reached for so long: what comes then was missed
-
-
-@record
-class Reading:
-    """What one check brought, before anything is decided about it."""
-
-    feed: Feed
-    state: FeedState
-    checked_at: datetime
-    ask: Ask = Ask()
-    answer: Fetched | NotModified | None = None
-    parsed: ParsedFeed | None = None
-    entries: tuple[Entry, ...] = ()
-    body_hash: str | None = None
-    document: str = ""  # the same of a document that is perhaps not read
-    error: FeedError | None = None
-    poison: str = ""  # what was wrong with entries that could not be judged, and are not among these
+ParseSlowly = Callable[[Fetched], Awaitable[ParsedFeed]]
 
 
 class _Tried(Exception):
@@ -96,14 +67,15 @@ class _Tried(Exception):
 
 
 class Ingest:
-    """Checks feeds. `policy` and `pacing` give what is in force now (a reload swaps it); `fetch` and `parse` are the
-    edges."""
+    """Checks feeds. `policy` and `pacing` give what is in force now (a reload swaps it); `fetch` is an edge, and so is
+    `parse_slowly`, for the documents that `parse` leaves to it."""
 
     def __init__(
         self,
         writer: Writer,
         fetch: Fetch,
         parse: Parse,
+        parse_slowly: ParseSlowly,
         *,
         policy: Callable[[], Policy],
         pacing: Callable[[], Pacing],
@@ -117,11 +89,12 @@ class Ingest:
         """`turns`: when each of feeds that are all overdue has its turn; `holds`: the hosts that asked for peace;
         `offline_since`: what an earlier run has noted of the network; `room`: what `fetch` waits for where it minds how
         many documents are in memory."""
-        self._writer, self._fetch, self._parse = writer, fetch, parse
+        self._writer, self._fetch, self._parse, self._parse_slowly = writer, fetch, parse, parse_slowly
         self._policy, self._pacing = policy, pacing
         self._clock, self._say, self._holds = clock, say, holds
         self._held: tuple[HostHold, ...] = holds()  # as the database has them
         self._network = Network(writer, turns=turns, say=say, offline_since=offline_since)
+        self._recorder = Recorder(pacing, self._network)
         self._hosts = 1  # that are configured
         self._room = room or Room(DOCUMENTS)
         self._readings: asyncio.Queue[Reading] = asyncio.Queue()
@@ -158,9 +131,7 @@ class Ingest:
         )
         for state in claimed:
             if state.name in configured:
-                check = asyncio.create_task(self._check(configured[state.name], state))
-                self._checks.add(check)
-                check.add_done_callback(self._checks.discard)
+                self._begin(self._check(configured[state.name], state))
         if self._saver is None or self._saver.done():
             self._saver = asyncio.create_task(self._save_all())
         return len(claimed)
@@ -170,76 +141,99 @@ class Ingest:
         """Checks under way."""
         return len(self._checks)
 
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        check = asyncio.create_task(work)
+        self._checks.add(check)
+        check.add_done_callback(self._checks.discard)
+
     async def finish(self) -> None:
         """Wait until everything that was started is checked and saved."""
+        await self._readings.join()
         while self._checks:
             await asyncio.wait(tuple(self._checks))
-        await self._readings.join()
+            await self._readings.join()
 
     async def stop(self) -> None:
         """Abandon fetches (their feeds are simply due again) and save what has been read."""
-        for check in tuple(self._checks):
-            check.cancel()
-        await asyncio.gather(*self._checks, return_exceptions=True)
+        await self._abandon()
         await self._readings.join()
+        await self._abandon()  # what turned out to need the slow reader
         if self._saver is not None:
             self._saver.cancel()
 
-    # ── read: many at once ───────────────────────────────────────────────────────────────────────
+    async def _abandon(self) -> None:
+        for check in tuple(self._checks):
+            check.cancel()
+        await asyncio.gather(*self._checks, return_exceptions=True)
+
+    # ── fetch: many at once ──────────────────────────────────────────────────────────────────────
 
     async def _check(self, feed: Feed, state: FeedState) -> None:
         await self._readings.put(await self._read(feed, state))
 
     async def _read(self, feed: Feed, state: FeedState) -> Reading:
         now = self._clock()
-        ask = habit.asking(state, now)
-        reading = Reading(feed=feed, state=state, checked_at=now, ask=ask)
+        reading = Reading(feed=feed, state=state, checked_at=now, ask=habit.asking(state, now))
         try:
-            answer = await self._fetch(feed, ask)
+            answer = await self._fetch(feed, reading.ask)
             crash.reach("fetched")
-            checked_at = self._clock()
-            if isinstance(answer, NotModified):
-                return replace(reading, answer=answer, checked_at=checked_at)
-            self._room.take()
-            body_hash = _hash(answer.body)
-            known = replace(answer, body=b"")  # what is read of it is kept, not its bytes
-            reading = replace(reading, answer=known, checked_at=checked_at, document=body_hash)
-            if body_hash == state.body_hash:
-                return reading
-            if until := suspicion.set_aside_until(state, body_hash, reading.checked_at):
-                raise ParseError(
-                    f"set aside until {until:%d %b %H:%M} UTC: three times nobody could read this document"
-                )
-            parsed = await self._parse(answer)
-            entries = await asyncio.to_thread(
-                pipeline.read, parsed, feed, now=reading.checked_at, default_language=self._policy().language
-            )
-            crash.reach("parsed")
-            return replace(reading, parsed=parsed, entries=entries, body_hash=body_hash)
         except FeedError as error:
             return replace(reading, error=error)
         except Exception as error:  # one odd document must not stop the others, nor leave its feed leased for ever
-            return replace(reading, error=FeedError(f"internal error: {type(error).__name__}: {error}"))
+            return replace(reading, error=internal(error))
+        if isinstance(answer, Fetched):
+            self._room.take()
+        return replace(reading, answer=answer, checked_at=self._clock())
+
+    async def _read_slowly(self, reading: Reading) -> None:
+        self._room.leave()  # whoever queues for the one child keeps no other feed waiting
+        try:
+            reading = replace(reading, parsed=await self._parse_slowly(reading.answer))
+        except FeedError as error:
+            reading = failed(reading, error)
+        except Exception as error:
+            reading = failed(reading, internal(error))
+        finally:
+            self._room.take()
+        await self._readings.put(reading)
 
     # ── save: in single file ─────────────────────────────────────────────────────────────────────
 
     async def _save_all(self) -> None:
         while True:
-            batch = [await self._readings.get()]
-            if self._readings.qsize() < BATCH - 1:
-                await asyncio.sleep(GATHER.total_seconds())
-            while not self._readings.empty() and len(batch) < BATCH:
-                batch.append(self._readings.get_nowait())
+            batch = await self._gather()
+            read: list[Reading] = []
             try:
-                checks = [(reading.state, reading.error, reading.checked_at) for reading in batch]
+                read = [reading for reading in await self._read_all(batch) if not reading.is_unread]
+                checks = [(reading.state, reading.error, reading.checked_at) for reading in read]
                 await self._network.hear(checks, hosts=self._hosts, now=self._clock())
-                for fact in await self._save(batch):
+                for fact in await self._save(read):
                     self._say(fact)
             finally:
-                for reading in batch:
+                for _ in batch:
                     self._readings.task_done()
+                for reading in read:
                     if isinstance(reading.answer, Fetched):
                         self._room.leave()
+
+    async def _gather(self) -> list[Reading]:
+        """What came in, and what comes in the next moment."""
+        batch = [await self._readings.get()]
+        if self._readings.qsize() < BATCH - 1:
+            await asyncio.sleep(GATHER.total_seconds())
+        while not self._readings.empty() and len(batch) < BATCH:
+            batch.append(self._readings.get_nowait())
+        return batch
+
+    async def _read_all(self, batch: list[Reading]) -> list[Reading]:
+        """Read what there is to be read; what needs the slow reader goes there, and comes back by itself."""
+        if not any(reading.is_unread for reading in batch):
+            return batch
+        batch = await self._writer.compute(lambda: read_all(batch, self._parse, language=self._policy().language))
+        for reading in batch:
+            if reading.is_unread:
+                self._begin(self._read_slowly(reading))
+        return batch
 
     async def _save(self, batch: Sequence[Reading]) -> tuple[FeedChecked, ...]:
         """Save what came in together in one transaction; where that fails, each feed by itself and without what made it
@@ -256,7 +250,7 @@ class Ingest:
         except Exception as error:  # whatever a document provoked: find out which one it was
             if len(batch) > 1:
                 return tuple([fact for reading in batch for fact in await self._save([reading])])
-            return await self._save_sound(batch[0], f"internal error: {type(error).__name__}: {error}")
+            return await self._save_sound(batch[0], str(internal(error)))
 
     async def _save_sound(self, reading: Reading, why: str) -> tuple[FeedChecked, ...]:
         """Save a document without the entries that nobody can judge; where it has no others, its check has failed."""
@@ -294,12 +288,25 @@ class Ingest:
     def _commit(
         self, tx: sa.Connection, batch: Sequence[Reading], policy: Policy, now: datetime, held: tuple[HostHold, ...]
     ) -> tuple[FeedChecked, ...]:
+        found, doubtful, judged = stories.Fresh(), frozenset(), ()
+        if any(reading.entries for reading in batch):
+            found, doubtful, judged = self._judge(tx, batch, policy, now)
+        facts = self._recorder.record(tx, batch, _facts(batch, judged), found, doubtful, now)
+        if held != self._held:
+            hosts.keep_holds(tx, held)
+        crash.reach("saving")
+        return facts
+
+    def _judge(
+        self, tx: sa.Connection, batch: Sequence[Reading], policy: Policy, now: datetime
+    ) -> tuple[stories.Fresh, frozenset[str], tuple[Judged, ...]]:
+        """Judge and save what is new in a batch. Returns what was, which of it is held back, and what followed."""
         states = {reading.feed.name: reading.state for reading in batch}
         history = self._history(tx, batch, now)
         entries = [entry for reading in batch for entry in reading.entries]
         found = stories.fresh(tx, entries, now, churning=suspicion.churning(states))
-        sizes = {reading.feed.name: len(reading.entries) for reading in batch}
-        whole = {reading.feed.name: reading.state for reading in batch if not _is_partial(reading)}
+        sizes = {reading.feed.name: reading.listed for reading in batch}
+        whole = {reading.feed.name: reading.state for reading in batch if not reading.is_partial}
         found, doubtful = suspicion.sort_out(tx, found, whole, sizes, missed=history.catching_up, now=now)
         arrivals = self._arrivals(tx, found, now)
         joined = {one.assignment.story for one in arrivals if one.assignment.story != one.entry.id or one.is_edit}
@@ -311,14 +318,7 @@ class Ingest:
         pages, elsewhere = worth_reading(judged, configured, policy, seeding=history.seeding, held=doubtful, now=now)
         articles.want(tx, pages, now)
         suspicion.note_elsewhere(tx, states, elsewhere, now)
-        facts = tuple(
-            self._record(tx, reading, fact, found, doubtful, now)
-            for reading, fact in zip(batch, _facts(batch, judged), strict=True)
-        )
-        if held != self._held:
-            hosts.keep_holds(tx, held)
-        crash.reach("saving")
-        return facts
+        return found, doubtful, judged
 
     def _history(self, tx: sa.Connection, batch: Sequence[Reading], now: datetime) -> History:
         longest = self._pacing().catch_up_after
@@ -352,185 +352,12 @@ class Ingest:
             Arrival(entry=entry, assignment=assignment) for entry, assignment in zip(new, assignments, strict=True)
         )
 
-    def _record(
-        self,
-        tx: sa.Connection,
-        reading: Reading,
-        fact: FeedChecked,
-        found: stories.Fresh,
-        doubtful: frozenset[str],
-        now: datetime,
-    ) -> FeedChecked:
-        """Note what came of a check; the fact again, with what else it tells."""
-        error = reading.error
-        if isinstance(error, HostHeld):
-            until = now + error.retry_after
-            feeds.record_postponed(tx, reading.state, next_check_at=self._due_at(reading, now), not_before=until)
-        elif self._network.is_offline and is_vain(error):
-            feeds.record_postponed(tx, reading.state, next_check_at=now)
-        elif error is not None:
-            self._record_failure(tx, reading, error, now)
-        else:
-            gap = bool(reading.poison) or _possible_gap(reading, overlaps=found.known[reading.feed.name] > 0)
-            state = self._suspected(tx, reading, found, doubtful, now)
-            return self._record_success(tx, reading, fact, state, gap, now)
-        return fact
-
-    def _suspected(
-        self, tx: sa.Connection, reading: Reading, found: stories.Fresh, doubtful: frozenset[str], now: datetime
-    ) -> FeedStatus:
-        name = reading.feed.name
-        return suspicion.note(
-            tx,
-            reading.state,
-            None if _is_partial(reading) else reading.parsed,
-            known=found.known[name],
-            renamed=found.renamed[name],
-            held=sum(entry.id in doubtful for entry in reading.entries),
-            now=now,
-        )
-
-    def _record_failure(self, tx: sa.Connection, reading: Reading, error: FeedError, now: datetime) -> None:
-        if isinstance(error, ReaderDied):
-            suspicion.note_death(tx, reading.state, reading.document, now)
-        habits = habit.failed(reading.state.habits, reading.ask, status=_status(error), now=now)
-        due_at = self._due_at(reading, now, gone=habit.is_gone(habits, now))
-        feeds.record_failure(
-            tx,
-            reading.state,
-            now=now,
-            state=_failure_state(error, gone=habit.is_gone(habits, now)),
-            error=str(error),
-            next_check_at=due_at,
-            not_before=_not_before(error, due_at, now),
-            habits=habits,
-        )
-
-    def _record_success(
-        self,
-        tx: sa.Connection,
-        reading: Reading,
-        fact: FeedChecked,
-        state: FeedStatus,
-        gap: bool,
-        now: datetime,
-    ) -> FeedChecked:
-        answer, habits = reading.answer, self._habits(reading, fact, gap, now)
-        due_at = self._due_at(reading, now, habits=habits, new=fact.new)
-        feeds.record_success(
-            tx,
-            reading.state,
-            now=now,
-            state=state,
-            next_check_at=due_at,
-            not_before=now + min(answer.max_age, ASKED_AT_MOST) if answer.max_age else None,
-            validators=_validators(reading),
-            habits=replace(habits, planned_seconds=int((due_at - now).total_seconds())),
-            title=reading.parsed.title if reading.parsed else None,
-            body_hash=reading.body_hash,
-            found_entries=bool(reading.entries),
-            new_entries=fact.new,
-            possible_gap=gap,
-        )
-        return replace(fact, note=_note(reading, habits, fact.new))
-
-    def _habits(self, reading: Reading, fact: FeedChecked, gap: bool, now: datetime) -> Habits:
-        """What is now known of how to ask this feed."""
-        feed, state = reading.feed, reading.state
-        habits = habit.succeeded(
-            state,
-            reading.ask,
-            reading.answer,
-            now=now,
-            may_move=not feed.headers and "@" not in urlsplit(feed.url).netloc,
-            parsed=reading.parsed,
-            body_is_known=reading.body_hash is None,
-        )
-        if state.last_success_at is None or _is_partial(reading):
-            return habits
-        pace = habit.own_pace(habits, feed.interval, own_interval=True, changed_at=None, now=now)
-        pace = max(pace, self._pacing().min_interval)
-        elapsed = now - state.last_success_at
-        return habit.turned_over(habits, entries=fact.entries, new=fact.new, gap=gap, elapsed=elapsed, pace=pace)
-
-    def _due_at(
-        self, reading: Reading, now: datetime, *, habits: Habits | None = None, new: int = 0, gone: bool = False
-    ) -> datetime:
-        """When the feed is due again; `habits` where the check went well."""
-        error, state, interval = reading.error, reading.state, reading.feed.interval
-        if habits is not None:
-            changed_at = now if new else state.last_changed_at or state.seeded_at
-            interval = habit.own_pace(
-                habits, interval, own_interval=reading.feed.own_interval, changed_at=changed_at, now=now
-            )
-        return next_check(
-            interval,
-            now=now,
-            feed_name=reading.feed.name,
-            min_interval=self._pacing().min_interval,
-            max_interval=self._pacing().max_interval,
-            failures=state.failures + 1 if error else 0,
-            status=_status(error),
-            refused=isinstance(error, FetchError) and error.refused,
-            gone=gone,
-            first=state.seeded_at is None and not reading.feed.own_interval,
-            retry_after=error.retry_after if isinstance(error, FetchError) else None,
-            max_age=reading.answer.max_age if reading.answer and not error else None,
-            ttl=timedelta(seconds=habits.ttl_seconds) if habits else None,
-            skip_hours=habits.skip_hours if habits else 0,
-        )
-
-
-def _status(error: FeedError | None) -> int | None:
-    return error.status if isinstance(error, FetchError) else None
-
-
-def _not_before(error: FeedError, due_at: datetime, now: datetime) -> datetime | None:
-    """Before when nothing may ask, not even by command: as its server asked, or as a 429 without a time means."""
-    asked = error.retry_after if isinstance(error, FetchError) else None
-    if _status(error) == 429 and asked is None:
-        return due_at
-    return now + min(asked, ASKED_AT_MOST) if asked else None
-
-
-def _is_partial(reading: Reading) -> bool:
-    """Whether the document holds only what is new (226)."""
-    return isinstance(reading.answer, Fetched) and reading.answer.status == PARTIAL
-
-
-def _hash(body: bytes) -> str:
-    return blake2b(body, digest_size=16).hexdigest()
-
 
 def _missed_much(reading: Reading, longest: timedelta, now: datetime) -> bool:
     """Whether a feed was not reached for so long that what it brings now is what was missed; not where that was the
     plan."""
     last, planned = reading.state.last_success_at, timedelta(seconds=reading.state.habits.planned_seconds)
     return last is not None and now - last > max(longest, 2 * reading.feed.interval, 2 * planned)
-
-
-def _possible_gap(reading: Reading, *, overlaps: bool) -> bool:
-    """Whether entries may have come and gone unseen: nothing of the last check is in this one, or it was cut."""
-    cut = reading.parsed is not None and reading.parsed.truncated > 0
-    return cut or bool(reading.entries and reading.state.seeded_at and not overlaps and not _is_partial(reading))
-
-
-def _validators(reading: Reading) -> Validators:
-    """Those of this answer; a 304 that brings none leaves what we have."""
-    given = reading.answer.validators
-    if isinstance(reading.answer, NotModified):
-        known = reading.state.validators
-        return Validators(etag=given.etag or known.etag, last_modified=given.last_modified or known.last_modified)
-    return given
-
-
-def _failure_state(error: FeedError, *, gone: bool) -> FeedStatus:
-    status = _status(error)
-    if gone:
-        return FeedStatus.GONE
-    if status == 429 or (status == 503 and error.retry_after):
-        return FeedStatus.THROTTLED
-    return FeedStatus.FAILING
 
 
 def _facts(batch: Sequence[Reading], judged: Sequence[Judged]) -> tuple[FeedChecked, ...]:
@@ -548,7 +375,7 @@ def _facts(batch: Sequence[Reading], judged: Sequence[Judged]) -> tuple[FeedChec
         else FeedChecked(
             feed=reading.feed.name,
             outcome="not_modified" if reading.body_hash is None else "fresh",
-            entries=len(reading.entries),
+            entries=reading.listed,
             new=new[reading.feed.name],
             pickups=pickups[reading.feed.name],
             alerts=alerts[reading.feed.name],
@@ -577,19 +404,3 @@ def _delays(one: Judged) -> tuple[float, ...]:
 def _fact_failed(reading: Reading, error: str) -> FeedChecked:
     outcome = "held" if isinstance(reading.error, HostHeld) else "failed"
     return FeedChecked(feed=reading.feed.name, outcome=outcome, error=error)
-
-
-def _note(reading: Reading, habits: Habits, new: int) -> str | None:
-    """What else this answer tells of its server; of addresses without what may hold a key."""
-    max_age, to = reading.answer.max_age, habits.moved_to
-    if max_age and max_age > ASKED_AT_MOST:
-        return f"its server asks to wait {max_age}; a day is believed"
-    if new and habit.is_forced(reading.state, reading.ask):
-        return "its server had said for a week that nothing changed, and was wrong"
-    if to != reading.state.habits.moved_to:
-        return (
-            f"its address has moved for good to {to.partition('?')[0]}"
-            if to
-            else "it is back at its configured address"
-        )
-    return None

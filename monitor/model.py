@@ -279,6 +279,7 @@ class FeedState:
     possible_gaps: int = 0
     habits: Habits = Habits()
     title: str | None = None  # as its last document had it
+    seen_items: bytes | None = None  # what was in it (core/familiar.py)
     oddities: tuple[Oddity, ...] = ()
 
     def odd(self, kind: OddityKind) -> Oddity | None:

@@ -9,12 +9,11 @@ from datetime import UTC, datetime, timedelta
 import aiohttp
 import pytest
 
-from monitor import logs, reload
-from monitor.app import FAST_PATH_BYTES, App
+from monitor import reload
+from monitor.app import App
 from monitor.clock import clock_from
 from monitor.errors import InstanceRunning, StoreError
-from monitor.ingest import DOCUMENTS
-from monitor.model import Feedback, Fetched, ParsedFeed
+from monitor.model import Feedback
 from monitor.pulse import Pulse
 from monitor.store import channels, feedback, feeds, letters, meta, stories
 from tests.desk import BILL, CONFIG, HARBOUR, Desk, rss
@@ -630,25 +629,6 @@ def test_C1_a_host_that_asked_for_peace_has_it_after_a_restart_and_a_reload(desk
     clock.passes(minutes=20)
     asyncio.run(ask(everything=True))
     assert {request.path for request in desk.web.requests[1:]} >= {"/herald"}
-
-
-def test_a_document_that_waits_for_the_slow_reader_keeps_no_other_feed_waiting(desk, monkeypatch):
-    async def live():
-        async with app_of(desk) as app:
-            for _ in range(DOCUMENTS):
-                app._room.take()
-
-            async def read_slowly(*document, deadline):
-                await asyncio.wait_for(app._room.wait(), 5)
-                return ParsedFeed(parser="feedparser")
-
-            monkeypatch.setattr(app.children, "run", read_slowly)
-            answer = Fetched(url="https://a.example/", status=200, body=b" " * (FAST_PATH_BYTES + 1), content_type="text/xml")
-            await app._parse(answer)
-            with pytest.raises(TimeoutError):
-                await asyncio.wait_for(app._room.wait(), 0.01)
-
-    asyncio.run(live())
 
 
 def test_a_write_that_the_database_refuses_is_a_turn_of_the_writer(desk):

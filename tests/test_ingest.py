@@ -8,14 +8,17 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from monitor.core import normalise
+from monitor.core.normalise import normalise_entry
 from monitor.core.parse import parse_feed
 from monitor.core.pipeline import Policy
 from monitor.core.score import compile_watchlists
-from monitor.errors import FetchError
-from monitor.ingest import Ingest, Pacing
+from monitor.errors import FetchError, ParseError
+from monitor.ingest import Ingest
 from monitor.model import Channel, Feed, Fetched, NotModified, Validators
+from monitor.recording import Pacing
 from monitor.room import Room
-from monitor.store import feeds, letters, outbox, stories
+from monitor.store import feeds, letters, stories
 from monitor.writer import Writer
 from tests.builders import NOW, ago, watchlist
 
@@ -54,8 +57,11 @@ class Rig:
             return answer
         return Fetched(url=feed.url, status=200, body=answer, validators=Validators(etag=f'"{len(answer)}"'))
 
-    async def parse(self, answer):
+    def parse(self, answer):
         return parse_feed(answer.body, url=answer.url)
+
+    async def parse_slowly(self, answer):
+        raise AssertionError("nothing was left to the slow reader")
 
     def check(self, **how):
         """One pass over what is due; returns its facts by feed."""
@@ -63,7 +69,7 @@ class Rig:
 
         async def run():
             ingest = Ingest(
-                self.writer, self.fetch, self.parse, policy=lambda: self.policy,
+                self.writer, self.fetch, self.parse, self.parse_slowly, policy=lambda: self.policy,
                 pacing=lambda: PACING, clock=lambda: self.now, say=self.facts.append,
                 room=self.room,
             )  # fmt: skip
@@ -145,6 +151,35 @@ def test_documents_wait_with_their_servers_until_there_is_room_and_none_is_lost(
     assert (rig.room.fullest, rig.room._held) == (3, 0)
     assert sum(fact.new for fact in rig.check(ignore_schedule=True).values()) == 0
     assert (rig.room.fullest, rig.room._held) == (3, 0)
+
+
+def test_a_document_that_waits_for_the_slow_reader_keeps_no_other_feed_waiting(rig):
+    rig.room = Narrow(1)
+    rig.web |= {"gazette": rss(HARBOUR), "herald": rss("Rain is expected over the hills")}
+    read = rig.parse
+    rig.parse = lambda answer: None if answer.url == GAZETTE.url else read(answer)
+
+    async def parse_slowly(answer):
+        await asyncio.wait_for(rig.room.wait(), 5)
+        return read(answer)
+
+    rig.parse_slowly = parse_slowly
+    checked = rig.check()
+    assert {name: fact.new for name, fact in checked.items()} == {"gazette": 1, "herald": 1}
+    assert rig.room._held == 0
+
+
+def test_what_the_slow_reader_cannot_read_is_a_failure_of_its_feed(rig):
+    rig.room = Narrow(1)
+    rig.web |= {"gazette": rss(HARBOUR)}
+    rig.parse = lambda answer: None
+
+    async def parse_slowly(answer):
+        raise ParseError("not a feed")
+
+    rig.parse_slowly = parse_slowly
+    assert rig.check()["gazette"].error == "not a feed"
+    assert (rig.row()["state"], rig.room._held) == ("failing", 0)
 
 
 def test_equal_bytes_are_not_read_again(rig):
@@ -270,3 +305,61 @@ def test_an_empty_first_document_does_not_let_the_backlog_through(rig):
     rig.web |= {"gazette": old}
     rig.check(ignore_schedule=True)
     assert rig.alerts() == ()
+
+
+@pytest.fixture
+def worked_out(monkeypatch):
+    """Titles of the items that entries were made of."""
+    titles = []
+
+    def counted(raw, **more):
+        titles.append(raw.title)
+        return normalise_entry(raw, **more)
+
+    monkeypatch.setattr(normalise, "normalise_entry", counted)
+    return titles
+
+
+def test_nothing_is_worked_out_again_of_items_that_are_as_they_were(rig, worked_out):
+    rig.web |= {"gazette": rss(HARBOUR, "A comet is seen over the hills")}
+    rig.check()
+    worked_out.clear()
+    rig.web |= {"gazette": rss("Rain is expected over the hills", HARBOUR, "A comet is seen over the hills")}
+    fact = rig.check(ignore_schedule=True)["gazette"]
+    assert worked_out == ["Rain is expected over the hills"]
+    assert (fact.entries, fact.new) == (3, 1)
+    assert rig.row()["possible_gaps"] == 0
+
+
+def test_an_item_that_says_something_else_now_is_an_edit_among_familiar_ones(rig, worked_out):
+    before = rss(HARBOUR, "A comet is seen over the hills")
+    rig.web |= {"gazette": before}
+    rig.check()
+    worked_out.clear()
+    rig.web |= {"gazette": before.replace(b"<title>A comet is seen", b"<title>A comet is not seen")}
+    fact = rig.check(ignore_schedule=True)["gazette"]
+    assert worked_out == ["A comet is not seen over the hills"]
+    assert (fact.entries, fact.new) == (2, 0)
+    titles = [story["title"] for story in rig.read(stories.list_stories, since=ago(days=1))]
+    assert "A comet is not seen over the hills" in titles
+
+
+def test_after_a_week_a_document_is_read_as_a_whole_again(rig, worked_out):
+    before = rss(HARBOUR, "A comet is seen over the hills")
+    rig.web |= {"gazette": before}
+    rig.check()
+    rig.now += timedelta(days=8)
+    worked_out.clear()
+    rig.web |= {"gazette": before + b" "}
+    fact = rig.check(ignore_schedule=True)["gazette"]
+    assert (len(worked_out), fact.entries, fact.new) == (2, 2, 0)
+
+
+def test_a_document_that_repeats_itself_is_read_as_a_whole(rig, worked_out):
+    once = rss(HARBOUR)
+    item = once[once.index(b"<item>") : once.index(b"</item>") + len(b"</item>")]
+    rig.web |= {"gazette": once.replace(item, item + item)}
+    rig.check()
+    worked_out.clear()
+    rig.web |= {"gazette": once.replace(item, item + item) + b" "}
+    assert (rig.check(ignore_schedule=True)["gazette"].new, len(worked_out)) == (0, 2)

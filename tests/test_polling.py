@@ -17,9 +17,10 @@ from monitor.core.parse import parse_feed
 from monitor.core.pipeline import Policy
 from monitor.core.score import compile_watchlists
 from monitor.errors import FetchError, HostHeld
-from monitor.ingest import Ingest, Pacing
+from monitor.ingest import Ingest
 from monitor.model import Channel, Feed, FeedChecked, Fetched, HostHold, NetworkChanged, NotModified, Validators
 from monitor.network import Network
+from monitor.recording import Pacing
 from monitor.status import status_of
 from monitor.store import feeds, hosts, letters, meta
 from monitor.writer import Writer
@@ -88,11 +89,11 @@ class Desk:
         lists = (watchlist(),)
         policy = Policy(watchlists=lists, compiled=compile_watchlists(lists), origins={}, channels=(OPS, Channel(name="desk")), zone=ZoneInfo("UTC"))
 
-        async def parse(answer):
+        def parse(answer):
             return parse_feed(answer.body, url=answer.url)
 
         return Ingest(
-            self.writer, self.fetch, parse, policy=lambda: policy, pacing=lambda: PACING, clock=lambda: self.now,
+            self.writer, self.fetch, parse, None, policy=lambda: policy, pacing=lambda: PACING, clock=lambda: self.now,
             say=self.said.append, turns=lambda names: turns(names, 6 * MINUTE), holds=lambda: self.holds,
             offline_since=self._offline_since(),
         )  # fmt: skip

@@ -19,7 +19,7 @@ from monitor.edges import disk
 from monitor.edges.disk import RESERVE
 from monitor.edges.systemd import Notifier
 from monitor.errors import StoreDamaged, StoreFull
-from monitor.store import feeds, letters, meta
+from monitor.store import letters, meta
 from tests.daemon import Daemon
 from tests.desk import BILL, Desk, rss
 from tests.fakes import FakeHttp

@@ -6,6 +6,7 @@ Pure. Does not compare entries (core/dedup.py) and does not decide anything.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -25,19 +26,29 @@ TEXT_KEY_WORDS = 12  # an equal text shorter than this proves nothing
 
 
 def normalise(
-    parsed: ParsedFeed, feed: Feed, *, now: datetime, default_language: str | None = None
+    parsed: ParsedFeed,
+    feed: Feed,
+    *,
+    now: datetime,
+    default_language: str | None = None,
+    leave_out: Collection[int] = (),
 ) -> tuple[Entry, ...]:
     """Every entry of a feed document, oldest last as the feed has it; entries that say nothing at all are left out.
 
     Of two items that are the same in everything that identifies one the first stays: feeds repeat themselves.
-    `default_language` is that of feeds which name none.
+    `default_language` is that of feeds which name none. `leave_out`: places of items that need not be worked out, but
+    have a say in what identifies the others.
     """
+    if len(leave_out) == len(parsed.entries):
+        return ()
     outlet = feed.outlet or plain_text(parsed.title) or feed.name
     links = Counter(url_identity(raw.link) for raw in parsed.entries if raw.link)
     guids = Counter(raw.guid for raw in parsed.entries if raw.guid)
     suffixes = suffixes_of(raw.title for raw in parsed.entries)
     entries: dict[str, Entry] = {}
-    for raw in parsed.entries:
+    for place, raw in enumerate(parsed.entries):
+        if place in leave_out:
+            continue
         entry = normalise_entry(
             raw,
             feed=feed.name,

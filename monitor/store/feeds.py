@@ -5,14 +5,14 @@ Functions take an open transaction `tx`. When a feed is next due is decided in c
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import fields, replace
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit, urlunsplit
 
 import sqlalchemy as sa
 
-from monitor.model import Feed, FeedState, FeedStatus, Habits, Validators
+from monitor.model import Feed, FeedState, FeedStatus, Habits, Validators, record
 from monitor.store import oddities
 from monitor.store.database import chunks, insert_new
 from monitor.store.schema import UtcTime, feeds
@@ -21,6 +21,7 @@ FRESH_START = {
     "etag": None,
     "last_modified": None,
     "body_hash": None,
+    "seen_items": None,
     "seeded_at": None,
     "last_success_at": None,
     "not_before": None,
@@ -126,6 +127,7 @@ _SUCCEEDED = (
         seeded_at=sa.func.coalesce(feeds.c.seeded_at, sa.bindparam("seeds_at", type_=UtcTime())),
         title=sa.func.coalesce(sa.bindparam("its_title", type_=sa.Text()), feeds.c.title),
         body_hash=sa.func.coalesce(sa.bindparam("its_hash", type_=sa.String()), feeds.c.body_hash),
+        seen_items=sa.func.coalesce(sa.bindparam("its_items", type_=sa.LargeBinary()), feeds.c.seen_items),
         last_changed_at=sa.func.coalesce(sa.bindparam("changes_at", type_=UtcTime()), feeds.c.last_changed_at),
         entries=feeds.c.entries + sa.bindparam("more_entries", type_=sa.Integer()),
         possible_gaps=feeds.c.possible_gaps + sa.bindparam("more_gaps", type_=sa.Integer()),
@@ -133,45 +135,52 @@ _SUCCEEDED = (
 )
 
 
-def record_success(
-    tx: sa.Connection,
-    claimed: FeedState,
-    *,
-    now: datetime,
-    next_check_at: datetime,
-    not_before: datetime | None,
-    validators: Validators,
-    state: FeedStatus = FeedStatus.OK,
-    habits: Habits,
-    title: str | None = None,
-    body_hash: str | None = None,
-    found_entries: bool = False,
-    new_entries: int = 0,
-    possible_gap: bool = False,
-) -> None:
-    """A check succeeded; None for title and body_hash keeps what is there. The first document with entries seeds.
+@record
+class Success:
+    """A check that went well. None for title, body_hash and seen_items keeps what is there; the first document with
+    entries seeds."""
 
-    Nothing is recorded where the feed's address has changed since the claim: what came is another feed's.
-    """
-    values = {
-        "of_name": claimed.name,
-        "of_url": claimed.url,
-        "state": state,
+    claimed: FeedState
+    next_check_at: datetime
+    not_before: datetime | None
+    validators: Validators
+    state: FeedStatus = FeedStatus.OK
+    habits: Habits
+    title: str | None = None
+    body_hash: str | None = None
+    seen_items: bytes | None = None
+    found_entries: bool = False
+    new_entries: int = 0
+    possible_gap: bool = False
+
+
+def record_successes(tx: sa.Connection, checks: Sequence[Success], now: datetime) -> None:
+    """Note checks that went well. Nothing is recorded of a feed whose address has changed since the claim: what came is
+    another feed's."""
+    if checks:
+        tx.execute(_SUCCEEDED, [_success_row(one, now) for one in checks])
+
+
+def _success_row(one: Success, now: datetime) -> dict:
+    return {
+        "of_name": one.claimed.name,
+        "of_url": one.claimed.url,
+        "state": one.state,
         "last_checked_at": now,
         "last_success_at": now,
-        "next_check_at": next_check_at,
-        "not_before": not_before,
-        "etag": validators.etag,
-        "last_modified": validators.last_modified,
-        **_columns(habits),
-        "seeds_at": now if found_entries else None,
-        "its_title": title,
-        "its_hash": body_hash,
-        "changes_at": now if new_entries else None,
-        "more_entries": new_entries,
-        "more_gaps": int(possible_gap),
+        "next_check_at": one.next_check_at,
+        "not_before": one.not_before,
+        "etag": one.validators.etag,
+        "last_modified": one.validators.last_modified,
+        **_columns(one.habits),
+        "seeds_at": now if one.found_entries else None,
+        "its_title": one.title,
+        "its_hash": one.body_hash,
+        "its_items": one.seen_items,
+        "changes_at": now if one.new_entries else None,
+        "more_entries": one.new_entries,
+        "more_gaps": int(one.possible_gap),
     }
-    tx.execute(_SUCCEEDED, values)
 
 
 def record_failure(
@@ -270,6 +279,7 @@ def _state(row: sa.RowMapping) -> FeedState:
         state=FeedStatus(row["state"]),
         validators=Validators(etag=row["etag"], last_modified=row["last_modified"]),
         body_hash=row["body_hash"],
+        seen_items=row["seen_items"],
         seeded_at=row["seeded_at"],
         last_success_at=row["last_success_at"],
         next_check_at=row["next_check_at"],

@@ -75,6 +75,7 @@ feeds = Table(
     Column("etag", Text),
     Column("last_modified", Text),
     Column("body_hash", String),
+    Column("seen_items", LargeBinary),  # hashes of what its last document held (core/familiar.py)
     Column("seeded_at", UtcTime),  # the first successful check
     Column("last_checked_at", UtcTime),
     Column("last_success_at", UtcTime),

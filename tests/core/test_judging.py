@@ -6,7 +6,18 @@ from datetime import time, timedelta
 import pytest
 
 from monitor.core.pipeline import History, judge
-from monitor.model import Channel, DeliveryKind, DeliveryStatus, HoldReason, Level, Origin, Reason, Route, Silence, Standing
+from monitor.model import (
+    Channel,
+    DeliveryKind,
+    DeliveryStatus,
+    HoldReason,
+    Level,
+    Origin,
+    Reason,
+    Route,
+    Silence,
+    Standing,
+)
 from tests.builders import NOW, ago, entry, message, pickup, placed, told_as, waiting, watchlist
 from tests.core.test_pipeline import alerts, copy_of, founding, policy
 

@@ -26,14 +26,15 @@ def claim(tx, now=NOW, **how):
 
 def succeed(tx, name="gazette", **more):
     values = {
-        "now": NOW,
+        "claimed": STATES[name],
         "next_check_at": NOW + 30 * MINUTE,
         "not_before": None,
         "validators": Validators(etag='"a"'),
         "habits": Habits(),
         "found_entries": True,
     }
-    feeds.record_success(tx, STATES[name], **{**values, **more})
+    now = more.pop("now", NOW)
+    feeds.record_successes(tx, [feeds.Success(**{**values, **more})], now)
 
 
 def test_new_feeds_are_due_at_once_and_each_is_claimed_once(tx):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import tempfile
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 from monitor import __version__, reload

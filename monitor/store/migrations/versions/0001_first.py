@@ -31,6 +31,7 @@ def upgrade() -> None:
         sa.Column("etag", sa.Text()),
         sa.Column("last_modified", sa.Text()),
         sa.Column("body_hash", sa.String()),
+        sa.Column("seen_items", sa.LargeBinary()),
         sa.Column("seeded_at", Time),
         sa.Column("last_checked_at", Time),
         sa.Column("last_success_at", Time),
