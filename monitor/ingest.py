@@ -173,17 +173,18 @@ class Ingest:
 
     async def _read(self, feed: Feed, state: FeedState) -> Reading:
         now = self._clock()
-        reading = Reading(feed=feed, state=state, checked_at=now, ask=habit.asking(state, now))
+        ask, answer, problem = habit.asking(state, now), None, None
         try:
-            answer = await self._fetch(feed, reading.ask)
+            answer = await self._fetch(feed, ask)
+            now = self._clock()
             crash.reach("fetched")
+            if isinstance(answer, Fetched):
+                self._room.take()
         except FeedError as error:
-            return replace(reading, error=error)
+            problem = error
         except Exception as error:  # one odd document must not stop the others, nor leave its feed leased for ever
-            return replace(reading, error=internal(error))
-        if isinstance(answer, Fetched):
-            self._room.take()
-        return replace(reading, answer=answer, checked_at=self._clock())
+            problem = internal(error)
+        return Reading(feed=feed, state=state, checked_at=now, ask=ask, answer=answer, error=problem)
 
     async def _read_slowly(self, reading: Reading) -> None:
         self._room.leave()  # whoever queues for the one child keeps no other feed waiting

@@ -65,6 +65,8 @@ def say(event: str, *, level: int = logging.INFO, **fields: Any) -> None:
 
 def say_fact(fact: Any, *, level: int = logging.INFO) -> None:
     """Log one of the fact records of model.py under its own name; empty fields are left out."""
+    if not log.isEnabledFor(level):
+        return  # most facts tell that nothing happened
     name = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in type(fact).__name__).lstrip("_")
     say(name, level=level, **{key: value for key, value in asdict(fact).items() if value or value is False})
 

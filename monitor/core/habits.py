@@ -58,7 +58,8 @@ def succeeded(
     """What is known after an answer. `may_move`: the feed has no secret that must stay with its host; `parsed` is None
     where the document was not read, `body_is_known` says that it was the same bytes as before."""
     habits = _moved(state.habits, ask, answer, now, may_move=may_move)
-    habits = replace(habits, validators_url=answer.url, gone_answers=0, gone_since=None)
+    if habits.validators_url != answer.url or habits.gone_answers:
+        habits = replace(habits, validators_url=answer.url, gone_answers=0, gone_since=None)
     if isinstance(answer, Fetched):
         bare = answer.validators == Validators()
         equal = habits.equal_bodies + 1 if bare and body_is_known else 0
@@ -95,7 +96,7 @@ def turned_over(habits: Habits, *, entries: int, new: int, gap: bool, elapsed: t
     share = new / entries if entries >= FEW else 0.0
     if gap or share >= ROLLS_OVER:
         return replace(habits, quickened=min(habits.quickened + 1, MOST_QUICKENED))
-    return replace(habits, quickened=max(habits.quickened - 1, 0)) if share <= CALM else habits
+    return replace(habits, quickened=habits.quickened - 1) if habits.quickened and share <= CALM else habits
 
 
 def own_pace(
@@ -122,7 +123,8 @@ def _moved(habits: Habits, ask: Ask, answer: Fetched | NotModified, now: datetim
         if answer.url != habits.moved_to:
             habits = replace(habits, moved_to=None)
     if answer.moved_to is None or not may_move:
-        return replace(habits, redirect_to=None, redirects=0, redirect_since=None)
+        forgotten = habits.redirect_to is None and not habits.redirects
+        return habits if forgotten else replace(habits, redirect_to=None, redirects=0, redirect_since=None)
     if answer.moved_to != habits.redirect_to:
         return replace(habits, redirect_to=answer.moved_to, redirects=1, redirect_since=now)
     habits = replace(habits, redirects=habits.redirects + 1)

@@ -91,6 +91,7 @@ class _Wish:
     """What the caller wants, on whichever hop."""
 
     url: URL
+    home: str  # whose queue that stands in: no other host is told the caller's headers
     validators: Validators
     validators_url: str | None
     headers: Headers
@@ -100,14 +101,15 @@ class _Wish:
     seconds: float  # for the whole fetch, without waiting for turns
     gap: timedelta
 
-    def is_home(self, url: URL) -> bool:
-        """Whether this is the host that the caller named: no other is told the caller's headers."""
-        return host_key(url) == host_key(self.url)
 
-    def validators_at(self, url: URL) -> Validators:
-        """The validators that belong to this address."""
-        belong = self.is_home(url) if self.validators_url is None else str(url) == self.validators_url
-        return self.validators if belong else Validators()
+@record
+class _Hop:
+    """One address on the way, whose queue it stands in, and what may be told there."""
+
+    url: URL
+    host: str
+    is_home: bool
+    validators: Validators
 
 
 @record
@@ -163,6 +165,7 @@ class Fetcher:
     ):
         self._settings, self._now, self._resolver, self._tls = settings, now, resolver, tls
         self._ready = ready
+        self._user_agent = settings.user_agent
         self._lanes = Lanes(concurrency=settings.concurrency, per_host=settings.per_host, gap=settings.host_gap)
         limits = (settings.connect_timeout, settings.read_timeout, settings.timeout)
         self._connect, self._read, self._total = (limit.total_seconds() for limit in limits)
@@ -224,11 +227,13 @@ class Fetcher:
         a longer pause between two requests to one host. Raises FetchError in a person's words, without secrets;
         HostHeld where no request was made.
         """
+        first = parsed(url)
         wish = _Wish(
-            url=parsed(url),
+            url=first,
+            home=host_key(first),
             validators=validators,
             validators_url=validators_url,
-            headers=authorization(url) + sendable(headers),
+            headers=(authorization(url) if "@" in url else ()) + sendable(headers),
             own_port=own_port,
             accept=accept,
             max_body=max_body or self._settings.max_body,
@@ -242,9 +247,9 @@ class Fetcher:
     async def _follow(self, wish: _Wish) -> Fetched | NotModified:
         url, seen, for_good, moved_to, left = wish.url, set(), True, None, wish.seconds
         while len(seen) <= MOST_REDIRECTS:
-            answer, took = await self._take_turn(wish, url, left)
+            answer, took = await self._take_turn(wish, _hop(wish, url), left)
             if not isinstance(answer, _Redirect):
-                return replace(answer, moved_to=moved_to)
+                return answer if moved_to is None else replace(answer, moved_to=moved_to)
             seen.add(url)
             url, left = redirected(url, answer.location), max(left - took, 0)
             for_good = for_good and answer.status in FOR_GOOD
@@ -253,17 +258,17 @@ class Fetcher:
                 raise FetchError(f"{wish.url.host} redirects in a circle", status=answer.status)
         raise FetchError(f"{wish.url.host} redirects more than {MOST_REDIRECTS} times")
 
-    async def _take_turn(self, wish: _Wish, url: URL, left: float) -> tuple[Fetched | NotModified | _Redirect, float]:
+    async def _take_turn(self, wish: _Wish, hop: _Hop, left: float) -> tuple[Fetched | NotModified | _Redirect, float]:
         """The answer, and how many seconds it took once it was this host's turn."""
-        check_port(url, (*self._settings.allow_ports, *((wish.own_port,) if wish.is_home(url) else ())))
-        host = host_key(url)
-        if host in self._odd or not _sayable(wish.validators_at(url)):
-            return await self._turn(wish, url, left, lenient=True)
+        check_port(hop.url, (*self._settings.allow_ports, *((wish.own_port,) if hop.is_home else ())))
+        host = hop.host
+        if host in self._odd or not _sayable(hop.validators):
+            return await self._turn(wish, hop, left, lenient=True)
         try:
-            return await self._turn(wish, url, left)
+            return await self._turn(wish, hop, left)
         except OddAnswer as odd:
             try:
-                answer, took = await self._turn(wish, url, max(left - odd.took, 0), lenient=True)
+                answer, took = await self._turn(wish, hop, max(left - odd.took, 0), lenient=True)
             except OddAnswer:
                 raise odd from None  # the strict reader's words say more
             took += odd.took
@@ -273,15 +278,15 @@ class Fetcher:
         return answer, took
 
     async def _turn(
-        self, wish: _Wish, url: URL, left: float, *, lenient: bool = False
+        self, wish: _Wish, hop: _Hop, left: float, *, lenient: bool = False
     ) -> tuple[Fetched | NotModified | _Redirect, float]:
-        host, loop = host_key(url), asyncio.get_running_loop()
+        url, host, loop = hop.url, hop.host, asyncio.get_running_loop()
         async with self._lanes.turn(host, wish.gap, self._ready):
             if held := self._lanes.held_for(host, self._now()):
                 raise HostHeld(f"{url.host} asked us to stay away for another {held}", status=429, retry_after=held)
             began = loop.time()
             try:
-                answer = await self._ask(wish, url, left, lenient=lenient)
+                answer = await self._ask(wish, hop, left, lenient=lenient)
             except FetchError as error:
                 if error.status == 429:
                     self._lanes.hold(host, error.retry_after, self._now())
@@ -291,11 +296,10 @@ class Fetcher:
             self._lanes.release(host)
             return answer, loop.time() - began
 
-    async def _ask(self, wish: _Wish, url: URL, left: float, *, lenient: bool) -> Fetched | NotModified | _Redirect:
+    async def _ask(self, wish: _Wish, hop: _Hop, left: float, *, lenient: bool) -> Fetched | NotModified | _Redirect:
         refused: list[str] = []
         _refusals.set(refused)
-        validators = wish.validators_at(url)
-        headers, conditional = self._headers(wish, url, validators), validators != Validators()
+        url, headers, conditional = hop.url, self._headers(wish, hop), hop.validators != Validators()
 
         def begin(head: Head) -> Fetched | NotModified | _Redirect | _Document:
             return self._begin(head, wish, url, conditional=conditional)
@@ -324,9 +328,10 @@ class Fetcher:
                 begun.feed(chunk)
             return begun.finish()
 
-    def _headers(self, wish: _Wish, url: URL, validators: Validators) -> dict[str, str]:
+    def _headers(self, wish: _Wish, hop: _Hop) -> dict[str, str]:
+        validators = hop.validators
         headers = {
-            "User-Agent": self._settings.user_agent,
+            "User-Agent": self._user_agent,
             "Accept": ACCEPT[wish.accept],
             "Accept-Encoding": "gzip",
         }
@@ -334,7 +339,7 @@ class Fetcher:
             headers["If-None-Match"] = validators.etag
         if validators.last_modified is not None:
             headers["If-Modified-Since"] = validators.last_modified
-        if wish.is_home(url):
+        if hop.is_home and wish.headers:
             configured = {name.lower() for name, _ in wish.headers}
             headers = {name: value for name, value in headers.items() if name.lower() not in configured}
             headers.update(wish.headers)
@@ -379,6 +384,13 @@ class Fetcher:
         if head.length > limit:
             raise FetchError(f"the body is larger than {limit:,} bytes")
         return Body(coding, max_body=max_body, max_compressed=limit)
+
+
+def _hop(wish: _Wish, url: URL) -> _Hop:
+    host = wish.home if url is wish.url else host_key(url)
+    is_home = host == wish.home
+    belong = is_home if wish.validators_url is None else str(url) == wish.validators_url
+    return _Hop(url=url, host=host, is_home=is_home, validators=wish.validators if belong else Validators())
 
 
 def _sayable(validators: Validators) -> bool:

@@ -19,13 +19,18 @@ STANDARD_PORTS = (80, 443)
 # printable ASCII that needs no quoting, percent escapes whole, no dot segments: sent exactly as written
 _EXACT = re.compile(r"(?!.*/\.\.?(?:[/?#]|$))(?:%[0-9A-Fa-f]{2}|[!$&-;=?-Z_a-z~\[\]#])*")
 
+# … and a whole address that is written as it is sent
+_PLAIN = re.compile(rf"https?://[a-z0-9-]+(?:\.[a-z0-9-]+)*(?::(?!0|80/|443/)[0-9]{{1,5}})?(?=/)(?!.*#){_EXACT.pattern}")
+
 Headers = tuple[tuple[str, str], ...]
 
 
 def parsed(text: str) -> URL:
     """The address in `text`, without fragment and password. Raises FetchError where nothing may be fetched there."""
+    text = text.strip()
+    plain = _PLAIN.fullmatch(text) is not None
     try:
-        url = URL(text.strip())
+        url = URL(text, encoded=plain)
         scheme, host, port = url.scheme, url.raw_host, url.port
     except ValueError as error:
         raise FetchError("this is not an address that can be fetched", permanent=True) from error
@@ -33,7 +38,7 @@ def parsed(text: str) -> URL:
         raise FetchError(f"only http and https addresses are fetched, not {shown(scheme or 'none')}", permanent=True)
     if not host or not port:
         raise FetchError("the address names no host", permanent=True)
-    return _as_written(url.with_user(None).with_fragment(None), text)
+    return url if plain else _as_written(url.with_user(None).with_fragment(None), text)
 
 
 def redirected(url: URL, location: str) -> URL:

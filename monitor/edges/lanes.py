@@ -19,6 +19,8 @@ SLOW = 5.0  # seconds; hosts whose last answer took longer share a quarter of th
 MOST_LANES = 4096  # beyond it, lanes that nobody uses are forgotten
 FIRST_HOLD, LONGEST_HOLD = timedelta(minutes=15), timedelta(hours=24)  # after a 429 that names no time (design: C2)
 
+_AT_ONCE = nullcontext()
+
 
 @dataclass(slots=True)
 class _Lane:
@@ -58,7 +60,7 @@ class Lanes:
         try:
             async with lane.turns:
                 await self._pause(lane, pause)
-                async with self._slow if lane.slow else nullcontext(), self._all:
+                async with self._slow if lane.slow else _AT_ONCE, self._all:
                     if ready is not None:
                         await ready()
                     began = lane.busy_at = loop.time()
@@ -109,7 +111,9 @@ class Lanes:
     def _lane(self, host: str) -> _Lane:
         if len(self._lanes) >= MOST_LANES and host not in self._lanes:
             self._forget_idle()
-        return self._lanes.setdefault(host, _Lane(asyncio.Semaphore(self._per_host)))
+        if (lane := self._lanes.get(host)) is None:
+            lane = self._lanes[host] = _Lane(asyncio.Semaphore(self._per_host))
+        return lane
 
     def _forget_idle(self) -> None:
         time = asyncio.get_running_loop().time()
