@@ -18,7 +18,7 @@ somebody answers. Does not deliver anything (dispatch.py does) and does not log.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -56,6 +56,7 @@ from monitor.writer import Writer
 
 GATHER = timedelta(milliseconds=100)  # what arrives within it shares a transaction, and is judged oldest first
 DOCUMENTS = 64  # in memory between their fetch and their commit; more wait with their servers
+AT_ONCE = 1_000  # checks that stand in their hosts' queues; what else is claimed takes no memory for it yet
 BATCH = 64  # feeds in one transaction at most: readers and senders need the database, too
 
 Fetch = Callable[[Feed, Ask], Awaitable[Fetched | NotModified]]
@@ -98,6 +99,7 @@ class Ingest:
         self._hosts = 1  # that are configured
         self._room = room or Room(DOCUMENTS)
         self._readings: asyncio.Queue[Reading] = asyncio.Queue()
+        self._waiting: deque[tuple[Feed, FeedState]] = deque()
         self._checks: set[asyncio.Task[None]] = set()
         self._saver: asyncio.Task[None] | None = None
 
@@ -129,22 +131,29 @@ class Ingest:
                 ignore_schedule=ignore_schedule,
             )
         )
-        for state in claimed:
-            if state.name in configured:
-                self._begin(self._check(configured[state.name], state))
+        self._waiting.extend(_host_by_host([(configured[one.name], one) for one in claimed if one.name in configured]))
+        self._begin_waiting()
         if self._saver is None or self._saver.done():
             self._saver = asyncio.create_task(self._save_all())
         return len(claimed)
 
     @property
     def running(self) -> int:
-        """Checks under way."""
-        return len(self._checks)
+        """Checks under way, or claimed for it."""
+        return len(self._checks) + len(self._waiting)
+
+    def _begin_waiting(self) -> None:
+        while self._waiting and len(self._checks) < AT_ONCE:
+            self._begin(self._check(*self._waiting.popleft()))
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         check = asyncio.create_task(work)
         self._checks.add(check)
-        check.add_done_callback(self._checks.discard)
+        check.add_done_callback(self._ended)
+
+    def _ended(self, check: asyncio.Task[None]) -> None:
+        self._checks.discard(check)
+        self._begin_waiting()
 
     async def finish(self) -> None:
         """Wait until everything that was started is checked and saved."""
@@ -155,6 +164,7 @@ class Ingest:
 
     async def stop(self) -> None:
         """Abandon fetches (their feeds are simply due again) and save what has been read."""
+        self._waiting.clear()
         await self._abandon()
         await self._readings.join()
         await self._abandon()  # what turned out to need the slow reader
@@ -352,6 +362,17 @@ class Ingest:
         return edits + tuple(
             Arrival(entry=entry, assignment=assignment) for entry, assignment in zip(new, assignments, strict=True)
         )
+
+
+def _host_by_host(checks: list[tuple[Feed, FeedState]]) -> list[tuple[Feed, FeedState]]:
+    """One feed of each host, then another of each: many of one host keep nobody else waiting."""
+    taken: Counter[str] = Counter()
+    turns = []
+    for place, (feed, _) in enumerate(checks):
+        host = urlsplit(feed.url).netloc
+        turns.append((taken[host], place))
+        taken[host] += 1
+    return [checks[place] for _, place in sorted(turns)]
 
 
 def _missed_much(reading: Reading, longest: timedelta, now: datetime) -> bool:

@@ -363,3 +363,22 @@ def test_a_document_that_repeats_itself_is_read_as_a_whole(rig, worked_out):
     worked_out.clear()
     rig.web |= {"gazette": once.replace(item, item + item) + b" "}
     assert (rig.check(ignore_schedule=True)["gazette"].new, len(worked_out)) == (0, 2)
+
+
+def test_feeds_take_turns_host_by_host_and_few_at_once(rig, monkeypatch):
+    monkeypatch.setattr("monitor.ingest.AT_ONCE", 2)
+    rig.configure(*(Feed(name=f"a-{n}", url=f"https://a.example/{n}") for n in range(5)), Feed(name="b", url="https://b.example/"))
+    rig.web |= dict.fromkeys(rig.feeds, NotModified(url="https://a.example/"))
+    answer, at_once = rig.fetch, []
+
+    async def fetch(feed, ask):
+        at_once.append(1)
+        await asyncio.sleep(0)
+        most.append(sum(at_once))
+        at_once.append(-1)
+        return await answer(feed, ask)
+
+    most: list[int] = []
+    rig.fetch = fetch
+    assert len(rig.check()) == 6
+    assert [name for name, _ in rig.asked[:2]] == ["a-0", "b"] and max(most) == 2

@@ -20,7 +20,9 @@ STANDARD_PORTS = (80, 443)
 _EXACT = re.compile(r"(?!.*/\.\.?(?:[/?#]|$))(?:%[0-9A-Fa-f]{2}|[!$&-;=?-Z_a-z~\[\]#])*")
 
 # … and a whole address that is written as it is sent
-_PLAIN = re.compile(rf"https?://[a-z0-9-]+(?:\.[a-z0-9-]+)*(?::(?!0|80/|443/)[0-9]{{1,5}})?(?=/)(?!.*#){_EXACT.pattern}")
+_PLAIN = re.compile(
+    rf"https?://[a-z0-9-]+(?:\.[a-z0-9-]+)*(?::(?!0|80/|443/)[0-9]{{1,5}})?(?=/)(?!.*#){_EXACT.pattern}"
+)
 
 Headers = tuple[tuple[str, str], ...]
 

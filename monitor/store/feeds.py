@@ -90,15 +90,14 @@ def claim_due(
     if only is not None:
         conditions.append(feeds.c.name.in_(tuple(only)))
     chosen = sa.select(feeds.c.name).where(*conditions).order_by(feeds.c.next_check_at).limit(limit)
-    claimed = (
-        feeds.update()
-        .where(feeds.c.name.in_(chosen))
-        .values(lease_until=now + LEASE, next_check_at=now + min_interval, claimed_at=now)
-        .returning(feeds)
-    )
-    rows = tx.execute(claimed).mappings().all()
-    odd = oddities.of_feeds(tx, [row["name"] for row in rows])
-    return tuple(replace(_state(row), oddities=odd.get(row["name"], ())) for row in rows)
+    names = tx.execute(chosen).scalars().all()
+    leased = {"lease_until": now + LEASE, "next_check_at": now + min_interval, "claimed_at": now}
+    claimed: list[FeedState] = []
+    for part in chunks(names):
+        states = feeds.update().where(feeds.c.name.in_(part)).values(leased).returning(feeds)
+        claimed += map(_state, tx.execute(states).mappings())
+    odd = oddities.of_feeds(tx, names)
+    return tuple(replace(one, oddities=odd[one.name]) if one.name in odd else one for one in claimed)
 
 
 def _free(now: datetime) -> list[sa.ColumnElement[bool]]:
