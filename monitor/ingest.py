@@ -55,9 +55,9 @@ from monitor.store import articles, candidates, feeds, hosts, letters, merging, 
 from monitor.writer import Writer
 
 GATHER = timedelta(milliseconds=100)  # what arrives within it shares a transaction, and is judged oldest first
-DOCUMENTS = 64  # in memory between their fetch and their commit; more wait with their servers
+DOCUMENTS = 32  # in memory between their fetch and their commit; more wait with their servers
 AT_ONCE = 1_000  # checks that stand in their hosts' queues; what else is claimed takes no memory for it yet
-BATCH = 64  # feeds in one transaction at most: readers and senders need the database, too
+BATCH = 128  # feeds in one transaction at most, DOCUMENTS of them with news: readers and senders need the database, too
 
 Fetch = Callable[[Feed, Ask], Awaitable[Fetched | NotModified]]
 ParseSlowly = Callable[[Fetched], Awaitable[ParsedFeed]]
@@ -230,10 +230,12 @@ class Ingest:
     async def _gather(self) -> list[Reading]:
         """What came in, and what comes in the next moment."""
         batch = [await self._readings.get()]
-        if self._readings.qsize() < BATCH - 1:
+        if self._readings.qsize() < DOCUMENTS - 1:
             await asyncio.sleep(GATHER.total_seconds())
-        while not self._readings.empty() and len(batch) < BATCH:
+        documents = batch[0].is_unread
+        while not self._readings.empty() and len(batch) < BATCH and documents < DOCUMENTS:
             batch.append(self._readings.get_nowait())
+            documents += batch[-1].is_unread
         return batch
 
     async def _read_all(self, batch: list[Reading]) -> list[Reading]:
