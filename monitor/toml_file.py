@@ -11,7 +11,7 @@ import os
 import re
 import stat
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -19,6 +19,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from monitor.errors import ConfigError, Problem
+from monitor.record import record
 
 MAX_BYTES = 1 << 20  # nobody writes a mebibyte of configuration by hand
 _MARK = b"\xef\xbb\xbf"  # UTF-8's byte order mark
@@ -28,7 +29,7 @@ Step = str | int
 Place = tuple[int, int]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class TomlFile:
     """A file that was read. Lines and columns count from 1."""
 
