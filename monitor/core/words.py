@@ -18,11 +18,11 @@ from __future__ import annotations
 import re
 import unicodedata
 from bisect import bisect_right
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, cached_property, lru_cache
+from functools import cache, lru_cache
 from itertools import accumulate
-from typing import Any
+
+from monitor.core.late import LatePattern
 
 # ── classes of characters ────────────────────────────────────────────────────────────────────────
 
@@ -68,23 +68,6 @@ def _marks() -> str:
     return "".join(f"{low}-{high}" for low, high in ranges) + "\U0001e944-\U0001e94a\U000e0000-\U000e01ef"
 
 
-class _Pattern:
-    """A regular expression that is compiled when it is first used. The classes in these are large: together they take
-    as long as starting Python does, and much text needs none of them."""
-
-    def __init__(self, written: Callable[[], str]):
-        self._written = written
-
-    @cached_property
-    def _compiled(self) -> re.Pattern[str]:
-        return re.compile(self._written())
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self._compiled, name)
-        setattr(self, name, found)  # the next time it is found without coming here
-        return found
-
-
 _CIRCLED = "\u24b6-\u24e9\U0001f130-\U0001f149"  # letters in circles and squares; NFKC makes letters of them
 
 # Scripts without spaces: Thai, Lao, Myanmar, Khmer (without their digits), Han, Kana, Bopomofo.
@@ -96,9 +79,9 @@ _UNSPACED = (
 )
 _HANGUL = "\u1100-\u11ff\u3131-\u318e\ua960-\ua97c\uac00-\ud7a3\ud7b0-\ud7fb\uffa1-\uffdc"
 
-_UNSPACED_CHAR = _Pattern(lambda: f"[{_UNSPACED}]")
-_HANGUL_CHAR = _Pattern(lambda: f"[{_HANGUL}]")
-_MIXED_SCRIPT = _Pattern(lambda: f"[{_UNSPACED}{_HANGUL}]")
+_UNSPACED_CHAR = LatePattern(f"[{_UNSPACED}]")
+_HANGUL_CHAR = LatePattern(f"[{_HANGUL}]")
+_MIXED_SCRIPT = LatePattern(f"[{_UNSPACED}{_HANGUL}]")
 
 
 def _word_pattern(wild: str = "") -> str:
@@ -119,9 +102,9 @@ def _mixed_pattern(wild: str = "") -> str:
 
 
 _ASCII_WORD = re.compile("([a-z0-9]+)")
-_WORD, _MIXED_WORD = _Pattern(_word_pattern), _Pattern(_mixed_pattern)
+_WORD, _MIXED_WORD = LatePattern(_word_pattern), LatePattern(_mixed_pattern)
 _WILD_ASCII_WORD = re.compile("([A-Za-z0-9?*]+)")
-_WILD_WORD, _WILD_MIXED_WORD = _Pattern(lambda: _word_pattern("?*")), _Pattern(lambda: _mixed_pattern("?*"))
+_WILD_WORD, _WILD_MIXED_WORD = LatePattern(lambda: _word_pattern("?*")), LatePattern(lambda: _mixed_pattern("?*"))
 
 # ── folding ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -157,7 +140,7 @@ def _plain_letters(word: str) -> str:
 
 
 _LONG_WORD = 64  # characters; longer ones are seldom words and are not remembered
-_MARKS_IN_A_ROW = _Pattern(lambda: f"([{_marks()}]{{8}})[{_marks()}]+")  # sorting them takes quadratic time
+_MARKS_IN_A_ROW = LatePattern(lambda: f"([{_marks()}]{{8}})[{_marks()}]+")  # sorting them takes quadratic time
 
 
 def _remembered(maxsize: int):
@@ -352,7 +335,7 @@ def read_words(text: str, seen: str | None = None) -> Words:
     return words
 
 
-_BEYOND_ASCII = _Pattern(  # a word with a letter beyond ASCII, or with what may stand inside one
+_BEYOND_ASCII = LatePattern(  # a word with a letter beyond ASCII, or with what may stand inside one
     lambda: f"[0-9A-Za-z]*+(?:[^\\x00-\\x7f\\W]|[{_CIRCLED}{_marks()}])[\\w{_CIRCLED}{_marks()}]*+"
 )
 
@@ -380,11 +363,13 @@ def split_variant(variant: str) -> list[tuple[str, bool]]:
     return [(words.surface(i), joined[i]) for i in range(len(words.starts))]
 
 
-def _wild_pattern(source: str) -> re.Pattern[str] | _Pattern:
+def _wild_pattern(source: str) -> re.Pattern[str] | LatePattern:
     """The plainest pattern of words that does for a variant: the general one takes long to compile."""
     if source.isascii():
         return _WILD_ASCII_WORD
-    return _WILD_MIXED_WORD if _MIXED_SCRIPT.search(source) else _WILD_WORD
+    if not _MIXED_SCRIPT.search(source):
+        return _WILD_WORD
+    return _WILD_MIXED_WORD if "?" in source or "*" in source else _MIXED_WORD
 
 
 def _same_length(text: str) -> str:
