@@ -5,6 +5,7 @@ The commands stand in `commands/`. Heavy imports stand inside them, so that `--h
 
 from __future__ import annotations
 
+import atexit
 import gc
 import sys
 from typing import Any
@@ -66,6 +67,7 @@ def main(ctx: click.Context, config_path: str | None, verbose: bool) -> None:
       wirewatch run                     the daemon
     """
     gc.set_threshold(ALLOCATIONS, 20, 100)
+    atexit.register(gc.freeze)  # or Python looks through all that there is for cycles, only to end; a tenth of `check`
     ctx.obj = {"config": config_path, "verbose": verbose}
 
 
