@@ -29,9 +29,7 @@ from monitor.channels import open_senders
 from monitor.clock import Clock, SteadyClock, system_clock
 from monitor.config import ChannelConfig, Config
 from monitor.config_file import is_loopback
-from monitor.core.extract import read_page
 from monitor.core.pace import ASKED_AT_MOST, GONE_LATER, LONGEST_RETRY, turns
-from monitor.core.parse import parse_fast, parse_slow
 from monitor.core.pipeline import Policy
 from monitor.core.render import rfc3339
 from monitor.core.robots import LARGEST as LARGEST_ROBOTS
@@ -605,6 +603,8 @@ class App:
 
     async def _parse(self, answer: Fetched) -> ParsedFeed:
         """The fast path in a thread; what it refuses, or what is large, in a child that can be killed."""
+        from monitor.core.parse import parse_fast, parse_slow  # a pass in which nothing is new needs no parser
+
         if len(answer.body) <= FAST_PATH_BYTES:
             parsed = await asyncio.to_thread(parse_fast, answer.body, url=answer.url, content_type=answer.content_type)
             if parsed is not None:
@@ -646,6 +646,8 @@ class App:
         )
 
     async def _read_page(self, answer: Fetched) -> ParsedEntry:
+        from monitor.core.extract import read_page  # nor this
+
         return await self.page_children.run(
             read_page, answer.body, answer.url, answer.content_type, deadline=PARSE_DEADLINE
         )

@@ -169,11 +169,13 @@ class Fetcher:
         self._odd: dict[str, None] = {}  # hosts that only the lenient reader understands, in the order they were met
 
     async def __aenter__(self) -> Self:
-        tls, resolver = self._tls or _trust(), self._resolver or Resolver()
-        self._lenient = Lenient(self._dial, resolver, tls, connect=self._connect, read=self._read)
+        resolver = self._resolver or Resolver()
+        self._lenient = Lenient(
+            self._dial, resolver, lambda: self._tls or _trust(), connect=self._connect, read=self._read
+        )
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                ssl=tls,
+                ssl=self._tls or True,  # aiohttp has read the system's trust store; reading it takes 30 ms
                 resolver=resolver,
                 socket_factory=self._dial,
                 keepalive_timeout=IDLE,
@@ -393,8 +395,7 @@ def _sayable(validators: Validators) -> bool:
 
 @functools.cache
 def _trust() -> ssl.SSLContext:
-    """The system's trust store, read once; certificates and host names are always checked, TLS 1.2 at least."""
+    """As aiohttp's own: the system's trust store; certificates and host names are checked, TLS 1.2 at least."""
     context = ssl.create_default_context()
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     return context

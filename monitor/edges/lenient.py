@@ -31,13 +31,14 @@ Begin = Callable[[Head], Any]  # of an answer whose head has come: what it is, o
 
 
 class Lenient:
-    """Asks; `dial` makes the socket for an address or raises PermissionError, limits are in seconds."""
+    """Asks; `dial` makes the socket for an address or raises PermissionError, `tls` says whom to trust, limits are in
+    seconds."""
 
     def __init__(
         self,
         dial: Callable[[tuple], socket.socket],
         resolver: AbstractResolver,
-        tls: ssl.SSLContext,
+        tls: Callable[[], ssl.SSLContext],
         *,
         connect: float,
         read: float,
@@ -127,7 +128,7 @@ class _Call:
 
     def _secured(self, plain: socket.socket) -> socket.socket:
         if self._url.scheme == "https":
-            plain = self._how._tls.wrap_socket(plain, server_hostname=self._url.raw_host)
+            plain = self._how._tls().wrap_socket(plain, server_hostname=self._url.raw_host)
         plain.settimeout(self._how._read)
         return plain
 
