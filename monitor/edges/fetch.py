@@ -27,6 +27,7 @@ from yarl import URL
 from monitor import __version__
 from monitor.edges.addresses import Network, refusal
 from monitor.edges.answers import Body, Head, coding_of, max_age_of, shown, validators_of
+from monitor.edges.certificates import HAS_EXPIRED, valid_until
 from monitor.edges.hops import (
     STANDARD_PORTS,
     Headers,
@@ -296,6 +297,7 @@ class Fetcher:
     async def _ask(self, wish: _Wish, url: URL, left: float, *, lenient: bool) -> Fetched | NotModified | _Redirect:
         refused: list[str] = []
         _refusals.set(refused)
+        until = asyncio.get_running_loop().time() + left
         validators = wish.validators_at(url)
         headers, conditional = self._headers(wish, url, validators), validators != Validators()
 
@@ -303,7 +305,7 @@ class Fetcher:
             return self._begin(head, wish, url, conditional=conditional)
 
         try:
-            async with asyncio.timeout(left):
+            async with asyncio.timeout_at(until):
                 if lenient:
                     return await self._lenient.ask(url, headers, begin)
                 return await self._ask_strictly(url, headers, begin)
@@ -311,7 +313,22 @@ class Fetcher:
             cause = getattr(error, "os_error", None)  # aiohttp's own texts show the address with its keys
             if refused and isinstance(error, (aiohttp.ClientConnectorError, PermissionError)):
                 raise FetchError(f"{url.host}: {refused[0]}; see [polling] allow_networks", permanent=True) from cause
-            raise of_transport(error, url.host, (self._connect, self._read, wish.seconds)) from cause
+            expired = await self._expired(error, url, until)
+            seconds = (self._connect, self._read, wish.seconds)
+            raise of_transport(error, url.host, seconds, expired=expired) from cause
+
+    async def _expired(self, error: Exception, url: URL, until: float) -> timedelta | None:
+        """How long ago the certificate expired, if that is what is wrong; None where that is not to be learnt until
+        then. The error does not say it, so the server is asked to show its certificate once more."""
+        if getattr(getattr(error, "certificate_error", error), "verify_code", None) != HAS_EXPIRED:
+            return None
+        try:
+            async with asyncio.timeout_at(until):
+                end = valid_until(await self._lenient.certificate(url))
+        except OSError:
+            return None
+        ago = self._now() - end if end else timedelta(0)
+        return ago if ago > timedelta(0) else None  # or it is not the server's own that expired, but one above it
 
     async def _ask_strictly(self, url: URL, headers: dict[str, str], begin: Callable):
         said = {
