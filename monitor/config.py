@@ -41,7 +41,6 @@ from monitor.config_file import (
 )
 from monitor.errors import ConfigError, Problem
 from monitor.model import Channel, Feed, Level, Origin, Route, record
-from monitor.opml import read_opml
 from monitor.toml_file import TomlFile, did_you_mean, problems_of, read_toml
 
 SEARCH_PATH = ("config.toml", "/etc/wirewatch/config.toml")
@@ -376,6 +375,8 @@ class _Resolver:
         return name, resolved
 
     def _opml_feeds(self, path: Path, known: list[Feed]) -> list[Feed]:
+        from monitor.opml import read_opml  # few have such files, and a parser for XML comes with it
+
         try:
             outlines = read_opml(path)
         except ConfigError as error:

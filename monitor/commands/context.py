@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -99,6 +98,8 @@ def clock_of() -> Clock:
 
 
 def app_of(ctx: click.Context, **parts: Any):
+    import logging
+
     from monitor import crash, logs
     from monitor.app import App
     from monitor.config import test_hooks

@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
 
+from monitor.core.late import LatePattern
 from monitor.core.locate import FIELDS
 from monitor.core.variants import read_variant
 from monitor.record import positional_record
@@ -153,7 +154,7 @@ def true_of_nothing(query: Node) -> bool:
 # ── reading ──────────────────────────────────────────────────────────────────────────────────────
 
 _QUOTES = '"“”„«»'
-_TOKEN = re.compile(
+_TOKEN = LatePattern(
     rf"""\s+
     |(?P<open>\()|(?P<close>\))
     |(?P<field>(?i:title|lead|body):)
