@@ -43,6 +43,10 @@ from monitor.errors import ConfigError, Problem
 from monitor.model import Channel, Feed, Level, Origin, Route, record
 from monitor.toml_file import TomlFile, did_you_mean, problems_of, read_toml
 
+# What other packages plug into pydantic has no business with a configuration, which holds secrets; and to find it, the
+# metadata of every installed package are read.
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+
 SEARCH_PATH = ("config.toml", "/etc/wirewatch/config.toml")
 PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 SECRET_KEYS = ("headers", "channel", "token", "heartbeat")  # what stands under them is repeated in no message

@@ -6,7 +6,6 @@ a person understands, each with its place in the file. Never waits: anything but
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import stat
@@ -426,6 +425,8 @@ def _kind_of(value: Any) -> str:
 
 def nearest(name: str, known: list[str] | tuple[str, ...] | frozenset[str] | set[str]) -> str | None:
     """The known name that was probably meant; None where none is near."""
+    import difflib  # few files have mistakes
+
     folded = {one.casefold(): one for one in sorted(known)}
     found = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.6)
     if not found and len(name) >= 3:
