@@ -225,6 +225,8 @@ class App:
         await self._spread_overdue()
         self._steady.look(self.clock())
         self._polled_at = time.monotonic()
+        from monitor.core import extract, parse  # noqa: F401 (before there is work that loading them would hold up)
+
         _spare_what_stays()
         scheduler = self._scheduler()
         scheduler.start()
