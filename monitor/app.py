@@ -29,9 +29,7 @@ from monitor.channels import open_senders
 from monitor.clock import Clock, SteadyClock, system_clock
 from monitor.config import ChannelConfig, Config
 from monitor.config_file import is_loopback
-from monitor.core.extract import read_page
 from monitor.core.pace import ASKED_AT_MOST, GONE_LATER, LONGEST_RETRY, turns
-from monitor.core.parse import parse_fast, parse_slow
 from monitor.core.pipeline import Policy
 from monitor.core.render import rfc3339
 from monitor.core.robots import LARGEST as LARGEST_ROBOTS
@@ -90,7 +88,6 @@ LONGEST_CHECKS = timedelta(minutes=10)  # without one that ends, while some are 
 PARSE_DEADLINE = timedelta(seconds=20)
 ARTICLE_TIMEOUT, LARGEST_PAGE = timedelta(seconds=20), 5 * 1024 * 1024  # design: limits by default
 ARTICLES_IN_A_POLL = timedelta(seconds=60)  # what is not read by then waits for the next pass
-YOUNG_OBJECTS = 20_000  # made since the last garbage collection, before the next: a few documents' worth
 FAST_PATH_BYTES = 4_000_000  # larger documents go to the child process at once
 
 
@@ -171,7 +168,6 @@ class App:
         self._watched = self.in_force.fingerprint
         await self.writer.run(self._prepare_database)
         await self._backfill()
-        _spare_what_stays()
 
     async def __aexit__(self, *exc_info: object) -> None:
         await self._drain()
@@ -188,6 +184,7 @@ class App:
 
         Returns one fact a feed that was checked.
         """
+        _spare_what_stays()
         checked: list[FeedChecked] = []
         self._on_checked.append(checked.append)
         configured = self._feeds()
@@ -230,6 +227,9 @@ class App:
         await self._spread_overdue()
         self._steady.look(self.clock())
         self._polled_at = time.monotonic()
+        from monitor.core import extract, parse  # noqa: F401 (before there is work that loading them would hold up)
+
+        _spare_what_stays()
         scheduler = self._scheduler()
         scheduler.start()
         async with contextlib.AsyncExitStack() as stack:
@@ -608,6 +608,8 @@ class App:
 
     async def _parse_slowly(self, answer: Fetched) -> ParsedFeed:
         """In a child that can be killed."""
+        from monitor.core.parse import parse_slow
+
         return await self.children.run(
             parse_slow, answer.body, answer.url, answer.content_type, deadline=PARSE_DEADLINE
         )
@@ -641,6 +643,8 @@ class App:
         )
 
     async def _read_page(self, answer: Fetched) -> ParsedEntry:
+        from monitor.core.extract import read_page  # nor this
+
         return await self.page_children.run(
             read_page, answer.body, answer.url, answer.content_type, deadline=PARSE_DEADLINE
         )
@@ -803,10 +807,8 @@ class App:
 
 def _spare_what_stays() -> None:
     """Modules and watchlists stay for good: without them a full garbage collection, in which every thread stands still,
-    takes a few milliseconds and not a tenth of a second. What a batch makes lives until it is saved: to look for
-    garbage in it again and again finds none."""
+    takes a few milliseconds and not a tenth of a second."""
     gc.freeze()
-    gc.set_threshold(YOUNG_OBJECTS, *gc.get_threshold()[1:])
 
 
 def _feedback_key(tx) -> bytes:
@@ -867,6 +869,8 @@ def _needing_restart(fresh: Config, old: Config) -> tuple[tuple[str, str, str], 
 
 def _parse_fast(answer: Fetched) -> ParsedFeed | None:
     """None where only the slow reader may read it: what is odd, or large."""
+    from monitor.core.parse import parse_fast  # a pass in which nothing is new needs no parser
+
     if len(answer.body) > FAST_PATH_BYTES:
         return None
     return parse_fast(answer.body, url=answer.url, content_type=answer.content_type)

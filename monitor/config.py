@@ -10,7 +10,7 @@ import os
 import re
 import stat
 from collections.abc import Container, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, time, timedelta
 from fnmatch import fnmatchcase
 from itertools import count
@@ -40,9 +40,12 @@ from monitor.config_file import (
     web_url,
 )
 from monitor.errors import ConfigError, Problem
-from monitor.model import Channel, Feed, Level, Origin, Route
-from monitor.opml import read_opml
+from monitor.model import Channel, Feed, Level, Origin, Route, record
 from monitor.toml_file import TomlFile, did_you_mean, problems_of, read_toml
+
+# What other packages plug into pydantic has no business with a configuration, which holds secrets; and to find it, the
+# metadata of every installed package are read.
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
 SEARCH_PATH = ("config.toml", "/etc/wirewatch/config.toml")
 PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -51,7 +54,7 @@ TOKEN_LENGTH = 16  # characters at least
 FIELD_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token, RFC 9110 5.6.2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ChannelConfig:
     """A channel with its secrets filled in."""
 
@@ -78,7 +81,7 @@ class ChannelConfig:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Config:
     """Everything the operator configured, checked and resolved."""
 
@@ -108,7 +111,7 @@ class Config:
         return {feed.name: Origin(feed=feed.name, tags=feed.tags, tier=feed.tier) for feed in self.feeds}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TestHooks:
     """Switches that only tests may use; all off unless WIREWATCH_TEST_HOOKS=1."""
 
@@ -196,7 +199,7 @@ def default_config(folder: Path, environ: Mapping[str, str] = os.environ) -> Con
     return _Resolver(toml, _Sound.of(ConfigFile()), folder / "config.toml", environ).config()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class _Sound:
     """The tables of a file that are right by themselves; those of lists with their number in the file."""
 
@@ -376,6 +379,8 @@ class _Resolver:
         return name, resolved
 
     def _opml_feeds(self, path: Path, known: list[Feed]) -> list[Feed]:
+        from monitor.opml import read_opml  # few have such files, and a parser for XML comes with it
+
         try:
             outlines = read_opml(path)
         except ConfigError as error:

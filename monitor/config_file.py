@@ -10,7 +10,7 @@ from datetime import timedelta
 from ipaddress import ip_address, ip_network
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
-from zoneinfo import available_timezones
+from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -23,7 +23,13 @@ CLOCK_TIME = r"(?:[01]\d|2[0-3]):[0-5]\d"
 class Section(BaseModel):
     """A table of the file: frozen, strict, no unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        hide_input_in_errors=True,
+        defer_build=True,  # a table that stands in another has no use for a validator of its own
+    )
 
 
 class SecretReference(Section):
@@ -44,8 +50,13 @@ Secret = str | SecretReference
 
 
 def _zone(name: str) -> str:
-    if name not in available_timezones():
-        raise ValueError(f"{name!r} is no IANA time zone; expected one such as 'Europe/London'")
+    says = f"{name!r} is no IANA time zone; expected one such as 'Europe/London'"
+    if name.startswith(("posix", "right/")):  # the database's own variants, those with leap seconds among them
+        raise ValueError(says)
+    try:
+        ZoneInfo(name)  # a list of all that there are would take a look into six hundred files
+    except (LookupError, ValueError, OSError):
+        raise ValueError(says) from None
     return name
 
 
@@ -231,7 +242,7 @@ class FeedSection(Section):
 class ChannelSection(Section):
     """Where alerts go. Keys that the address names in braces may stand beside it and hold secrets."""
 
-    model_config = ConfigDict(frozen=True, extra="allow", strict=True, hide_input_in_errors=True)
+    model_config = ConfigDict(extra="allow")
 
     url: Secret = Field(description="An Apprise URL; {name} in it is filled from the key of that name.")
     min_level: Literal["normal", "urgent"] = Field("normal", description="Only alerts at least this loud.")

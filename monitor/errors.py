@@ -23,18 +23,17 @@ Not errors: NotModified, a duplicate, no match. Raised at the edge with the caus
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
+from typing import NamedTuple
 
 
 class MonitorError(Exception):
     """Anything wirewatch itself raises."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Problem:
+class Problem(NamedTuple):
     """One mistake in a file that an operator wrote; lines and columns count from 1."""
 
     file: str

@@ -1,17 +1,17 @@
 """The records that travel between rooms, and their closed vocabularies.
 
-Says what things are; does nothing. Imports nothing of ours. All records are frozen, slotted and
-keyword-only; collections are tuples; every time is an aware UTC `datetime`, every span a `timedelta`.
+Says what things are; does nothing. All records are frozen, slotted and keyword-only (record.py says how); collections
+are tuples; every time is an aware UTC `datetime`, every span a `timedelta`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, time, timedelta
 from enum import StrEnum
 
-record = dataclass(frozen=True, slots=True, kw_only=True)
+from monitor.record import record
 
 RETRACTIONS = frozenset({"kill", "withdrawn"})  # marks of messages that take a story back
 IMPERATIVE = RETRACTIONS | {"correction"}  # … or correct it: nothing holds them back, nothing overtakes them

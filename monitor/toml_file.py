@@ -6,12 +6,11 @@ a person understands, each with its place in the file. Never waits: anything but
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import stat
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -19,6 +18,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from monitor.errors import ConfigError, Problem
+from monitor.record import record
 
 MAX_BYTES = 1 << 20  # nobody writes a mebibyte of configuration by hand
 _MARK = b"\xef\xbb\xbf"  # UTF-8's byte order mark
@@ -28,7 +28,7 @@ Step = str | int
 Place = tuple[int, int]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class TomlFile:
     """A file that was read. Lines and columns count from 1."""
 
@@ -425,6 +425,8 @@ def _kind_of(value: Any) -> str:
 
 def nearest(name: str, known: list[str] | tuple[str, ...] | frozenset[str] | set[str]) -> str | None:
     """The known name that was probably meant; None where none is near."""
+    import difflib  # few files have mistakes
+
     folded = {one.casefold(): one for one in sorted(known)}
     found = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.6)
     if not found and len(name) >= 3:

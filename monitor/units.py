@@ -10,7 +10,7 @@ from collections.abc import Sized
 from datetime import timedelta
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, TypeAdapter, WithJsonSchema
+from pydantic import BeforeValidator, WithJsonSchema
 
 LONGEST = timedelta(days=36_500)  # a century; beyond it, arithmetic with dates would overflow
 LARGEST = 1 << 40  # 1 TiB
@@ -99,18 +99,18 @@ Duration = Annotated[timedelta, BeforeValidator(_duration), _DURATION_SCHEMA]
 PositiveDuration = Annotated[timedelta, duration_between("1s"), _DURATION_SCHEMA]
 Size = Annotated[int, BeforeValidator(_size), _SIZE_SCHEMA]
 
-_SPAN = TypeAdapter(timedelta)
-
 
 def as_written(schema: Any) -> Any:
     """A JSON Schema with its default durations and sizes as operators write them, not as pydantic does ("PT30M")."""
+    from pydantic import TypeAdapter  # only `schema` comes here, and building one takes time
+
     if isinstance(schema, list):
         return [as_written(part) for part in schema]
     if not isinstance(schema, dict):
         return schema
     parts = {key: as_written(part) for key, part in schema.items()}
     if parts.get("pattern") == _DURATION_PATTERN and isinstance(parts.get("default"), str):
-        parts["default"] = format_duration(_SPAN.validate_python(parts["default"]))
+        parts["default"] = format_duration(TypeAdapter(timedelta).validate_python(parts["default"]))
     if parts.get("pattern") == _SIZE_PATTERN and isinstance(parts.get("default"), int):
         parts["default"] = f"{parts['default'] // 10**6}MB"
     return parts

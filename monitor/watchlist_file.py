@@ -19,7 +19,8 @@ _LARGEST = 1e9  # a limit for numbers whose sum must stay exact
 class Table(BaseModel):
     """A table of the file: strict, no unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    # A table that stands in another has no use for a validator of its own, so none is built before it is asked for.
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
 
 def _language(tag: str) -> str:

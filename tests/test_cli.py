@@ -570,15 +570,35 @@ def test_every_command_of_the_contract_is_there(line):
 HEAVY = ("feedparser", "apprise", "trafilatura", "sqlalchemy", "aiohttp", "pydantic", "lxml", "rich", "apscheduler")
 
 
-@pytest.mark.parametrize("line", ["--help", "poll --help", "--version"])
-def test_help_loads_nothing_heavy(line):
+HEAVY_FOR_CHECK = ("asyncio", "logging", "xml.etree", "prometheus_client", *(name for name in HEAVY if name != "pydantic"))
+HEAVY_FOR_POLL = (
+    "feedparser", "apprise", "trafilatura", "lxml", "rich", "apscheduler", "jinja2", "alembic", "sqlalchemy.dialects.postgresql",
+)  # fmt: skip
+
+
+def loaded(names, *line):
+    """Which of these modules a command has loaded when it ends."""
     code = (
         "import sys\nfrom monitor.cli import main\n"
-        f"try: main({line.split()!r})\nexcept SystemExit as end: assert end.code == 0\n"
-        f"print('loaded:', [name for name in {HEAVY!r} if name in sys.modules])"
+        f"try: main({line!r})\nexcept SystemExit as end: assert end.code == 0\n"
+        f"print('loaded:', *[name for name in {names!r} if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.endswith("loaded: []\n")
+    return done.stdout.rpartition("loaded:")[2].split()
+
+
+@pytest.mark.parametrize("line", ["--help", "poll --help", "--version"])
+def test_help_loads_nothing_heavy(line):
+    assert loaded(HEAVY, *line.split()) == []
+
+
+def test_check_loads_nothing_that_it_does_not_ask(desk):
+    assert loaded(HEAVY_FOR_CHECK, "--config", str(desk.config), "check") == []
+
+
+def test_a_pass_in_which_nothing_is_new_loads_no_parser_no_page_and_no_other_database(polled):
+    polled.web.page("/gazette").says(304, b"")
+    assert loaded(HEAVY_FOR_POLL, "--config", str(polled.config), "poll") == []
 
 
 def schema_of(what):

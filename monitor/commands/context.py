@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -21,9 +19,6 @@ if TYPE_CHECKING:
     from monitor.store.database import Database
 
 EXIT_FAILED, EXIT_CONFIG = 1, 65
-# Between two collections of cycles. Records make none, and looking for them so often as Python does took a fifth of the
-# time of a pass in which every entry is new.
-ALLOCATIONS = 50_000
 
 
 class Span(click.ParamType):
@@ -103,12 +98,13 @@ def clock_of() -> Clock:
 
 
 def app_of(ctx: click.Context, **parts: Any):
+    import logging
+
     from monitor import crash, logs
     from monitor.app import App
     from monitor.config import test_hooks
 
     crash.arm(test_hooks().crash_at)
-    gc.set_threshold(ALLOCATIONS, 20, 100)
     in_force = in_force_of(ctx)
     logs.set_up(verbose=ctx.find_root().obj["verbose"], secrets=in_force.config.secrets)
     for warning in in_force.config.warnings:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+from monitor.core.late import LatePattern
+
 LONGEST_FURNITURE = 250  # characters; what is longer is somebody's text
 
 _NETWORK = (
@@ -90,8 +92,8 @@ _MENU_WORDS = (
 _MENU = frozenset(_MENU_WORDS.split())
 
 
-def _whole(patterns: tuple[str, ...]) -> re.Pattern[str]:
-    return re.compile(rf"\W*(?:{'|'.join(patterns)})\W*", re.IGNORECASE | re.DOTALL)
+def _whole(patterns: tuple[str, ...]) -> LatePattern:
+    return LatePattern(rf"\W*(?:{'|'.join(patterns)})\W*", re.IGNORECASE | re.DOTALL)
 
 
 _RELATED_HEADING, _END_MARK, _SKIPPED = _whole(_RELATED), _whole(_END), _whole(_SKIP)

@@ -14,11 +14,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 
+from monitor.core.late import LatePattern
 from monitor.core.locate import FIELDS
 from monitor.core.variants import read_variant
+from monitor.record import positional_record
 
 DEEPEST = 60  # brackets and operators inside one another; nobody reads more
 
@@ -33,10 +35,8 @@ class QueryError(ValueError):
 
 # ── what a query asks ────────────────────────────────────────────────────────────────────────────
 
-node = dataclass(frozen=True, slots=True)
 
-
-@node
+@positional_record
 class Words:
     """A word, a phrase or a group: any of the variants, in any of the fields. `slot` numbers them in a query."""
 
@@ -50,7 +50,7 @@ class Words:
         return self.prefix + self.written
 
 
-@node
+@positional_record
 class Not:
     """The part does not hold."""
 
@@ -60,7 +60,7 @@ class Not:
         return f"(NOT {self.part})"
 
 
-@node
+@positional_record
 class AtLeast:
     """So many mentions of the part."""
 
@@ -71,7 +71,7 @@ class AtLeast:
         return f"(ATLEAST/{self.count} {self.part})"
 
 
-@node
+@positional_record
 class Nearby:
     """Both within so many words of each other; `ordered`: the left one first."""
 
@@ -84,7 +84,7 @@ class Nearby:
         return f"({self.left} {'O' if self.ordered else ''}NEAR/{self.words} {self.right})"
 
 
-@node
+@positional_record
 class All:
     """Every part holds."""
 
@@ -94,7 +94,7 @@ class All:
         return f"({' AND '.join(map(str, self.parts))})"
 
 
-@node
+@positional_record
 class Either:
     """Some part holds."""
 
@@ -104,7 +104,7 @@ class Either:
         return f"({' OR '.join(map(str, self.parts))})"
 
 
-@node
+@positional_record
 class Inside:
     """The bracket behind a `title:`, as written; `asked` makes plain words in that field of it."""
 
@@ -154,7 +154,7 @@ def true_of_nothing(query: Node) -> bool:
 # ── reading ──────────────────────────────────────────────────────────────────────────────────────
 
 _QUOTES = '"“”„«»'
-_TOKEN = re.compile(
+_TOKEN = LatePattern(
     rf"""\s+
     |(?P<open>\()|(?P<close>\))
     |(?P<field>(?i:title|lead|body):)
@@ -171,7 +171,7 @@ _OTHER_FIELD = re.compile(r"([A-Za-z]+):\S*")
 _MOST_WORDS = 100_000
 
 
-@node
+@positional_record
 class _Token:
     kind: str  # open close field phrase group word end, or an operator: AND OR NOT NEAR ONEAR ATLEAST
     text: str

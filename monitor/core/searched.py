@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 
+from monitor.core.late import LatePattern
 from monitor.core.page_words import is_end, is_related_heading
 
 CLOSING = 3  # paragraphs at the end in which closing lines are looked for
@@ -17,31 +18,31 @@ _LONGEST_HEADING = 60  # characters of "Related stories"
 _LONGEST_CLOSING = 800  # characters at a paragraph's end in which it may begin
 
 # Web and mail addresses: the printable characters of ASCII that follow, since Chinese goes on without a space.
-_ADDRESS = re.compile(
+_ADDRESS = LatePattern(
     r"(?:https?://|www\.)[!-~]+"
     r"|\b[\w.+-]{1,64}@(?:[\w-]{1,63}\.)+[a-z]{2,13}\b"
     r"|(?<![\w@.-])(?:[a-z0-9-]{1,63}\.){1,4}[a-z]{2,13}/[!-~]*",
     re.IGNORECASE,
 )
 # WordPress closes feeds so, in its own translations.
-_FIRST_APPEARED = re.compile(
+_FIRST_APPEARED = LatePattern(
     r"(?:(?:the post|der beitrag|l.article|la entrada|el artículo|o post|il post|l.articolo|het bericht|запись"
     r"|сообщение)\b.{1,400}?(?:appeared first|first appeared|erschien zuerst|est apparu en premier"
     r"|(?:se publicó|apareció) primero|apareceu primeiro|proviene da|verscheen eerst|впервые появил\w+)"
     r"|this (?:article|post|story) (?:was |is |has )*(?:first |originally )+(?:appeared|published))\b.{0,160}$",
     re.IGNORECASE,
 )
-_REPORTED_BY = re.compile(
+_REPORTED_BY = LatePattern(
     r"\((?:additional |further )?(?:reporting|writing|editing|compiled|translated|translation|written|edited|graphics?)"
     r"(?: and (?:writing|editing|reporting))? by\b[^()\n]{1,400}\)?\s*\.?$"
     r"|^(?:additional |further )?(?:reporting|writing|editing)(?: and (?:writing|editing|reporting))? by\b.{1,400}$",
     re.IGNORECASE,
 )
-_RIGHTS = re.compile(
+_RIGHTS = LatePattern(
     r"(?:©|\(c\)\s|\bcopyright\s*(?:©|\(c\)|\d{4}|by\b)).{0,200}$|[^.!?\n]{0,100}\ball rights reserved\b.{0,100}$",
     re.IGNORECASE,
 )
-_CALL = re.compile(
+_CALL = LatePattern(
     r"(?:^|(?<=[.!?…\]”\"’»])\s*)\W*(?:continue reading|read (?:more|on|the (?:full|whole|rest of the)"
     r" (?:article|story|post|text))|(?:view|see) (?:the )?(?:full|original) (?:article|story|post)|click here to)\b"
     r"[^.!?\n]{0,80}\W*$",
@@ -49,7 +50,7 @@ _CALL = re.compile(
 )
 _CLOSERS = (_FIRST_APPEARED, _REPORTED_BY, _RIGHTS, _CALL)
 # A paragraph that points to another story, or tells of a picture.
-_POINTER = re.compile(
+_POINTER = LatePattern(
     r"\W*(?:(?:also read|read also|read more|read next|see also|must read|more on this|don'?t miss"
     r"|related(?: stor(?:y|ies)| articles?| news)?|recommended|(?:à )?lire aussi|lesen sie auch|le[ae] también"
     r"|leia também|leggi anche|lees ook|читайте также)\s*[:|»>–-]"

@@ -11,16 +11,16 @@ are looked up by their pieces, and only the others are compared one by one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from rapidfuzz import fuzz, process
+
+from monitor.model import record
 
 _REMEMBERED = 50_000  # windows whose answer is kept; names come again. Beyond, all are forgotten at once
 _LONGEST_WINDOW = 500  # characters; no name is so long
 _SHORTEST_PIECE = 3  # letters; shorter pieces stand in too many windows to be worth looking up
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Wanted:
     """One use of a name: `key` is the caller's, `least` the ratio from which on the name is meant."""
 

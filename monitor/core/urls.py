@@ -10,11 +10,13 @@ import re
 from functools import lru_cache
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urljoin, urlsplit, urlunsplit
 
+from monitor.core.late import LatePattern
+
 MOST_UNWRAPPED = 3  # redirects inside redirects
 
 # Parameters that never choose the article. Sources: the parameter lists of ClearURLs, Firefox and Brave, and the feeds
 # of the outlets named.
-_TRACKERS = re.compile(
+_TRACKERS = LatePattern(
     r"(?:utm|pk|mtm|matomo|piwik|hsa|at|ns|oly|vero|trk|fb|action|ga|_hs|__hs)_[\w-]*|utm-\w+"
     r"|fbclid|gclid|gclsrc|dclid|gbraid|wbraid|msclkid|yclid|ysclid|twclid|ttclid|li_fat_id|igsh|igshid|_openstat"
     r"|mc_cid|mc_eid|_hsenc|_hsmi|mkt_tok|dm_i|__s|ck_subscriber_id|_gl|_ga|_branch_match_id|spm|scm|srsltid"
@@ -30,7 +32,7 @@ _SUSPECTS = re.compile(
     r"|output|wprss|amp|isamp|mobile|m",
     re.IGNORECASE,
 )
-_HOW_THE_READER_CAME = re.compile(
+_HOW_THE_READER_CAME = LatePattern(
     r"(?:rss|atom|feed|feeds|feedburner|feedly|xml|twitter|tw|facebook|fb|social|socialflow|sns|newsletter|email|e?mail|nl"
     r"|whatsapp|telegram|linkedin|reddit|pinterest|flipboard|applenews|apple_news|smartnews|googlenews|google_news|push"
     r"|notification|share|sharing|homepage|home|hp|syndication|partner|amp)(?:[-_.: ].*)?",

@@ -7,7 +7,6 @@ Does not search a text (`locate` does) and knows nothing of terms, weights or wa
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
 
@@ -21,6 +20,7 @@ from monitor.core.words import (
     split_variant,
     with_umlauts_written_out,
 )
+from monitor.model import record
 
 STEM_LETTERS = 3  # letters that must stand before `*` …
 HANGUL_STEM_LETTERS = 2  # … and in Hangul, whose letters are syllables (watchlist language, fine print)
@@ -29,7 +29,7 @@ SHORT_CAPITALS = range(2, 6)  # an all-capitals variant of so many letters match
 _MAX_LITERALS = 16  # spellings with and without ae oe ue that are looked for; beyond, all or none
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class WordPattern:
     """What one word of a variant matches. `forms` are folded; `?` stands in them for one letter."""
 
@@ -56,7 +56,7 @@ def _matches(forms: tuple[str, ...], wanted: tuple[str, ...], wild: re.Pattern[s
     return any(form in wanted for form in forms)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Literal:
     """A piece of a variant without wildcards, as it stands in a text of folded words with a space around each.
 
@@ -68,7 +68,7 @@ class Literal:
     whole: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class Variant:
     """A phrase of whole words, ready to be looked for."""
 

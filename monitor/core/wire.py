@@ -9,13 +9,14 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable
 
+from monitor.core.late import LatePattern
 from monitor.core.vocabulary import RUBRIC
 from monitor.model import Notice, record
 
 # Desk conventions of Reuters, AP, AFP, dpa, Yonhap and Kyodo. A hyphen must touch the slug, or a colon follow it, or
 # brackets enclose it: "Kill Bill" and "Update your phone" are headlines.
 _ORDINAL = r"(?:\d(?:st|nd|rd|th)\s+)?"
-SLUG = re.compile(
+SLUG = LatePattern(
     r"^\s*(?:"
     r"(?P<numbered>(?:UPDATE|WRAPUP|REFILE|RPT|REPEAT|CORRECTED|CORRECTS|INSTANT VIEW|GRAPHIC|REUPDATE|ADVISORY)"
     r"(?:\s+\d{1,2})?(?:\s*\([A-Z ]+\))?)\s*[-–—:]+\s*"
@@ -57,8 +58,8 @@ AGENCIES = {
     "Bloomberg": r"(?i:bloomberg)",
     "Interfax": r"(?i:interfax|интерфакс)",
 }
-_AGENCY = {name: re.compile(pattern) for name, pattern in AGENCIES.items()}
-_ANY_AGENCY = re.compile("|".join(AGENCIES.values()))
+_AGENCY = {name: LatePattern(pattern) for name, pattern in AGENCIES.items()}
+_ANY_AGENCY = LatePattern("|".join(AGENCIES.values()))
 # Where a credit stands: in brackets or before a dash in the first line, or in a copyright line.
 DATELINE_CREDIT = re.compile(r"^[^\n]{0,80}?\(([^)\n]{2,30})\)\s*(?:[-–—]|--|$)|^\(([^)\n]{2,30})\)")
 COPYRIGHT_CREDIT = re.compile(r"(?:copyright|©|\(c\))[^\n]{0,30}?((?:the )?[A-Z][\w .-]{1,40})", re.IGNORECASE)

@@ -19,24 +19,30 @@ import re
 import unicodedata
 from bisect import bisect_right
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import accumulate
+
+from monitor.core.late import LatePattern
 
 # ── classes of characters ────────────────────────────────────────────────────────────────────────
 
 _APOSTROPHES = "'’‘ʼʻ`´′‛＇"
-_VISIBLE_FORMAT = range(0x600, 0x606)  # Arabic number signs: format characters, but printed ones
-
-
-_CATEGORIES = tuple(map(unicodedata.category, map(chr, range(0x10000))))
+# Format characters (Cf) but for the Arabic number signs U+0600–0605, which are printed.
+_FORMATS = (
+    *(range(0xAD, 0xAE), range(0x61C, 0x61D), range(0x6DD, 0x6DE), range(0x70F, 0x710), range(0x890, 0x892)),
+    *(range(0x8E2, 0x8E3), range(0x180E, 0x180F), range(0x200B, 0x2010), range(0x202A, 0x202F), range(0x2060, 0x2065)),
+    *(range(0x2066, 0x2070), range(0xFEFF, 0xFF00), range(0xFFF9, 0xFFFC), range(0xE0001, 0xE0002)),
+    range(0xE0020, 0xE0080),
+)
+# What of the basic plane holds marks: all but ideographs, syllables of Hangul, surrogates and private characters.
+_WITH_MARKS = (range(0x3400), range(0xA480, 0xAC00), range(0xFB00, 0x10000))
 
 
 def _ignored() -> set[int]:
     """Characters treated as if they were not there: format characters, tatweel, fillers, variation selectors."""
-    formats = {code for code, category in enumerate(_CATEGORIES) if category == "Cf"}
-    formats |= {code for code in range(0xE0000, 0xE0100) if unicodedata.category(chr(code)) == "Cf"}
     fillers = {0x640, 0x34F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x3164, 0xFFA0, *range(0x180B, 0x1810)}
-    return (formats - set(_VISIBLE_FORMAT)) | fillers | {*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)}
+    selectors = {*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)}
+    return {code for one in _FORMATS for code in one} | fillers | selectors
 
 
 _MARK_CATEGORIES = frozenset(("Mn", "Mc", "Me"))
@@ -46,23 +52,22 @@ def _is_mark(char: str) -> bool:
     return unicodedata.category(char) in _MARK_CATEGORIES
 
 
-def _char_class(codes: list[int]) -> str:
-    """The inside of a regular-expression class for these code points (sorted)."""
-    ranges: list[list[int]] = []
-    for code in codes:
-        if ranges and code == ranges[-1][1] + 1:
-            ranges[-1][1] = code
-        else:
-            ranges.append([code, code])
-    return "".join(rf"\U{low:08x}-\U{high:08x}" for low, high in ranges)
-
-
 _IGNORED = dict.fromkeys(sorted(_ignored()))
-_MARK_CODES = [code for code, category in enumerate(_CATEGORIES) if category in _MARK_CATEGORIES]
-_MARKS = (
-    _char_class(sorted({*_MARK_CODES, *(code for code in _IGNORED if code < 0x10000), 0xFF9E, 0xFF9F}))
-    + "\U0001e944-\U0001e94a\U000e0000-\U000e01ef"
-)
+
+
+@cache
+def _marks() -> str:
+    """The inside of a class of all marks, the voicing signs of half-width kana and what is not there among them."""
+    codes = {code for one in _WITH_MARKS for code in one if unicodedata.category(chr(code)) in _MARK_CATEGORIES}
+    ranges: list[list[str]] = []
+    for code in sorted({*codes, *(code for code in _IGNORED if code < 0x10000), 0xFF9E, 0xFF9F}):
+        if ranges and code == ord(ranges[-1][1]) + 1:
+            ranges[-1][1] = chr(code)
+        else:
+            ranges.append([chr(code), chr(code)])
+    return "".join(f"{low}-{high}" for low, high in ranges) + "\U0001e944-\U0001e94a\U000e0000-\U000e01ef"
+
+
 _CIRCLED = "\u24b6-\u24e9\U0001f130-\U0001f149"  # letters in circles and squares; NFKC makes letters of them
 
 # Scripts without spaces: Thai, Lao, Myanmar, Khmer (without their digits), Han, Kana, Bopomofo.
@@ -74,30 +79,32 @@ _UNSPACED = (
 )
 _HANGUL = "\u1100-\u11ff\u3131-\u318e\ua960-\ua97c\uac00-\ud7a3\ud7b0-\ud7fb\uffa1-\uffdc"
 
-_UNSPACED_CHAR = re.compile(f"[{_UNSPACED}]")
-_HANGUL_CHAR = re.compile(f"[{_HANGUL}]")
-_MIXED_SCRIPT = re.compile(f"[{_UNSPACED}{_HANGUL}]")
+_UNSPACED_CHAR = LatePattern(f"[{_UNSPACED}]")
+_HANGUL_CHAR = LatePattern(f"[{_HANGUL}]")
+_MIXED_SCRIPT = LatePattern(f"[{_UNSPACED}{_HANGUL}]")
 
 
-def _word_pattern(wild: str = "") -> re.Pattern[str]:
+def _word_pattern(wild: str = "") -> str:
     """A run of letters, digits and marks; `wild` are signs that a variant may hold inside a word."""
-    return re.compile(f"([\\w{_CIRCLED}{_MARKS}{wild}]+)")
+    return f"([\\w{_CIRCLED}{_marks()}{wild}]+)"
 
 
-def _mixed_pattern(wild: str = "") -> re.Pattern[str]:
+def _mixed_pattern(wild: str = "") -> str:
     """The same where scripts meet: one unspaced character, or a Hangul run, or a run of anything else.
 
     Thai and Lao "am" is one letter or two (NFKC parts it), so it stays with the consonant before it.
     """
-    unspaced = f"[{_UNSPACED}][{_MARKS}]*(?:[\u0e33\u0eb3]|(?<=[\u0e4d\u0ecd])[\u0e32\u0eb2])?"
-    hangul = f"[0-9{wild}]*[{_HANGUL}][{_HANGUL}{_MARKS}0-9{wild}]*"
-    other = f"(?:(?![{_UNSPACED}{_HANGUL}])[\\w{_CIRCLED}{_MARKS}{wild}])+"
-    return re.compile(f"({unspaced}|{hangul}|{other})")
+    marks = _marks()
+    unspaced = f"[{_UNSPACED}][{marks}]*(?:[\u0e33\u0eb3]|(?<=[\u0e4d\u0ecd])[\u0e32\u0eb2])?"
+    hangul = f"[0-9{wild}]*[{_HANGUL}][{_HANGUL}{marks}0-9{wild}]*"
+    other = f"(?:(?![{_UNSPACED}{_HANGUL}])[\\w{_CIRCLED}{marks}{wild}])+"
+    return f"({unspaced}|{hangul}|{other})"
 
 
 _ASCII_WORD = re.compile("([a-z0-9]+)")
-_WORD, _MIXED_WORD = _word_pattern(), _mixed_pattern()
-_WILD_WORD = _mixed_pattern("?*")
+_WORD, _MIXED_WORD = LatePattern(_word_pattern), LatePattern(_mixed_pattern)
+_WILD_ASCII_WORD = re.compile("([A-Za-z0-9?*]+)")
+_WILD_WORD, _WILD_MIXED_WORD = LatePattern(lambda: _word_pattern("?*")), LatePattern(lambda: _mixed_pattern("?*"))
 
 # ── folding ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -133,7 +140,7 @@ def _plain_letters(word: str) -> str:
 
 
 _LONG_WORD = 64  # characters; longer ones are seldom words and are not remembered
-_MARKS_IN_A_ROW = re.compile(f"([{_MARKS}]{{8}})[{_MARKS}]+")  # sorting them takes quadratic time
+_MARKS_IN_A_ROW = LatePattern(lambda: f"([{_marks()}]{{8}})[{_marks()}]+")  # sorting them takes quadratic time
 
 
 def _remembered(maxsize: int):
@@ -328,8 +335,8 @@ def read_words(text: str, seen: str | None = None) -> Words:
     return words
 
 
-_BEYOND_ASCII = re.compile(  # a word with a letter beyond ASCII, or with what may stand inside one
-    f"[0-9A-Za-z]*+(?:[^\\x00-\\x7f\\W]|[{_CIRCLED}{_MARKS}])[\\w{_CIRCLED}{_MARKS}]*+"
+_BEYOND_ASCII = LatePattern(  # a word with a letter beyond ASCII, or with what may stand inside one
+    lambda: f"[0-9A-Za-z]*+(?:[^\\x00-\\x7f\\W]|[{_CIRCLED}{_marks()}])[\\w{_CIRCLED}{_marks()}]*+"
 )
 
 
@@ -349,10 +356,20 @@ def letters_in_a_row(text: str) -> str | None:
 def split_variant(variant: str) -> list[tuple[str, bool]]:
     """The words of a variant as written, wildcards inside; True where the word follows the one before without any
     sign between them (scripts without spaces). Possessive 's and the dots of "U.S." are gone, as in a text."""
-    parts = _WILD_WORD.split(_same_length(variant))
+    source = _same_length(variant)
+    parts = _wild_pattern(source).split(source)
     words = _assemble(variant, parts, [part.lower() for part in parts[1::2]])
     joined = {0: False} | {i: words.starts[i] == words.ends[i - 1] for i in range(1, len(words.starts))}
     return [(words.surface(i), joined[i]) for i in range(len(words.starts))]
+
+
+def _wild_pattern(source: str) -> re.Pattern[str] | LatePattern:
+    """The plainest pattern of words that does for a variant: the general one takes long to compile."""
+    if source.isascii():
+        return _WILD_ASCII_WORD
+    if not _MIXED_SCRIPT.search(source):
+        return _WILD_WORD
+    return _WILD_MIXED_WORD if "?" in source or "*" in source else _MIXED_WORD
 
 
 def _same_length(text: str) -> str:

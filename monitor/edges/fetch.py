@@ -27,6 +27,7 @@ from yarl import URL
 from monitor import __version__
 from monitor.edges.addresses import Network, refusal
 from monitor.edges.answers import Body, Head, coding_of, max_age_of, shown, validators_of
+from monitor.edges.certificates import HAS_EXPIRED, valid_until
 from monitor.edges.hops import (
     STANDARD_PORTS,
     Headers,
@@ -172,11 +173,13 @@ class Fetcher:
         self._odd: dict[str, None] = {}  # hosts that only the lenient reader understands, in the order they were met
 
     async def __aenter__(self) -> Self:
-        tls, resolver = self._tls or _trust(), self._resolver or Resolver()
-        self._lenient = Lenient(self._dial, resolver, tls, connect=self._connect, read=self._read)
+        resolver = self._resolver or Resolver()
+        self._lenient = Lenient(
+            self._dial, resolver, lambda: self._tls or _trust(), connect=self._connect, read=self._read
+        )
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                ssl=tls,
+                ssl=self._tls or True,  # aiohttp has read the system's trust store; reading it takes 30 ms
                 resolver=resolver,
                 socket_factory=self._dial,
                 keepalive_timeout=IDLE,
@@ -299,13 +302,14 @@ class Fetcher:
     async def _ask(self, wish: _Wish, hop: _Hop, left: float, *, lenient: bool) -> Fetched | NotModified | _Redirect:
         refused: list[str] = []
         _refusals.set(refused)
+        until = asyncio.get_running_loop().time() + left
         url, headers, conditional = hop.url, self._headers(wish, hop), hop.validators != Validators()
 
         def begin(head: Head) -> Fetched | NotModified | _Redirect | _Document:
             return self._begin(head, wish, url, conditional=conditional)
 
         try:
-            async with asyncio.timeout(left):
+            async with asyncio.timeout_at(until):
                 if lenient:
                     return await self._lenient.ask(url, headers, begin)
                 return await self._ask_strictly(url, headers, begin)
@@ -313,7 +317,22 @@ class Fetcher:
             cause = getattr(error, "os_error", None)  # aiohttp's own texts show the address with its keys
             if refused and isinstance(error, (aiohttp.ClientConnectorError, PermissionError)):
                 raise FetchError(f"{url.host}: {refused[0]}; see [polling] allow_networks", permanent=True) from cause
-            raise of_transport(error, url.host, (self._connect, self._read, wish.seconds)) from cause
+            expired = await self._expired(error, url, until)
+            seconds = (self._connect, self._read, wish.seconds)
+            raise of_transport(error, url.host, seconds, expired=expired) from cause
+
+    async def _expired(self, error: Exception, url: URL, until: float) -> timedelta | None:
+        """How long ago the certificate expired, if that is what is wrong; None where that is not to be learnt until
+        then. The error does not say it, so the server is asked to show its certificate once more."""
+        if getattr(getattr(error, "certificate_error", error), "verify_code", None) != HAS_EXPIRED:
+            return None
+        try:
+            async with asyncio.timeout_at(until):
+                end = valid_until(await self._lenient.certificate(url))
+        except OSError:
+            return None
+        ago = self._now() - end if end else timedelta(0)
+        return ago if ago > timedelta(0) else None  # or it is not the server's own that expired, but one above it
 
     async def _ask_strictly(self, url: URL, headers: dict[str, str], begin: Callable):
         said = {
@@ -405,8 +424,7 @@ def _sayable(validators: Validators) -> bool:
 
 @functools.cache
 def _trust() -> ssl.SSLContext:
-    """The system's trust store, read once; certificates and host names are always checked, TLS 1.2 at least."""
+    """As aiohttp's own: the system's trust store; certificates and host names are checked, TLS 1.2 at least."""
     context = ssl.create_default_context()
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     return context

@@ -1,8 +1,8 @@
 """One GET by the standard library's client, which forgives where aiohttp refuses: odd status lines, odd headers.
 
-Also for the few validators whose bytes aiohttp cannot send. The same addresses are dialled and refused, the same body
-limits hold; it runs in a thread of its own pool and is cut off when whoever waits for it gives up. Connections are
-not kept. It understands nothing of what it reads; `fetch` does.
+Also for the few validators whose bytes aiohttp cannot send, and to look at a certificate that is not trusted. The same
+addresses are dialled and refused, the same body limits hold; it runs in a thread of its own pool and is cut off when
+whoever waits for it gives up. Connections are not kept. It understands nothing of what it reads; `fetch` does.
 """
 
 from __future__ import annotations
@@ -31,13 +31,14 @@ Begin = Callable[[Head], Any]  # of an answer whose head has come: what it is, o
 
 
 class Lenient:
-    """Asks; `dial` makes the socket for an address or raises PermissionError, limits are in seconds."""
+    """Asks; `dial` makes the socket for an address or raises PermissionError, `tls` says whom to trust, limits are in
+    seconds."""
 
     def __init__(
         self,
         dial: Callable[[tuple], socket.socket],
         resolver: AbstractResolver,
-        tls: ssl.SSLContext,
+        tls: Callable[[], ssl.SSLContext],
         *,
         connect: float,
         read: float,
@@ -56,12 +57,21 @@ class Lenient:
         Raises OSError, aiohttp.ClientPayloadError where it broke off, OddAnswer where it is not even this HTTP, and
         whatever `begin` and what takes the body raise.
         """
-        addresses = await self._addresses(url)
         call = _Call(url, headers, begin, self)
+        return await self._done(call, call.run, url)
+
+    async def certificate(self, url: URL) -> bytes:
+        """The certificate that a server shows, trusted or not (DER). Nothing is asked of the server, and nothing told.
+        Raises OSError."""
+        call = _Call(url, {}, lambda head: None, self, tls=_trusting_anyone)
+        return await self._done(call, call.certificate, url)
+
+    async def _done(self, call: _Call, what: Callable[[list[tuple]], Any], url: URL) -> Any:
+        addresses = await self._addresses(url)
         try:
             context = copy_context()  # the dialler notes in it what it refused
             loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._threads, context.run, call.run, addresses)
+            return await loop.run_in_executor(self._threads, context.run, what, addresses)
         except asyncio.CancelledError:
             call.cut_off()
             raise
@@ -78,8 +88,16 @@ class Lenient:
 class _Call:
     """One request, in one thread."""
 
-    def __init__(self, url: URL, headers: dict[str, str], begin: Begin, how: Lenient):
+    def __init__(
+        self,
+        url: URL,
+        headers: dict[str, str],
+        begin: Begin,
+        how: Lenient,
+        tls: Callable[[], ssl.SSLContext] | None = None,
+    ):
         self._url, self._headers, self._begin, self._how = url, headers, begin, how
+        self._tls = tls or how._tls
         self._socket: socket.socket | None = None
         self._over = False
 
@@ -107,6 +125,15 @@ class _Call:
             if self._socket is not None:
                 self._socket.close()
 
+    def certificate(self, addresses: list[tuple]) -> bytes:
+        """Connect, and see whom with."""
+        try:
+            self._socket = self._connected(addresses)
+            return self._socket.getpeercert(binary_form=True) or b""
+        finally:
+            if self._socket is not None:
+                self._socket.close()
+
     def _connected(self, addresses: list[tuple]) -> socket.socket:
         last: OSError | None = None
         for address in addresses:
@@ -127,7 +154,7 @@ class _Call:
 
     def _secured(self, plain: socket.socket) -> socket.socket:
         if self._url.scheme == "https":
-            plain = self._how._tls.wrap_socket(plain, server_hostname=self._url.raw_host)
+            plain = self._tls().wrap_socket(plain, server_hostname=self._url.raw_host)
         plain.settimeout(self._how._read)
         return plain
 
@@ -157,3 +184,10 @@ class _Call:
         if response.length:
             raise http.client.IncompleteRead(b"", response.length)
         return begun.finish()
+
+
+def _trusting_anyone() -> ssl.SSLContext:
+    """For a look at a certificate alone: whatever is sent over such a connection may be read by anybody."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context

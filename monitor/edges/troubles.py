@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import socket
-from datetime import datetime
+import ssl
+from datetime import datetime, timedelta
 from http import HTTPStatus
 
 import aiohttp
@@ -48,9 +49,12 @@ def of_status(head: Head, host: str, now: datetime) -> FetchError:
     )
 
 
-def of_transport(error: Exception, host: str, seconds: tuple[float, float, float]) -> FetchError:
-    """The error that aiohttp's (or the system's) is; `seconds` are the limits to connect, for a byte, for all."""
-    words = f"{host}: {_words(error, *seconds)}"
+def of_transport(
+    error: Exception, host: str, seconds: tuple[float, float, float], *, expired: timedelta | None = None
+) -> FetchError:
+    """The error that aiohttp's (or the system's) is; `seconds` are the limits to connect, for a byte, for all;
+    `expired` is how long ago the server's certificate did, where that is known."""
+    words = f"{host}: {_words(error, *seconds) if expired is None else _expired(expired)}"
     if isinstance(error, aiohttp.ClientResponseError):
         return OddAnswer(words, host=host)
     permanent = isinstance(error, aiohttp.InvalidURL)
@@ -59,7 +63,7 @@ def of_transport(error: Exception, host: str, seconds: tuple[float, float, float
 
 def _nobody_answered(error: Exception) -> bool:
     """Whether this is how it looks when the network is down; who sends a certificate or half a body is there."""
-    there = (aiohttp.ClientSSLError, aiohttp.ClientPayloadError, aiohttp.InvalidURL)
+    there = (ssl.SSLError, aiohttp.ClientSSLError, aiohttp.ClientPayloadError, aiohttp.InvalidURL)
     return isinstance(error, (OSError, aiohttp.ClientConnectionError)) and not isinstance(error, there)
 
 
@@ -75,10 +79,14 @@ def _words(error: Exception, connect: float, read: float, total: float) -> str:
     match error:
         case aiohttp.ClientConnectorCertificateError():
             return f"its certificate is not to be trusted: {_certificate(error.certificate_error)}"
+        case ssl.SSLCertVerificationError():
+            return f"its certificate is not to be trusted: {_certificate(error)}"
         case aiohttp.ClientConnectorDNSError():
             return _dns(error.os_error)
         case aiohttp.ClientSSLError():
             return f"no secure connection: {getattr(error.os_error, 'reason', None) or 'the TLS handshake failed'}"
+        case ssl.SSLError():
+            return f"no secure connection: {error.reason or 'the TLS handshake failed'}"
         case aiohttp.ConnectionTimeoutError():
             return f"no connection within {connect:g} s"
         case aiohttp.ServerTimeoutError():
@@ -103,6 +111,17 @@ def _certificate(error: Exception) -> str:
     words = getattr(error, "verify_message", "") or "verification failed"
     hint = "; is this machine's clock right?" if "not yet valid" in words or "expired" in words else ""
     return f"{words}{hint}"
+
+
+def _expired(ago: timedelta) -> str:
+    return f"its certificate expired {_in_words(ago)} ago; is this machine's clock right?"
+
+
+def _in_words(span: timedelta) -> str:
+    for unit, name in ((timedelta(days=1), "day"), (timedelta(hours=1), "hour")):
+        if number := span // unit:
+            return f"{number} {name}{'' if number == 1 else 's'}"
+    return "less than an hour"
 
 
 def _dns(error: OSError) -> str:

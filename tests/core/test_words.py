@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.core.words import begins_like_a_name, fold, fold_keeping_case, read_words, with_umlauts_written_out
+from monitor.core import words as core
+from monitor.core.words import begins_like_a_name, fold, fold_keeping_case, read_words, split_variant, with_umlauts_written_out
 
 SAME = [
     ("case does not matter", "TEHRAN", "Tehran"),
@@ -204,3 +205,29 @@ def test_a_long_text_is_read_whole():
     text = "Kim Jong-un said so. " * 20_000 + "THAAD"
     words = read_words(text)
     assert len(words.folded) == 100_001 and words.folded[-1] == "thaad"
+
+
+def category(code):
+    return unicodedata.category(chr(code))
+
+
+def test_every_mark_of_the_basic_plane_stands_where_marks_are_looked_for():
+    looked_at = {code for one in core._WITH_MARKS for code in one}
+    marks = {code for code in range(0x10000) if category(code) in ("Mn", "Mc", "Me")}
+    assert len(marks) > 1000 and marks <= looked_at
+    assert all(core._WORD.fullmatch(chr(code)) for code in marks)
+
+
+def test_every_format_character_is_ignored_but_for_printed_ones():
+    listed = {code for one in core._FORMATS for code in one}
+    formats = {code for code in (*range(0x10000), *range(0xE0000, 0xE0100)) if category(code) == "Cf"}
+    assert formats - set(range(0x600, 0x606)) <= listed
+    assert {category(code) for code in listed} <= {"Cf", "Cn"}, "some are younger than the Unicode of this Python"
+
+
+@given(st.text(st.sampled_from("aB7?*_ .-'’ʼéЖ") | st.characters(exclude_categories=("Cs",)), max_size=12))
+def test_a_variant_is_split_alike_by_every_pattern_that_does_for_it(variant):
+    found = split_variant(variant)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(core, "_wild_pattern", lambda source: core._WILD_MIXED_WORD)
+        assert split_variant(variant) == found

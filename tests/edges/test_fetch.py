@@ -714,6 +714,57 @@ def test_t10_an_expired_certificate_is_refused_and_the_clock_is_suspected(tmp_pa
     assert "expired" in str(error) and "clock" in str(error) and not error.permanent
 
 
+@pytest.mark.parametrize("later, words", [
+    (timedelta(days=2, hours=1), "3 days"), (timedelta(hours=1), "1 day"), (timedelta(hours=-18, minutes=-30), "5 hours"),
+    (timedelta(hours=-22, minutes=-30), "1 hour"), (timedelta(hours=-23, minutes=-30), "less than an hour"),
+])  # fmt: skip
+@pytest.mark.parametrize("validators", [Validators(), Validators(etag='"\xe9"')], ids=["strict", "lenient"])
+def test_t10_of_an_expired_certificate_it_is_told_how_long_ago(tmp_path, later, words, validators):
+    context, cert = certificate(tmp_path, "good.test", days=-1)
+    now = datetime.now(UTC) + later
+    with FakeWeb(tls=context) as web:
+        error = fails(
+            web, host="good.test", resolver=FakeDNS(good=HERE), tls=trusting(cert), now=lambda: now, validators=validators
+        )
+        assert f"its certificate expired {words} ago; is this machine's clock right?" in str(error)
+        assert web.requests == [] and web.accepts == 2 and not error.unreachable
+
+
+def test_t10_a_certificate_that_is_expired_by_the_machines_clock_alone_is_dated_by_nobody(tmp_path):
+    context, cert = certificate(tmp_path, "good.test", days=-1)
+    with FakeWeb(tls=context) as web:
+        error = fails(
+            web, host="good.test", resolver=FakeDNS(good=HERE), tls=trusting(cert), now=lambda: datetime.now(UTC) - 2 * DAY
+        )
+    assert "certificate has expired" in str(error)
+
+
+def test_t10_other_certificates_are_not_looked_at_again(secure):
+    web, tls = secure
+    fails(web, host="bad.test", resolver=FakeDNS(bad=HERE), tls=tls)
+    assert web.accepts == 1
+
+
+def test_t10_s3_the_second_look_at_an_expired_certificate_dials_nothing_that_is_forbidden(tmp_path, forbidden):
+    context, cert = certificate(tmp_path, "good.test", days=-1)
+    dns = FakeDNS(good=(("127.0.0.1",), ("127.0.0.2",)))
+    with FakeWeb(tls=context) as web:
+        error = fails(web, host="good.test", resolver=dns, tls=trusting(cert), now=lambda: datetime.now(UTC))
+        assert "certificate has expired" in str(error) and web.accepts == 1 and not error.permanent
+
+
+def test_t10_t2_the_second_look_at_an_expired_certificate_is_within_the_time_of_the_first(tmp_path, monkeypatch):
+    context, cert = certificate(tmp_path, "good.test", days=-1)
+
+    async def never(self, url):
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr("monitor.edges.lenient.Lenient.certificate", never)
+    with FakeWeb(tls=context) as web:
+        error = fails(web, host="good.test", resolver=FakeDNS(good=HERE), tls=trusting(cert), settings=HASTY)
+    assert "certificate has expired" in str(error)
+
+
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
 def test_t10_tls_1_0_is_refused(tmp_path):
     context, cert = certificate(tmp_path, "good.test")
