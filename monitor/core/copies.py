@@ -293,6 +293,5 @@ def _bodies_differ(mine: Sketch, theirs: Sketch, like: Likeness) -> bool:
 
 def _same_event(mine: Sketch, theirs: Sketch, like: Likeness) -> bool:
     """Whether two texts that are no copies seem to tell of one event."""
-    shared = len(telling_of(mine.words) & telling_of(theirs.words))
     by_words = like.lead_shared >= 4 and like.lead >= 0.15
-    return shared >= 3 and (like.title >= 60 or by_words)
+    return (like.title >= 60 or by_words) and len(telling_of(mine.words) & telling_of(theirs.words)) >= 3

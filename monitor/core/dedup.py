@@ -9,10 +9,11 @@ nothing.
 from __future__ import annotations
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import chain
+from typing import Any
 
 from monitor.core.copies import Opinion, in_series, notice_opinion, opinion, shows_whole, vetoed
 from monitor.core.likeness import NOTHING, Likeness, Look, Yardstick
@@ -35,8 +36,13 @@ Shares = tuple[tuple[int, int], ...]  # weight of shared keys, number of an entr
 
 def promising(entry: Entry, postings: Postings) -> Shares:
     """The earlier entries that share most with this one, best first, newer before older: those worth verifying."""
-    behind = [(key & KIND, postings[key]) for key in entry.keys if key in postings]
-    shared = Counter(chain.from_iterable(numbers for kind, numbers in behind for _ in range(WEIGHTS[kind])))
+    behind = [(key & KIND, numbers) for key in entry.keys if (numbers := postings.get(key))]
+    if not behind:
+        return ()
+    counted: list[Collection[int]] = []  # as often as they weigh
+    for kind, numbers in behind:
+        counted += [numbers] * WEIGHTS[kind]
+    shared = Counter(chain.from_iterable(counted))
     for kind, numbers in behind:
         if kind == EXACT:
             shared.update(dict.fromkeys(numbers, FOREMOST))
@@ -54,7 +60,7 @@ def recognise(
     long after a copy another may still join it. Entries of one call see each other. Where an entry shows two stories to
     be one text, its assignment names the stories that are to be merged.
     """
-    index = _Index(snapshot)
+    index = _Index(snapshot, entries)
     assignments = []
     for entry in entries:
         assignment = _assign(entry, index, now, window)
@@ -66,10 +72,12 @@ def recognise(
 class _Index:
     """Candidates by key: those of the snapshot and the entries already assigned in this call."""
 
-    def __init__(self, snapshot: Snapshot):
+    def __init__(self, snapshot: Snapshot, entries: Sequence[Entry]):
         self._candidates = {candidate.number: candidate for candidate in snapshot.candidates}
         self._near = dict(snapshot.near)
-        self._postings: dict[int, deque[int]] = {}
+        times = Counter(chain.from_iterable([entry.keys for entry in entries]))
+        shared = [key for key, found in times.items() if found > 1]  # most keys are of one entry, and find nothing here
+        self._postings: dict[int, deque[int]] = {key: deque(maxlen=POSTINGS) for key in shared}
         self._next = UNSAVED
         self._merged: dict[str, str] = {}
 
@@ -90,8 +98,6 @@ class _Index:
         for key in entry.keys:
             if key in self._postings:
                 self._postings[key].append(number)
-            else:
-                self._postings[key] = deque((number,), maxlen=POSTINGS)
 
     def story_of(self, candidate: Candidate) -> str:
         """The story a candidate is in by now."""
@@ -133,10 +139,13 @@ def _assign(entry: Entry, index: _Index, now: datetime, window: timedelta) -> As
     for gone in stories[1:]:
         index.merge(gone, stories[0])
     nearest = _nearest([view for view in refused if index.story_of(view[1]) != stories[0]])
-    assignment = Assignment(
-        story=stories[0], similarity=round(best[0].similarity, 1), rule=best[0].rule, merges=stories[1:]
+    return Assignment(
+        story=stories[0],
+        similarity=round(best[0].similarity, 1),
+        rule=best[0].rule,
+        merges=stories[1:],
+        **_told_of(nearest, index),
     )
-    return _with_nearest(assignment, nearest, index)
 
 
 View = tuple[Opinion, Candidate, Likeness]
@@ -153,24 +162,27 @@ def _views(entry: Entry, likes: list[tuple[Candidate, Likeness]], window: timede
 
 def _founder(entry: Entry, index: _Index, refused: list[View]) -> Assignment:
     related = _nearest([view for view in refused if view[0].related])
-    assignment = Assignment(story=entry.id, related=index.story_of(related[1]) if related else None)
-    return _with_nearest(assignment, _nearest(refused), index)
+    return Assignment(
+        story=entry.id,
+        related=index.story_of(related[1]) if related else None,
+        **_told_of(_nearest(refused), index),
+    )
 
 
 def _nearest(refused: list[View]) -> View | None:
     return max(refused, key=lambda view: view[0].similarity, default=None)
 
 
-def _with_nearest(assignment: Assignment, nearest: View | None, index: _Index) -> Assignment:
+def _told_of(nearest: View | None, index: _Index) -> dict[str, Any]:
+    """What an assignment tells of the closest story that was refused."""
     if nearest is None:
-        return assignment
+        return {}
     view, candidate, _ = nearest
-    return replace(
-        assignment,
-        nearest=index.story_of(candidate),
-        nearest_similarity=round(view.similarity, 1),
-        refused_because=view.why,
-    )
+    return {
+        "nearest": index.story_of(candidate),
+        "nearest_similarity": round(view.similarity, 1),
+        "refused_because": view.why,
+    }
 
 
 def _joined(
@@ -194,6 +206,7 @@ def _joined(
 
 def _furniture(looks: list[Look]) -> frozenset[int]:
     """Hashes of an entry that stand in many different stories: boilerplate."""
+    looks = [look for look in looks if look.lead or look.body]
     if len(looks) < FURNITURE_STORIES:
         return NOTHING
     under: defaultdict[int, set[str]] = defaultdict(set)

@@ -66,8 +66,6 @@ class Judging:
     def judge(self, arrival: Arrival, before: Standing, matches: tuple[Match, ...]) -> tuple[Judged, Standing]:
         """What follows from one entry, and where its story stands afterwards."""
         entry, after = arrival.entry, with_copy(before, arrival, self._now)
-        if not (matches or before.alerted or before.waiting or before.placed):
-            return _kept(arrival, before), after
         notice = updates.notice(entry, before) if before.alerted else None
         decisions = self._decisions(entry, before, matches)
         again = self._again(arrival, before, after, matches, decisions, notice)
@@ -79,7 +77,7 @@ class Judging:
         cancelled = _overtaken(before, deliveries, killed=notice is not None and notice.reason in updates.RETRACTED)
         rewritten = _rewritten(entry, before, after, [update for _, update in again])
         judged = replace(
-            _kept(arrival, before),
+            kept(arrival, before),
             decisions=tuple(
                 decision
                 for decision in (*decisions, *(decision for decision, _ in again))
@@ -270,7 +268,12 @@ class Judging:
         )
 
 
-def _kept(arrival: Arrival, before: Standing) -> Judged:
+def is_told(standing: Standing) -> bool:
+    """Whether anybody was told of a story, or will be: then every copy of it is judged, matching or not."""
+    return bool(standing.alerted or standing.waiting or standing.placed)
+
+
+def kept(arrival: Arrival, before: Standing) -> Judged:
     """What follows of any entry: it is kept. Where no watchlist asks for it or its story, that is all."""
     return Judged(
         entry=arrival.entry,

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from rapidfuzz import fuzz
 
 from monitor.core.sketch import BODY_SAMPLE, WIDE
-from monitor.model import Candidate, Entry, Sketch, record
+from monitor.model import Candidate, Entry, Sketch
 
 FEW_SAMPLED = 8  # fewer sampled hashes of a summary say nothing about a body: a long one holds many a turn of phrase
 NOTHING_ALIKE = 60  # headlines less alike than this lead to nothing by themselves, not even to a related story
@@ -20,14 +20,13 @@ LEAST_SHARED = 4  # shingles; fewer are chance
 NOTHING: frozenset[int] = frozenset()
 
 
-@record
+@dataclass(slots=True, kw_only=True)
 class Likeness:
     """How one pair of texts compares; percentages 0–100, containments 0–1 of the smaller side."""
 
     title: float  # ratio of sorted words
-    own: frozenset[str]  # words that only the new headline has …
-    other: frozenset[str]  # … and those that only the earlier one has
-    common: int  # words that both have
+    words: frozenset[str]  # of the new headline …
+    other_words: frozenset[str]  # … and of the earlier one
     lead: float
     lead_shared: int
     body: float
@@ -35,6 +34,21 @@ class Likeness:
     apart: timedelta
     same_outlet: bool
     titled: bool  # both have a headline
+
+    @property
+    def own(self) -> frozenset[str]:
+        """Words that only the new headline has."""
+        return self.words - self.other_words
+
+    @property
+    def other(self) -> frozenset[str]:
+        """Words that only the earlier headline has."""
+        return self.other_words - self.words
+
+    @property
+    def common(self) -> int:
+        """How many words both have."""
+        return len(self.words & self.other_words)
 
     @property
     def slight(self) -> bool:
@@ -82,17 +96,15 @@ class Yardstick:
         """How an earlier entry compares with this one; `furniture` are hashes of boilerplate and count for nothing."""
         candidate = look.candidate
         mine, theirs = self._entry.sketch, candidate.sketch
-        words = frozenset(theirs.words)
         body, body_shared = _containment(mine.body, theirs.body, look.body, furniture)
         lead, lead_shared = _containment(mine.lead, theirs.lead, look.lead, furniture)
-        if not (mine.body and theirs.body):
-            in_body = _in_body(mine, theirs, furniture), _in_body(theirs, mine, furniture)
-            lead, lead_shared = max((lead, lead_shared), *in_body)
+        if bool(mine.body) != bool(theirs.body):
+            in_body = _in_body(theirs, mine, furniture) if mine.body else _in_body(mine, theirs, furniture)
+            lead, lead_shared = max((lead, lead_shared), in_body)
         return Likeness(
             title=look.title,
-            own=self._words - words,
-            other=words - self._words,
-            common=len(self._words & words),
+            words=self._words,
+            other_words=frozenset(theirs.words),
             lead=lead,
             lead_shared=lead_shared,
             body=body,
@@ -115,8 +127,6 @@ class Yardstick:
 
 def _in_body(short: Sketch, full: Sketch, furniture: frozenset[int]) -> tuple[float, int]:
     """How much of a summary stands anywhere in a whole body, seen through the body's sample."""
-    if short.body or not full.body:
-        return 0.0, 0
     sampled = frozenset([h for h in short.lead if h % BODY_SAMPLE == 0])
     if len(sampled) < FEW_SAMPLED:
         return 0.0, 0

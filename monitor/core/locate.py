@@ -208,8 +208,8 @@ class Locator:
         """Whether reading the story may find anything; of most stories a look at the letters tells that it will not."""
         if self._near_spellings:
             return True
-        rows = map(letters_in_a_row, field_texts(story))
-        return any(row is None or self._fragments.find_matches_as_indexes(row) for row in rows)
+        row = letters_in_a_row("\n".join(field_texts(story)))
+        return row is None or bool(self._fragments.find_matches_as_indexes(row))
 
     def find(self, story: StoryWords) -> dict[int, list[Place]]:
         """All places, by number of the evidence; a place may stand there twice. Evidence not found is left out."""

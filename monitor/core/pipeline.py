@@ -5,12 +5,13 @@ Pure, all three: what they need from the database comes in as records, what they
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from monitor.core.dedup import promising, recognise
-from monitor.core.judging import Judging, with_copy
+from monitor.core.judging import Judging, is_told, kept, with_copy
 from monitor.core.normalise import normalise as read
 from monitor.core.policy import Arrival, History, Policy
 from monitor.core.score import score_story
@@ -33,12 +34,14 @@ def judge(
     `standings` are the known stories among those assigned. Judging the same again, on what it led to, alerts nothing.
     """
     standing_of = dict(standings)
+    copies = Counter([arrival.assignment.story for arrival in arrivals])
     scored: list[tuple[Arrival, Standing, tuple[Match, ...]]] = []
     for arrival in arrivals:
         story = arrival.assignment.story
         standing = standing_of.get(story) or Standing(story=story, first_seen_at=now)
         scored.append((arrival, standing, _matches(arrival, standing, policy)))
-        standing_of[story] = with_copy(standing, arrival, now)
+        if copies[story] > 1:  # else nobody asks for it again
+            standing_of[story] = with_copy(standing, arrival, now)
     backlog = _backlog(scored, policy, now, history)
     judging = Judging(policy, history, backlog, now)
     told: dict[str, Standing] = {}
@@ -47,7 +50,10 @@ def judge(
         known = told.get(before.story)
         if known is not None:
             before = replace(before, alerted=known.alerted, waiting=known.waiting, placed=known.placed)
-        one, told[before.story] = judging.judge(arrival, before, matches)
+        if matches or is_told(before):
+            one, told[before.story] = judging.judge(arrival, before, matches)
+        else:
+            one = kept(arrival, before)
         judged.append(one)
     return tuple(judged)
 
@@ -68,10 +74,12 @@ def story_text(entry: Entry, standing: Standing | None = None) -> StoryText:
 
 
 def _matches(arrival: Arrival, standing: Standing, policy: Policy) -> tuple[Match, ...]:
-    feeds = dict.fromkeys((arrival.entry.feed, *(pickup.feed for pickup in standing.pickups)))
-    origins = tuple(policy.origins.get(feed) or Origin(feed=feed) for feed in feeds)
+    feeds = dict.fromkeys([arrival.entry.feed, *[pickup.feed for pickup in standing.pickups]])
+    origins = tuple([policy.origins.get(feed) or Origin(feed=feed) for feed in feeds])
     least = NEAR_ENOUGH if policy.articles == "matching" else NEAR_MISS
     matches = score_story(story_text(arrival.entry, standing), origins, policy.compiled, least=least)
+    if not matches:
+        return ()
     told = {one.watchlist for one in standing.alerted}
     doubtful = {
         match.watchlist

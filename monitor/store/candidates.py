@@ -13,7 +13,6 @@ would otherwise touch a page each, and writing pages is what an index costs (the
 from __future__ import annotations
 
 import json
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import sqlalchemy as sa
@@ -33,12 +32,16 @@ HELD = {0: 2_000, 1: 40_000}  # entries after which a level has sunk as a whole
 Postings = Mapping[int, Sequence[int]]
 Shares = tuple[tuple[int, int], ...]  # weight and number of an entry
 
+_ON_A_LEVEL = (
+    "SELECT * FROM (SELECT posting & :numbers AS number FROM dedup_keys"
+    " WHERE posting BETWEEN value + {low} AND value + {low} + :numbers ORDER BY posting DESC LIMIT :most)"
+)
+_ON_ALL_LEVELS = " UNION ALL ".join([_ON_A_LEVEL.format(low=(level - 2) << 62) for level in LEVELS])
 _NEWEST = {
     # LIMIT -1 keeps SQLite from looking each key up twice, once for the condition.
     True: sa.text(
-        "SELECT start, numbers FROM (SELECT value AS start, (SELECT group_concat(posting & :numbers)"
-        " FROM (SELECT posting FROM dedup_keys WHERE posting BETWEEN value AND value + :numbers"
-        " ORDER BY posting DESC LIMIT :most)) AS numbers FROM json_each(:starts) LIMIT -1) WHERE numbers IS NOT NULL"
+        f"SELECT start, numbers FROM (SELECT value AS start, (SELECT group_concat(number) FROM ({_ON_ALL_LEVELS}))"
+        " AS numbers FROM json_each(:starts) LIMIT -1) WHERE numbers IS NOT NULL"
     ),
     False: sa.text(
         "SELECT start, numbers"
@@ -69,19 +72,16 @@ def snapshot(tx: sa.Connection, new: Sequence[Entry], promising: Callable[[Entry
 
 def postings(tx: sa.Connection, keys: Iterable[int]) -> dict[int, list[int]]:
     """Numbers of the newest entries behind each key, newest first; keys that nothing has are left out."""
-    levels = LEVELS if is_sqlite(tx) else LEVELS[-1:]
-    ordered = sorted({key << NUMBER_BITS for key in keys})
-    starts = [low + key for low in (_start(level, 0) for level in levels) for key in ordered]
+    starts = sorted({key << NUMBER_BITS for key in keys})  # on level 2, which begins at 0
     values = {"starts": json.dumps(starts), "numbers": NUMBERS, "most": POSTINGS}
-    found: defaultdict[int, list[int]] = defaultdict(list)
-    for start, numbers in tx.execute(_NEWEST[is_sqlite(tx)], values).all():
-        found[(start % KEY_SPACE) >> NUMBER_BITS] += map(int, numbers.split(","))
-    return {key: _newest(numbers) for key, numbers in found.items()}
+    rows = tx.execute(_NEWEST[is_sqlite(tx)], values).all()
+    return {start >> NUMBER_BITS: _newest(numbers) for start, numbers in rows}
 
 
-def _newest(numbers: list[int]) -> list[int]:
+def _newest(numbers: str) -> list[int]:
     """The newest few of what was found on one level or several; a posting that sinks just now may be on two."""
-    return numbers if len(numbers) <= 1 else sorted(set(numbers), reverse=True)[:POSTINGS]
+    found = list(map(int, numbers.split(",")))
+    return found if len(found) == 1 else sorted(set(found), reverse=True)[:POSTINGS]
 
 
 def save_keys(tx: sa.Connection, numbered: Mapping[int, Sequence[int]]) -> None:

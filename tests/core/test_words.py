@@ -3,11 +3,19 @@
 import unicodedata
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from monitor.core import words as core
-from monitor.core.words import begins_like_a_name, fold, fold_keeping_case, read_words, split_variant, with_umlauts_written_out
+from monitor.core.words import (
+    begins_like_a_name,
+    fold,
+    fold_keeping_case,
+    letters_in_a_row,
+    read_words,
+    split_variant,
+    with_umlauts_written_out,
+)
 
 SAME = [
     ("case does not matter", "TEHRAN", "Tehran"),
@@ -199,6 +207,19 @@ def test_offsets_slice_the_words_from_the_text(text):
         assert folded and " " not in folded and fold(words.surface(index).replace(".", "")) == folded
     for firsts in (words.sentences, words.paragraphs):
         assert firsts[0] == 0 and firsts == sorted(set(firsts)) and (firsts[-1] < len(words.folded) or firsts == [0])
+
+
+@settings(max_examples=300, deadline=None)
+@given(ANY_TEXT)
+@example("“Öl” – the É.U. and the Ü.S.A. at Saint-Étienne’s soft\u00adhyphen")
+@example("ᏣᎳᎩ")  # whose folded letters are capitals
+@example("Cafe\u0301-Müller_x, O\u02bcNeill’s U.S. co\u0308op")
+def test_the_letters_of_every_word_stand_in_a_row(text):
+    row = letters_in_a_row(text)
+    if row is not None:
+        words = read_words(text)
+        second = filter(None, [with_umlauts_written_out(words.surface(i)) for i in range(len(words.folded))])
+        assert [word for word in (*words.folded, *second) if word not in row] == []
 
 
 def test_a_long_text_is_read_whole():
