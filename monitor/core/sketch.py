@@ -33,6 +33,7 @@ KIND = 0b11
 HASH_BITS = 30
 
 WORD = re.compile(r"[^\W_]+(?:[.,]\d+)*")
+ASCII_WORD = re.compile(r"[A-Za-z0-9]+(?:[.,][0-9]+)*")  # the same for plain text, a third faster
 # Signs of Brahmic scripts belong to the word around them, though Python's \w parts it there.
 _BRAHMIC = "\u0900-\u0dff"
 BRAHMIC = re.compile(f"[{_BRAHMIC}]")
@@ -99,8 +100,10 @@ def fold_words(text: str) -> list[str]:
     if "n't" in text:
         text = CONTRACTION.sub("", text)
     if text.isascii():
-        return WORD.findall(text.lower())
+        return ASCII_WORD.findall(text.lower())
     text = ACCENTS.sub("", unicodedata.normalize("NFKD", text.casefold()))
+    if text.isascii():
+        return ASCII_WORD.findall(text)
     if FAR_SCRIPT.search(text) is None:
         return WORD.findall(text)
     words = (BRAHMIC_WORD if BRAHMIC.search(text) else WORD).findall(text)
@@ -119,17 +122,20 @@ def sketch_of(headline: str, summary: str, body: str) -> Sketched:
         summary_words = []  # it repeats the headline (and names the outlet): nothing new to compare
     body_words = fold_words(_without_dateline(body)) if body else []
     reach = WIDE_LEAD_WORDS if WIDE.search(headline) else LEAD_WORDS
-    summary_shingles = _shingles(summary_words[:reach])
-    body_shingles = _shingles(body_words)
-    trusted = _trusts_body(words, summary_shingles, body_words, body_shingles)
+    lead = frozenset(_shingles(summary_words[:reach]))
+    in_body = _shingles(body_words)
+    body_shingles = frozenset(in_body)
+    trusted = _trusts_body(words, lead, body_words, body_shingles)
     if not trusted:
         body_shingles = frozenset()
+    elif not lead:
+        lead = frozenset(in_body[: reach - 2])  # those of its first words
     sketch = Sketch(
         words=tuple(words),
         names=_names(headline, words),
         numbers=_numbers(headline),
         days=_days(headline),
-        lead=summary_shingles or (_shingles(body_words[:reach]) if trusted else frozenset()),
+        lead=lead,
         body=frozenset([h for h in body_shingles if h % BODY_SAMPLE == 0]),
         live=LIVE_WORD.search(headline) is not None and LIVE.search(headline) is not None,
     )
@@ -184,9 +190,11 @@ def _names(headline: str, words: list[str]) -> frozenset[str]:
     countries = COUNTRIES.intersection(words)
     if headline.isupper():
         return countries
-    written = WORD.findall(GENITIVE.sub("", headline))
+    if "'s" in headline or "’s" in headline:
+        headline = GENITIVE.sub("", headline)
+    written = (ASCII_WORD if headline.isascii() else WORD).findall(headline)
     long = [word for word in written[1:] if len(word) > 3]
-    if sum(word[0].isupper() for word in long) > TITLE_CASE * len(long):
+    if sum([word[0].isupper() for word in long]) > TITLE_CASE * len(long):
         named = [word for word in written if word.isupper() and len(word) > 1]
     else:
         named = [word for word in written if word[0].isupper()]
@@ -209,26 +217,34 @@ def _numbers(headline: str) -> frozenset[str]:
 
 
 def _without_dateline(text: str) -> str:
-    return DATELINE.sub("", text, count=1)
+    match = DATELINE.match(text)
+    return text[match.end() :] if match else text
 
 
 def _pairs(word: str) -> list[str]:
     return [word[i : i + 2] for i in range(len(word) - 1)] or [word]
 
 
-def _shingles(words: list[str]) -> frozenset[int]:
-    """32-bit hashes of all runs of three words; odd multipliers, as in xxHash."""
-    if len(words) < 3:
-        return frozenset()
-    hashes = list(map(_word_hash, words))
-    return frozenset(
-        [
-            (a * 0x9E3779B1 ^ b * 0x85EBCA77 ^ c * 0xC2B2AE3D) >> 7 & 0xFFFFFFFF
-            for a, b, c in zip(hashes, hashes[1:], hashes[2:], strict=False)
-        ]
+def _shingles(words: list[str]) -> list[int]:
+    """32-bit hashes of all runs of three words, in order."""
+    hashes = list(map(_place_hashes, words))
+    return [
+        first ^ second ^ third
+        for (first, _, _), (_, second, _), (_, _, third) in zip(hashes, hashes[1:], hashes[2:], strict=False)
+    ]
+
+
+@lru_cache(maxsize=32768)
+def _place_hashes(word: str) -> tuple[int, int, int]:
+    """What a word adds to the hash of a run of three as its first, second and third word; odd multipliers, as in
+    xxHash."""
+    hashed = _word_hash(word)
+    return (
+        hashed * 0x9E3779B1 >> 7 & 0xFFFFFFFF,
+        hashed * 0x85EBCA77 >> 7 & 0xFFFFFFFF,
+        hashed * 0xC2B2AE3D >> 7 & 0xFFFFFFFF,
     )
 
 
-@lru_cache(maxsize=65536)
 def _word_hash(word: str) -> int:
     return crc32(word.encode("utf-8", "surrogatepass"))

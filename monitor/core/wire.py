@@ -108,7 +108,7 @@ def suffixes_of(titles: Iterable[str]) -> frozenset[str]:
     """Outlets that a document names behind its headlines, folded: what stands there three times, begins with a capital
     and is neither a column ("Opinion") nor a live page."""
     seen = [match["name"].strip() for match in map(SUFFIX.search, titles) if match]
-    names = [_folded(name) for name in seen if name[0].isupper() and not _is_column(name)]
+    names = [_folded(name) for name in seen if name[:1].isupper() and not _is_column(name)]
     return frozenset(name for name, times in Counter(names).items() if times >= SUFFIX_TIMES)
 
 
