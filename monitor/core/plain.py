@@ -72,8 +72,7 @@ _C1_MEANT = {code: bytes((code,)).decode("cp1252", "ignore") for code in range(0
 _AS_BYTE = {ord(char): code for code, char in _C1_MEANT.items() if char}
 # UTF-8 read as Windows-1252: a lead byte as a letter, then a continuation byte as whatever it is there.
 _MOJIBAKE = re.compile(f"[\xc2-\xf4][\x80-\xbf{re.escape(''.join(map(chr, _AS_BYTE)))}]")
-# Some letter of which one of the above may begin; most texts have none beyond ASCII but quotes and dashes.
-_DOUBTFUL = re.compile(f"[{_UNSEEN}\xc2-\xf4]|{_MARK}")
+_DOUBTFUL = re.compile(f"[{_UNSEEN}]|{_MARK}")  # what else cleaning may change; most texts hold none of it
 
 
 def plain_text(markup: str, *, is_text: bool = False) -> str:
@@ -161,7 +160,7 @@ def _cleaned(text: str) -> str:
 
 
 def _cleaned_once(text: str) -> str:
-    if not _DOUBTFUL.search(text) and unicodedata.is_normalized("NFC", text):
+    if not _DOUBTFUL.search(text) and not _MOJIBAKE.search(text) and unicodedata.is_normalized("NFC", text):
         return text
     text = unicodedata.normalize("NFC", text)
     if _MOJIBAKE.search(text):

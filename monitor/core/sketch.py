@@ -30,7 +30,7 @@ TRUSTED_TITLE_SHARE_ALONE = 0.5  # where there is no summary that could contradi
 # A key is a 30-bit hash and, in its two lowest bits, what was hashed.
 TITLE_PAIR, LEAD, BODY, EXACT = range(4)
 KIND = 0b11
-HASH_BITS = 30
+HASH = (1 << 30) - 1
 
 WORD = re.compile(r"[^\W_]+(?:[.,]\d+)*")
 ASCII_WORD = re.compile(r"[A-Za-z0-9]+(?:[.,][0-9]+)*")  # the same for plain text, a third faster
@@ -53,7 +53,7 @@ DATELINE = re.compile(
     r"(?:,\s+\w{3,9}\.?\s+\d{1,2})?\s*(?:\([^)\n]{2,30}\))?\s*(?:[-–—:]|--)\s+"
     r"|[^\n(]{0,40}\((?:Reuters|AP|AFP|dpa|PA|PTI|ANI|Bloomberg|Xinhua|TASS|Yonhap|Kyodo|ANSA|EFE)\)\s*(?:[-–—]+\s*)?)"
 )
-LIVE_WORD = re.compile(r"[Ll][Ii][Vv][Ee]|happened|ighlights|ライブ|direct|vivo|онлайн|실시간")  # LIVE needs one
+LIVE_WORDS = ("happened", "ighlights", "ライブ", "direct", "vivo", "онлайн", "실시간")  # LIVE needs one, or "live"
 LIVE = re.compile(
     r"\blive\b|\bas it happened\b|\bhighlights:|【ライブ】|\bliveticker\b|\ben directo?\b|\b(?:en|ao) vivo\b"
     r"|\bонлайн\b|실시간",
@@ -74,8 +74,9 @@ DAY = re.compile(
     r"|\d{1,2} (?:january|february|march|april|may|june|july|august|september|october|november|december)"
     r"|\d{1,2}/\d{1,2}/(?:20)?\d{2}|\d{1,2}\.\d{1,2}\.(?:20)?\d{2}|20\d{2}-\d{2}-\d{2})\b"
 )
-DAYISH = re.compile(  # without which DAY needs no look
-    r"\d|day|tag|mittw|di\b|manche|nes\b|tes\b|les\b|ves\b|bado|ming|feira|bato|menica"
+DIGIT = re.compile(r"\d")
+DAYISH = re.compile(  # without which, or a digit, DAY needs no look; all begin with a letter, which is found fast
+    r"day|tag|mittw|di\b|manche|nes\b|tes\b|les\b|ves\b|bado|ming|feira|bato|menica"
     r"|недел|втор|сред|четв|пятн|субб|воскр"
 )
 
@@ -137,7 +138,7 @@ def sketch_of(headline: str, summary: str, body: str) -> Sketched:
         days=_days(headline),
         lead=lead,
         body=frozenset([h for h in body_shingles if h % BODY_SAMPLE == 0]),
-        live=LIVE_WORD.search(headline) is not None and LIVE.search(headline) is not None,
+        live=_is_live(headline),
     )
     return Sketched(sketch=sketch, words=tuple(body_words if trusted else summary_words))
 
@@ -159,15 +160,15 @@ def blocking_keys(sketch: Sketch, exact: Iterable[int | None] = ()) -> tuple[int
     most = TITLE_KEY_WORDS if sketch.lead else TITLE_KEY_WORDS + 2
     rare = sorted(set(sketch.words) - COMMON - RUBRIC, key=_rarest_first)[:most]
     hashes = sorted(map(_word_hash, rare))
-    keys = [_key(TITLE_PAIR, first * 31 + second) for i, first in enumerate(hashes) for second in hashes[i + 1 :]]
-    keys += [_key(LEAD, h) for h in sorted(sketch.lead)[:LEAD_KEYS]]
-    keys += [_key(BODY, h >> 2) for h in sorted(sketch.body)[:BODY_KEYS]]
-    keys += [_key(EXACT, key) for key in exact if key]
+    keys = _keys(TITLE_PAIR, [first * 31 + second for i, first in enumerate(hashes) for second in hashes[i + 1 :]])
+    keys += _keys(LEAD, sorted(sketch.lead)[:LEAD_KEYS])
+    keys += _keys(BODY, [h >> 2 for h in sorted(sketch.body)[:BODY_KEYS]])
+    keys += _keys(EXACT, filter(None, exact))
     return tuple(dict.fromkeys(keys))
 
 
-def _key(kind: int, value: int) -> int:
-    return (value & ((1 << HASH_BITS) - 1)) << 2 | kind
+def _keys(kind: int, values: Iterable[int]) -> list[int]:
+    return [(value & HASH) << 2 | kind for value in values]
 
 
 def _rarest_first(word: str) -> tuple[int, str]:
@@ -201,9 +202,14 @@ def _names(headline: str, words: list[str]) -> frozenset[str]:
     return countries.union(*[(word.lower(),) if word.isascii() else fold_words(word) for word in named])
 
 
+def _is_live(headline: str) -> bool:
+    likely = "live" in headline.lower() or any(word in headline for word in LIVE_WORDS)
+    return likely and LIVE.search(headline) is not None
+
+
 def _days(headline: str) -> frozenset[str]:
     folded = headline.casefold()
-    if DAYISH.search(folded) is None:
+    if DIGIT.search(folded) is None and DAYISH.search(folded) is None:
         return frozenset()
     if not folded.isascii():
         folded = ACCENTS.sub("", unicodedata.normalize("NFKD", folded))

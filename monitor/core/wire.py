@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable
+from functools import lru_cache
 
 from monitor.core.vocabulary import RUBRIC
 from monitor.model import Notice, record
@@ -62,6 +63,7 @@ _ANY_AGENCY = re.compile("|".join(AGENCIES.values()))
 # Where a credit stands: in brackets or before a dash in the first line, or in a copyright line.
 DATELINE_CREDIT = re.compile(r"^[^\n]{0,80}?\(([^)\n]{2,30})\)\s*(?:[-–—]|--|$)|^\(([^)\n]{2,30})\)")
 COPYRIGHT_CREDIT = re.compile(r"(?:copyright|©|\(c\))[^\n]{0,30}?((?:the )?[A-Z][\w .-]{1,40})", re.IGNORECASE)
+COPYRIGHT_SIGNS = ("copyr", "©", "(c)")  # no more letters, as there are two of "i" that fold otherwise
 
 NOTICES = {
     "CORRECTED": Notice.CORRECTION,
@@ -126,18 +128,24 @@ def credit_of(title_suffix: str | None, author: str, text: str) -> str | None:
     mention ("told Reuters") is no credit.
     """
     dateline = DATELINE_CREDIT.match(text)
-    copyright_line = COPYRIGHT_CREDIT.search(text[-400:])
+    end = text[-400:]
+    folded = end.lower()
+    signed = any(sign in folded for sign in COPYRIGHT_SIGNS)
+    copyright_line = COPYRIGHT_CREDIT.search(end) if signed else None
     places = (
         author,
         (dateline[1] or dateline[2]) if dateline else "",
         title_suffix or "",
         copyright_line[1] if copyright_line else "",
     )
-    for place in filter(_ANY_AGENCY.search, places):
-        for agency, pattern in _AGENCY.items():
-            if pattern.search(place):
-                return agency
-    return None
+    return next(filter(None, map(_agency_in, filter(None, places))), None)
+
+
+@lru_cache(maxsize=1024)  # the same few people write for a feed
+def _agency_in(place: str) -> str | None:
+    if _ANY_AGENCY.search(place) is None:
+        return None
+    return next(agency for agency, pattern in _AGENCY.items() if pattern.search(place))
 
 
 def _is_outlet(name: str, outlet: str) -> bool:
