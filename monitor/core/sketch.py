@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache
+from struct import pack, unpack
 from zlib import crc32
 
 from monitor.core.vocabulary import COMMON, COUNTRIES, RUBRIC
@@ -231,25 +232,20 @@ def _pairs(word: str) -> list[str]:
     return [word[i : i + 2] for i in range(len(word) - 1)] or [word]
 
 
-def _shingles(words: list[str]) -> list[int]:
-    """32-bit hashes of all runs of three words, in order."""
-    hashes = list(map(_place_hashes, words))
-    return [
-        first ^ second ^ third
-        for (first, _, _), (_, second, _), (_, _, third) in zip(hashes, hashes[1:], hashes[2:], strict=False)
-    ]
+def _shingles(words: list[str]) -> tuple[int, ...]:
+    """32-bit hashes of all runs of three words, in order; odd multipliers, as in xxHash.
 
-
-@lru_cache(maxsize=32768)
-def _place_hashes(word: str) -> tuple[int, int, int]:
-    """What a word adds to the hash of a run of three as its first, second and third word; odd multipliers, as in
-    xxHash."""
-    hashed = _word_hash(word)
-    return (
-        hashed * 0x9E3779B1 >> 7 & 0xFFFFFFFF,
-        hashed * 0x85EBCA77 >> 7 & 0xFFFFFFFF,
-        hashed * 0xC2B2AE3D >> 7 & 0xFFFFFFFF,
-    )
+    Every run's is `(a * A ^ b * B ^ c * C) >> 7 & 0xFFFFFFFF` of its words' hashes. All are worked out at once: in one
+    long integer the hashes stand 64 bits apart, so that no product reaches the next one's place; without its first one
+    or two it is a row of second or third words.
+    """
+    if len(words) < 3:
+        return ()
+    hashes = map(crc32, " ".join(words).encode("utf-8", "surrogatepass").split())
+    row = int.from_bytes(pack(f"<{len(words)}Q", *hashes), "little")
+    mixed = (row * 0x9E3779B1 ^ (row >> 64) * 0x85EBCA77 ^ (row >> 128) * 0xC2B2AE3D) >> 7
+    halves = unpack(f"<{2 * len(words)}I", mixed.to_bytes(8 * len(words), "little"))
+    return halves[: 2 * (len(words) - 2) : 2]
 
 
 def _word_hash(word: str) -> int:
