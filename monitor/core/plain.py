@@ -72,6 +72,7 @@ _C1_MEANT = {code: bytes((code,)).decode("cp1252", "ignore") for code in range(0
 _AS_BYTE = {ord(char): code for code, char in _C1_MEANT.items() if char}
 # UTF-8 read as Windows-1252: a lead byte as a letter, then a continuation byte as whatever it is there.
 _MOJIBAKE = re.compile(f"[\xc2-\xf4][\x80-\xbf{re.escape(''.join(map(chr, _AS_BYTE)))}]")
+_BEYOND_ASCII = re.compile("[^ -~]+")
 _DOUBTFUL = re.compile(f"[{_UNSEEN}]|{_MARK}")  # what else cleaning may change; most texts hold none of it
 
 
@@ -113,7 +114,7 @@ def _untagged(text: str) -> tuple[str, bool]:
 
 def _broken(text: str) -> str:
     """Text whose breaks alone part paragraphs, laid out."""
-    return "\n".join(filter(None, [" ".join(part.split()) for part in text.split(_BREAK)]))
+    return "\n".join(filter(None, map(_on_one_line, text.split(_BREAK))))
 
 
 def _gap(match: re.Match[str]) -> str:
@@ -160,7 +161,8 @@ def _cleaned(text: str) -> str:
 
 
 def _cleaned_once(text: str) -> str:
-    if not _DOUBTFUL.search(text) and not _MOJIBAKE.search(text) and unicodedata.is_normalized("NFC", text):
+    beyond = " ".join(_BEYOND_ASCII.findall(text))  # a few quotes and dashes, mostly
+    if not _DOUBTFUL.search(beyond) and not _MOJIBAKE.search(beyond) and unicodedata.is_normalized("NFC", text):
         return text
     text = unicodedata.normalize("NFC", text)
     if _MOJIBAKE.search(text):
@@ -181,9 +183,16 @@ def _remade(text: str) -> str:
 
 def _laid_out(text: str, *, tagged: bool) -> str:
     text = text.strip()
-    if text.isprintable():  # the common space is then the only white space
-        return " ".join(text.split()) if "  " in text else text
+    if text.isprintable():
+        return _on_one_line(text)
     if "\r" in text or "\u2028" in text or "\u2029" in text:
         text = _LINE_ENDS.sub("\n", text)
     paragraphs = text.split("\n") if tagged or not _BLANK_LINES.search(text) else _BLANK_LINES.split(text)
-    return "\n".join(filter(None, [" ".join(part.split()) for part in paragraphs]))
+    return "\n".join(filter(None, map(_on_one_line, paragraphs)))
+
+
+def _on_one_line(text: str) -> str:
+    text = text.strip()
+    if "  " not in text and text.isprintable():  # the common space is then the only white space
+        return text
+    return " ".join(text.split())

@@ -159,7 +159,7 @@ def blocking_keys(sketch: Sketch, exact: Iterable[int | None] = ()) -> tuple[int
     """Keys that a copy is likely to share, as integers below 2**32: pairs of the headline's rarest words, the smallest
     hashes of lead and body, and the `exact` keys of address, headline and text."""
     most = TITLE_KEY_WORDS if sketch.lead else TITLE_KEY_WORDS + 2
-    rare = sorted(set(sketch.words) - COMMON - RUBRIC, key=_rarest_first)[:most]
+    rare = sorted(sorted(set(sketch.words) - COMMON - RUBRIC), key=len, reverse=True)[:most]  # the long ones are
     hashes = sorted(map(_word_hash, rare))
     keys = _keys(TITLE_PAIR, [first * 31 + second for i, first in enumerate(hashes) for second in hashes[i + 1 :]])
     keys += _keys(LEAD, sorted(sketch.lead)[:LEAD_KEYS])
@@ -170,10 +170,6 @@ def blocking_keys(sketch: Sketch, exact: Iterable[int | None] = ()) -> tuple[int
 
 def _keys(kind: int, values: Iterable[int]) -> list[int]:
     return [(value & HASH) << 2 | kind for value in values]
-
-
-def _rarest_first(word: str) -> tuple[int, str]:
-    return -len(word), word
 
 
 def _trusts_body(words: list[str], summary: frozenset[int], body_words: list[str], body: frozenset[int]) -> bool:

@@ -63,7 +63,6 @@ _ANY_AGENCY = re.compile("|".join(AGENCIES.values()))
 # Where a credit stands: in brackets or before a dash in the first line, or in a copyright line.
 DATELINE_CREDIT = re.compile(r"^[^\n]{0,80}?\(([^)\n]{2,30})\)\s*(?:[-–—]|--|$)|^\(([^)\n]{2,30})\)")
 COPYRIGHT_CREDIT = re.compile(r"(?:copyright|©|\(c\))[^\n]{0,30}?((?:the )?[A-Z][\w .-]{1,40})", re.IGNORECASE)
-COPYRIGHT_SIGNS = ("copyr", "©", "(c)")  # no more letters, as there are two of "i" that fold otherwise
 
 NOTICES = {
     "CORRECTED": Notice.CORRECTION,
@@ -130,7 +129,7 @@ def credit_of(title_suffix: str | None, author: str, text: str) -> str | None:
     dateline = DATELINE_CREDIT.match(text)
     end = text[-400:]
     folded = end.lower()
-    signed = any(sign in folded for sign in COPYRIGHT_SIGNS)
+    signed = "copyr" in folded or "(c)" in folded or "©" in folded  # some letters "i" fold otherwise
     copyright_line = COPYRIGHT_CREDIT.search(end) if signed else None
     places = (
         author,
