@@ -87,8 +87,11 @@ _DATES = tuple(
 def parse_date(text: str | None) -> datetime | None:
     """The instant that `text` names, in UTC, or None where it names none; a date without a zone is UTC, without a
     clock midnight. Never raises."""
-    if not text or len(text) > LONGEST:
-        return None
+    return _instant_of(text) if text and len(text) <= LONGEST else None
+
+
+@lru_cache(maxsize=256)  # an entry that nobody changed was updated when it was published
+def _instant_of(text: str) -> datetime | None:
     try:
         return _rfc822(text) or _iso(text) or _epoch(text) or _loose(text)
     except (ValueError, OverflowError):  # the thirtieth of February, an instant before year 1

@@ -138,7 +138,10 @@ def is_web_address(text: str) -> bool:
 def resolved(address: str, *, base: str) -> str:
     """An address made absolute against `base`, line ends inside it and double escapes undone; as it is where that
     cannot be done."""
-    address = _LINE_ENDS.sub("", address.strip()).replace("&amp;", "&")
+    address = address.strip()
+    if not address.isprintable():
+        address = _LINE_ENDS.sub("", address)
+    address = address.replace("&amp;", "&")
     if is_web_address(address):
         return address
     try:
