@@ -49,6 +49,9 @@ GENITIVE = re.compile(r"(?<=\w)['’]s\b")
 CONTRACTION = re.compile(r"(?<=n)'(?=t\b)")
 # Accents of Latin, Greek, Cyrillic, Hebrew and Arabic script, and the voicing marks of Kana, as NFKD parts them.
 ACCENTS = re.compile("[\u0300-\u036f\u0483-\u0487\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u3099\u309a]+")
+# Latin letters, general punctuation and signs of currency can be bared by themselves, as most stand in plain ASCII.
+BEYOND_LATIN = re.compile("[^\x00-\u02af\u1e00-\u1eff\u2010-\u2027\u2030-\u205e\u20a0-\u20cf]")
+BEYOND_ASCII = re.compile("[^\x00-\x7f]")
 DATELINE = re.compile(
     r"^(?:By [^\n]{3,60}\n)?\s*(?:[A-ZÀ-Ý][A-ZÀ-Ý .,'’/-]{2,40}"
     r"(?:,\s+\w{3,9}\.?\s+\d{1,2})?\s*(?:\([^)\n]{2,30}\))?\s*(?:[-–—:]|--)\s+"
@@ -103,13 +106,27 @@ def fold_words(text: str) -> list[str]:
         text = CONTRACTION.sub("", text)
     if text.isascii():
         return ASCII_WORD.findall(text.lower())
-    text = ACCENTS.sub("", unicodedata.normalize("NFKD", text.casefold()))
-    if text.isascii():
-        return ASCII_WORD.findall(text)
+    if BEYOND_LATIN.search(text) is None and (latin := BEYOND_ASCII.sub(_as_ascii, text)).isascii():
+        return ASCII_WORD.findall(latin.lower())
+    text = _bare(text)
     if FAR_SCRIPT.search(text) is None:
         return WORD.findall(text)
     words = (BRAHMIC_WORD if BRAHMIC.search(text) else WORD).findall(text)
     return [part for word in words for part in (_pairs(word) if WIDE.search(word) else (word,))]
+
+
+def _bare(text: str) -> str:
+    return ACCENTS.sub("", unicodedata.normalize("NFKD", text.casefold()))
+
+
+def _as_ascii(match: re.Match[str]) -> str:
+    return _bare_latin(match[0])
+
+
+@lru_cache(maxsize=1024)  # a few letters with accents, dashes and signs of currency
+def _bare_latin(letter: str) -> str:
+    """A letter without case and accent; a space for a sign."""
+    return "".join([char if char.isascii() or char.isalnum() else " " for char in _bare(letter)])
 
 
 def _without_dots(acronym: re.Match[str]) -> str:

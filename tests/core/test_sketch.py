@@ -1,12 +1,13 @@
 """Sketches are stored and compared for months: how they are worked out may change, what comes out may not."""
 
 import string
+import unicodedata
 from zlib import crc32
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.core.sketch import ASCII_WORD, WORD, sketch_of
+from monitor.core.sketch import ACCENTS, ASCII_WORD, WORD, fold_words, sketch_of
 
 WORDS = st.text(alphabet=string.ascii_lowercase + "жщ9", min_size=1, max_size=8)
 
@@ -43,3 +44,12 @@ def test_a_body_without_a_summary_gives_the_lead_too():
 @given(st.text(alphabet=string.printable))
 def test_plain_text_has_the_same_words_by_either_pattern(text):
     assert ASCII_WORD.findall(text) == WORD.findall(text)
+
+
+LETTERS = "abcXYZ 09,_-éÉñÄßøŁİıſªº²½µ€£§·“ŉǰﬁжё" + "\u0301\u00ad\u1e9e\u2116"
+
+
+@given(st.text(alphabet=LETTERS))
+def test_letters_with_accents_are_bared_alike_one_by_one_and_all_at_once(text):
+    whole = ACCENTS.sub("", unicodedata.normalize("NFKD", text.replace("“", '"').casefold()))
+    assert fold_words(text) == WORD.findall(whole)
