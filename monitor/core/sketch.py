@@ -34,7 +34,7 @@ KIND = 0b11
 HASH = (1 << 30) - 1
 
 WORD = re.compile(r"[^\W_]+(?:[.,]\d+)*")
-ASCII_WORD = re.compile(r"[A-Za-z0-9]+(?:[.,][0-9]+)*")  # the same for plain text, a third faster
+ASCII_WORD = re.compile(r"[A-Za-z0-9]+(?:[.,][0-9]+)*")  # finds the same in ASCII, a quarter faster
 # Signs of Brahmic scripts belong to the word around them, though Python's \w parts it there.
 _BRAHMIC = "\u0900-\u0dff"
 BRAHMIC = re.compile(f"[{_BRAHMIC}]")

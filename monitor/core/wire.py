@@ -129,7 +129,7 @@ def credit_of(title_suffix: str | None, author: str, text: str) -> str | None:
     dateline = DATELINE_CREDIT.match(text)
     end = text[-400:]
     folded = end.lower()
-    signed = "copyr" in folded or "(c)" in folded or "©" in folded  # some letters "i" fold otherwise
+    signed = "copyr" in folded or "(c)" in folded or "©" in folded  # no more of it: to the pattern "ı" is an "i", too
     copyright_line = COPYRIGHT_CREDIT.search(end) if signed else None
     places = (
         author,
