@@ -12,6 +12,7 @@ import unicodedata
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from typing import Any
 
 LONGEST = 100  # characters; what is longer is not a date
 WIDEST_OFFSET = 15 * 60  # minutes; real zones lie between -12:00 and +14:00
@@ -83,12 +84,17 @@ _DATES = tuple(
     )
 )
 
+Said = dict[str, str | Any]  # the named parts of a date or a clock as a pattern found them
+
 
 def parse_date(text: str | None) -> datetime | None:
     """The instant that `text` names, in UTC, or None where it names none; a date without a zone is UTC, without a
     clock midnight. Never raises."""
-    if not text or len(text) > LONGEST:
-        return None
+    return _instant_of(text) if text and len(text) <= LONGEST else None
+
+
+@lru_cache(maxsize=256)  # an entry that nobody changed was updated when it was published
+def _instant_of(text: str) -> datetime | None:
     try:
         return _rfc822(text) or _iso(text) or _epoch(text) or _loose(text)
     except (ValueError, OverflowError):  # the thirtieth of February, an instant before year 1
@@ -97,7 +103,7 @@ def parse_date(text: str | None) -> datetime | None:
 
 def find_date(text: str) -> re.Match[str] | None:
     """The first date written in a line of text (a date, not a mere number), or None."""
-    found = [match for pattern in _DATES[:7] if (match := pattern.search(text)) and _day_of(match)]
+    found = [match for pattern in _DATES[:7] if (match := pattern.search(text)) and _day_of(match.groupdict())]
     return min(found, key=re.Match.start, default=None)
 
 
@@ -123,7 +129,10 @@ def _count(text: str) -> int:
 
 def _rfc822(text: str) -> datetime | None:
     match = _RFC822.match(text)
-    return _instant(match, match) if match else None
+    if match is None:
+        return None
+    said = match.groupdict()
+    return _instant(said, said)
 
 
 def _iso(text: str) -> datetime | None:
@@ -153,12 +162,12 @@ def _loose(text: str) -> datetime | None:
     days = f"{text[: clock.start()]} {text[clock.end() :]}" if clock else text
     days = days.replace("T ", " ")
     for pattern in _DATES:
-        if (match := pattern.search(days)) and _day_of(match):
-            return _instant(match, clock)
+        if (match := pattern.search(days)) and _day_of(said := match.groupdict()):
+            return _instant(said, clock.groupdict() if clock else None)
     return None
 
 
-def _instant(date: re.Match[str], clock: re.Match[str] | None) -> datetime | None:
+def _instant(date: Said, clock: Said | None) -> datetime | None:
     day = _day_of(date)
     if day is None:
         return None
@@ -166,7 +175,7 @@ def _instant(date: re.Match[str], clock: re.Match[str] | None) -> datetime | Non
         return day
     offset = _offset(clock)
     hour = int(clock["hour"])
-    half = (clock.groupdict().get("half") or "").lower()
+    half = (clock.get("half") or "").lower()
     if half:
         hour = hour % 12 + (12 if half.startswith("p") else 0)
     minute, second = int(clock["minute"]), int(clock["second"] or 0)
@@ -175,8 +184,7 @@ def _instant(date: re.Match[str], clock: re.Match[str] | None) -> datetime | Non
     return day + timedelta(hours=hour, minutes=minute - offset, seconds=min(second, 59))  # a leap second is the last
 
 
-def _day_of(match: re.Match[str]) -> datetime | None:
-    said = match.groupdict()
+def _day_of(said: Said) -> datetime | None:
     year = int(said["year"])
     if len(said["year"]) == 2:
         year += 1900 if year >= CENTURY_PIVOT else 2000
@@ -198,15 +206,14 @@ def _sides(first: int, second: int) -> tuple[int | None, int]:
     return (second, first) if first > 12 else (None, 0)
 
 
-def _offset(match: re.Match[str]) -> int | None:
+def _offset(said: Said) -> int | None:
     """Minutes east of Greenwich, 0 for zones unknown or unsaid, None for nonsense."""
-    if match["sign"]:
-        hours = match["oh"]
-        minutes = int(hours) * 60 + int(match["om"] or 0)
+    if said["sign"]:
+        minutes = int(said["oh"]) * 60 + int(said["om"] or 0)
         if minutes > WIDEST_OFFSET:
             return None
-        return minutes if match["sign"] == "+" else -minutes
-    return _ZONES.get((match["zone"] or "").lower(), 0)
+        return minutes if said["sign"] == "+" else -minutes
+    return _ZONES.get((said["zone"] or "").lower(), 0)
 
 
 @lru_cache(maxsize=512)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta
+from functools import lru_cache
 from html import escape
 from io import BytesIO
 from urllib.parse import urlsplit
@@ -36,6 +37,7 @@ RSS = frozenset(
 )
 RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 XML = "http://www.w3.org/XML/1998/namespace"
+ABOUT, LANGUAGE, BASE = f"{{{RDF}}}about", f"{{{XML}}}lang", f"{{{XML}}}base"
 # Short names of the other namespaces that say something of an item.
 _SHORT = {
     **dict.fromkeys(ATOM, "atom:"),
@@ -131,7 +133,7 @@ def _feed(root: etree._Element, url: str, entries: tuple[ParsedEntry, ...], trun
         parser="lxml",
         title=_first(fields, "title", "atom:title", "dc:title").text,
         link=_link(fields, url),
-        language=_text(fields, "language", "dc:language") or root.get(f"{{{XML}}}lang") or None,
+        language=_text(fields, "language", "dc:language") or root.get(LANGUAGE) or None,
         ttl=_ttl(fields),
         skip_hours=skipped_hours(hour.text for skip in fields.get("skipHours", ()) for hour in skip.iter("hour")),
         entries=entries,
@@ -146,7 +148,7 @@ def _entry(element: etree._Element, url: str) -> ParsedEntry:
     if not summary.text and "yt:videoId" in fields:
         summary = _of_the_video(fields)
     body = _first(fields, "content:encoded", "atom:content", "content", "xhtml:body", "xhtml:div")
-    guid = _text(fields, "guid", "atom:id", "id") or element.get(f"{{{RDF}}}about")
+    guid = _text(fields, "guid", "atom:id", "id") or element.get(ABOUT)
     return ParsedEntry(
         guid=guid or None,
         link=_link(fields, url) or _permalink(fields),
@@ -156,7 +158,7 @@ def _entry(element: etree._Element, url: str) -> ParsedEntry:
         author=_author(fields),
         published_at=_date(fields, *_PUBLISHED),
         updated_at=_date(fields, *_UPDATED),
-        language=_text(fields, "dc:language") or element.get(f"{{{XML}}}lang") or None,
+        language=_text(fields, "dc:language") or element.get(LANGUAGE) or None,
         title_is_text=title.is_text,
         summary_is_text=summary.is_text,
         body_is_text=body.is_text,
@@ -170,14 +172,22 @@ def _fields(element: etree._Element) -> Fields:
         tag = child.tag
         if not isinstance(tag, str):
             raise Refused("an entity that the document does not define")
-        if tag[0] == "{":
-            space, _, local = tag[1:].partition("}")
-            short = _SHORT.get(space)
-            if short is None:
-                continue
-            tag = short + local
-        fields.setdefault(tag, []).append(child)
+        name = _short_name(tag) if tag[0] == "{" else tag
+        if name is None:
+            continue
+        if name in fields:
+            fields[name].append(child)
+        else:
+            fields[name] = [child]
     return fields
+
+
+@lru_cache(maxsize=256)  # of one document's items they are the same
+def _short_name(tag: str) -> str | None:
+    """The short name for a name with a namespace, or None where the namespace says nothing of an item."""
+    space, _, local = tag[1:].partition("}")
+    short = _SHORT.get(space)
+    return None if short is None else short + local
 
 
 def _local(element: etree._Element) -> str:
@@ -205,19 +215,27 @@ def _of_the_video(fields: Fields) -> Said:
 def _text(fields: Fields, *names: str) -> str:
     for name in names:
         for element in fields.get(name, ()):
-            if text := "".join(element.itertext()).strip():
+            if text := _whole_text(element).strip():
                 return text
     return ""
+
+
+def _whole_text(element: etree._Element) -> str:
+    return "".join(element.itertext()) if len(element) else element.text or ""
 
 
 def _said(element: etree._Element, *, atom: bool) -> Said:
     if len(element):
         return Said(text=_markup(element))
     text = (element.text or "").strip()
+    if not text:
+        return NOTHING
+    if not atom:
+        return Said(text=text)
     kind = element.get("type", "text").lower()
-    if atom and "/" in kind and not kind.startswith(("text/", "application/xhtml")):
+    if "/" in kind and not kind.startswith(("text/", "application/xhtml")):
         return NOTHING  # a picture or other data in base64
-    is_text = atom and text != "" and kind in ("text", "text/plain")
+    is_text = kind in ("text", "text/plain")
     if is_text and "type" not in element.attrib and is_html(text):  # many leave the type out and mean HTML
         is_text = False
     return Said(text=text, is_text=is_text)
@@ -249,7 +267,7 @@ def _link(fields: Fields, url: str) -> str | None:
         if not address and element.get("rel", "alternate").lower() == "alternate":
             address = element.get("href", "").strip()
         if address:
-            return resolved(address, base=_base(element, url))
+            return resolved(address, base=url if is_web_address(address) else _base(element, url))
     return None
 
 
@@ -264,9 +282,7 @@ def _permalink(fields: Fields) -> str | None:
 def _base(element: etree._Element, url: str) -> str:
     """What relative addresses in an element are relative to: the fetched address, unless xml:base names another one
     on the web."""
-    if is_web_address((element.text or "").strip() or element.get("href", "")):
-        return url  # not needed, so not looked for
-    bases = [node.get(f"{{{XML}}}base") for node in (element, *element.iterancestors())]
+    bases = [node.get(BASE) for node in (element, *element.iterancestors())]
     for base in reversed(bases):
         if base:
             candidate = resolved(base.strip(), base=url)
@@ -278,7 +294,7 @@ def _author(fields: Fields) -> str:
     names = [_person(element) for element in fields.get("atom:author", ())]
     for name in ("dc:creator", "author", "itunes:author"):
         if not any(names):
-            names = [person_name("".join(element.itertext())) for element in fields.get(name, ())]
+            names = [person_name(_whole_text(element)) for element in fields.get(name, ())]
     return ", ".join(dict.fromkeys(filter(None, names)))
 
 
@@ -289,7 +305,7 @@ def _person(element: etree._Element) -> str:
 
 def person_name(text: str) -> str:
     """The name in RSS's "desk@example.org (Jane Doe)"; the text itself where it is not of that shape."""
-    match = _MAIL_AND_NAME.match(text)
+    match = _MAIL_AND_NAME.match(text) if "@" in text else None
     return match[1] if match else text.strip()
 
 

@@ -31,7 +31,8 @@ _ELEMENTS = "|".join(sorted(_INLINE | _BLOCK))
 _BREAK = "\x01"  # stands for a block's edge until white space is collapsed; never in cleaned text
 
 _SILENT = re.compile(  # what is not for reading, content and all; an unclosed one swallows the rest, as in browsers
-    r"<!--.*?(?:-->|\Z)|<(script|style|template|svg|math)(?=[\s/>]).*?(?:</\1\s*>|\Z)|<figcaption(?=[\s/>]).{0,2000}?</figcaption\s*>|<!\[CDATA\[|\]\]>|<[?!][a-z][^<>]*+>",
+    r"<(?:!--.*?(?:-->|\Z)|(script|style|template|svg|math)(?=[\s/>]).*?(?:</\1\s*>|\Z)"
+    r"|figcaption(?=[\s/>]).{0,2000}?</figcaption\s*>|!\[CDATA\[|[?!][a-z][^<>]*+>)",
     re.IGNORECASE | re.DOTALL,
 )
 _TAG = re.compile(
@@ -71,8 +72,8 @@ _C1_MEANT = {code: bytes((code,)).decode("cp1252", "ignore") for code in range(0
 _AS_BYTE = {ord(char): code for code, char in _C1_MEANT.items() if char}
 # UTF-8 read as Windows-1252: a lead byte as a letter, then a continuation byte as whatever it is there.
 _MOJIBAKE = re.compile(f"[\xc2-\xf4][\x80-\xbf{re.escape(''.join(map(chr, _AS_BYTE)))}]")
-# Some letter of which one of the above may begin; most texts have none beyond ASCII but quotes and dashes.
-_DOUBTFUL = re.compile(f"[{_UNSEEN}\xc2-\xf4]|{_MARK}")
+_BEYOND_ASCII = re.compile("[^ -~]+")
+_DOUBTFUL = re.compile(f"[{_UNSEEN}]|{_MARK}")  # what else cleaning may change; most texts hold none of it
 
 
 def plain_text(markup: str, *, is_text: bool = False) -> str:
@@ -88,8 +89,10 @@ def plain_text(markup: str, *, is_text: bool = False) -> str:
         text, tagged = _untagged(text)
     if "&" in text:
         text, escaped = _unescaped(text, strip=not is_text and not tagged)
-        text, tagged = _cleaned(text), tagged or escaped
-    laid = _laid_out(text, tagged=tagged)
+        tagged = tagged or escaped
+        laid = _laid_out(_cleaned(text), tagged=tagged)
+    else:
+        laid = text if tagged else _laid_out(text, tagged=False)
     if not laid.isascii() and _MOJIBAKE.search(laid) and (mended := _cleaned(laid)) != laid:
         return _laid_out(mended, tagged=tagged)  # what could not be mended for an odd space that is gone now
     return laid
@@ -101,8 +104,8 @@ def is_html(text: str) -> bool:
 
 
 def _untagged(text: str) -> tuple[str, bool]:
-    """The text between the tags, line breaks where blocks part, and whether there were any tags."""
-    bare = _TAG.sub(_gap, _SILENT.sub(" ", text))
+    """The text between the tags, laid out where there were any, and whether there were."""
+    bare = _TAG.sub(_gap, _SILENT.sub(" ", text).replace("]]>", " "))
     last = bare.rfind("<")
     if last > bare.rfind(">") and _CUT_TAG.match(bare, last):
         bare = bare[:last]
@@ -110,7 +113,8 @@ def _untagged(text: str) -> tuple[str, bool]:
 
 
 def _broken(text: str) -> str:
-    return " ".join(text.split()).replace(_BREAK, "\n")
+    """Text whose breaks alone part paragraphs, laid out."""
+    return "\n".join(filter(None, map(_on_one_line, text.split(_BREAK))))
 
 
 def _gap(match: re.Match[str]) -> str:
@@ -157,7 +161,8 @@ def _cleaned(text: str) -> str:
 
 
 def _cleaned_once(text: str) -> str:
-    if not _DOUBTFUL.search(text) and unicodedata.is_normalized("NFC", text):
+    beyond = " ".join(_BEYOND_ASCII.findall(text))  # a few quotes and dashes, mostly
+    if not _DOUBTFUL.search(beyond) and not _MOJIBAKE.search(beyond) and unicodedata.is_normalized("NFC", text):
         return text
     text = unicodedata.normalize("NFC", text)
     if _MOJIBAKE.search(text):
@@ -178,9 +183,16 @@ def _remade(text: str) -> str:
 
 def _laid_out(text: str, *, tagged: bool) -> str:
     text = text.strip()
-    if text.isprintable():  # the common space is then the only white space
-        return " ".join(text.split()) if "  " in text else text
-    if "\r" in text or not text.isascii():
+    if text.isprintable():
+        return _on_one_line(text)
+    if "\r" in text or "\u2028" in text or "\u2029" in text:
         text = _LINE_ENDS.sub("\n", text)
     paragraphs = text.split("\n") if tagged or not _BLANK_LINES.search(text) else _BLANK_LINES.split(text)
-    return "\n".join(filter(None, [" ".join(part.split()) for part in paragraphs]))
+    return "\n".join(filter(None, map(_on_one_line, paragraphs)))
+
+
+def _on_one_line(text: str) -> str:
+    text = text.strip()
+    if "  " not in text and text.isprintable():  # the common space is then the only white space
+        return text
+    return " ".join(text.split())

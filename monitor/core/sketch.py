@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache
+from struct import pack, unpack
 from zlib import crc32
 
 from monitor.core.vocabulary import COMMON, COUNTRIES, RUBRIC
@@ -30,9 +31,10 @@ TRUSTED_TITLE_SHARE_ALONE = 0.5  # where there is no summary that could contradi
 # A key is a 30-bit hash and, in its two lowest bits, what was hashed.
 TITLE_PAIR, LEAD, BODY, EXACT = range(4)
 KIND = 0b11
-HASH_BITS = 30
+HASH = (1 << 30) - 1
 
 WORD = re.compile(r"[^\W_]+(?:[.,]\d+)*")
+ASCII_WORD = re.compile(r"[A-Za-z0-9]+(?:[.,][0-9]+)*")  # finds the same in ASCII, a quarter faster
 # Signs of Brahmic scripts belong to the word around them, though Python's \w parts it there.
 _BRAHMIC = "\u0900-\u0dff"
 BRAHMIC = re.compile(f"[{_BRAHMIC}]")
@@ -47,12 +49,15 @@ GENITIVE = re.compile(r"(?<=\w)['’]s\b")
 CONTRACTION = re.compile(r"(?<=n)'(?=t\b)")
 # Accents of Latin, Greek, Cyrillic, Hebrew and Arabic script, and the voicing marks of Kana, as NFKD parts them.
 ACCENTS = re.compile("[\u0300-\u036f\u0483-\u0487\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u3099\u309a]+")
+# Latin letters, general punctuation and signs of currency can be bared by themselves, as most stand in plain ASCII.
+BEYOND_LATIN = re.compile("[^\x00-\u02af\u1e00-\u1eff\u2010-\u2027\u2030-\u205e\u20a0-\u20cf]")
+BEYOND_ASCII = re.compile("[^\x00-\x7f]")
 DATELINE = re.compile(
     r"^(?:By [^\n]{3,60}\n)?\s*(?:[A-ZÀ-Ý][A-ZÀ-Ý .,'’/-]{2,40}"
     r"(?:,\s+\w{3,9}\.?\s+\d{1,2})?\s*(?:\([^)\n]{2,30}\))?\s*(?:[-–—:]|--)\s+"
     r"|[^\n(]{0,40}\((?:Reuters|AP|AFP|dpa|PA|PTI|ANI|Bloomberg|Xinhua|TASS|Yonhap|Kyodo|ANSA|EFE)\)\s*(?:[-–—]+\s*)?)"
 )
-LIVE_WORD = re.compile(r"[Ll][Ii][Vv][Ee]|happened|ighlights|ライブ|direct|vivo|онлайн|실시간")  # LIVE needs one
+LIVE_WORDS = ("happened", "ighlights", "ライブ", "direct", "vivo", "онлайн", "실시간")  # LIVE needs one, or "live"
 LIVE = re.compile(
     r"\blive\b|\bas it happened\b|\bhighlights:|【ライブ】|\bliveticker\b|\ben directo?\b|\b(?:en|ao) vivo\b"
     r"|\bонлайн\b|실시간",
@@ -73,8 +78,9 @@ DAY = re.compile(
     r"|\d{1,2} (?:january|february|march|april|may|june|july|august|september|october|november|december)"
     r"|\d{1,2}/\d{1,2}/(?:20)?\d{2}|\d{1,2}\.\d{1,2}\.(?:20)?\d{2}|20\d{2}-\d{2}-\d{2})\b"
 )
-DAYISH = re.compile(  # without which DAY needs no look
-    r"\d|day|tag|mittw|di\b|manche|nes\b|tes\b|les\b|ves\b|bado|ming|feira|bato|menica"
+DIGIT = re.compile(r"\d")
+DAYISH = re.compile(  # without which, or a digit, DAY needs no look; all begin with a letter, which is found fast
+    r"day|tag|mittw|di\b|manche|nes\b|tes\b|les\b|ves\b|bado|ming|feira|bato|menica"
     r"|недел|втор|сред|четв|пятн|субб|воскр"
 )
 
@@ -99,12 +105,28 @@ def fold_words(text: str) -> list[str]:
     if "n't" in text:
         text = CONTRACTION.sub("", text)
     if text.isascii():
-        return WORD.findall(text.lower())
-    text = ACCENTS.sub("", unicodedata.normalize("NFKD", text.casefold()))
+        return ASCII_WORD.findall(text.lower())
+    if BEYOND_LATIN.search(text) is None and (latin := BEYOND_ASCII.sub(_as_ascii, text)).isascii():
+        return ASCII_WORD.findall(latin.lower())
+    text = _bare(text)
     if FAR_SCRIPT.search(text) is None:
         return WORD.findall(text)
     words = (BRAHMIC_WORD if BRAHMIC.search(text) else WORD).findall(text)
     return [part for word in words for part in (_pairs(word) if WIDE.search(word) else (word,))]
+
+
+def _bare(text: str) -> str:
+    return ACCENTS.sub("", unicodedata.normalize("NFKD", text.casefold()))
+
+
+def _as_ascii(match: re.Match[str]) -> str:
+    return _bare_latin(match[0])
+
+
+@lru_cache(maxsize=1024)  # a few letters with accents, dashes and signs of currency
+def _bare_latin(letter: str) -> str:
+    """A letter without case and accent; a space for a sign."""
+    return "".join([char if char.isascii() or char.isalnum() else " " for char in _bare(letter)])
 
 
 def _without_dots(acronym: re.Match[str]) -> str:
@@ -119,19 +141,22 @@ def sketch_of(headline: str, summary: str, body: str) -> Sketched:
         summary_words = []  # it repeats the headline (and names the outlet): nothing new to compare
     body_words = fold_words(_without_dateline(body)) if body else []
     reach = WIDE_LEAD_WORDS if WIDE.search(headline) else LEAD_WORDS
-    summary_shingles = _shingles(summary_words[:reach])
-    body_shingles = _shingles(body_words)
-    trusted = _trusts_body(words, summary_shingles, body_words, body_shingles)
+    lead = frozenset(_shingles(summary_words[:reach]))
+    in_body = _shingles(body_words)
+    body_shingles = frozenset(in_body)
+    trusted = _trusts_body(words, lead, body_words, body_shingles)
     if not trusted:
         body_shingles = frozenset()
+    elif not lead:
+        lead = frozenset(in_body[: reach - 2])  # those of its first words
     sketch = Sketch(
         words=tuple(words),
         names=_names(headline, words),
         numbers=_numbers(headline),
         days=_days(headline),
-        lead=summary_shingles or (_shingles(body_words[:reach]) if trusted else frozenset()),
+        lead=lead,
         body=frozenset([h for h in body_shingles if h % BODY_SAMPLE == 0]),
-        live=LIVE_WORD.search(headline) is not None and LIVE.search(headline) is not None,
+        live=_is_live(headline),
     )
     return Sketched(sketch=sketch, words=tuple(body_words if trusted else summary_words))
 
@@ -151,21 +176,17 @@ def blocking_keys(sketch: Sketch, exact: Iterable[int | None] = ()) -> tuple[int
     """Keys that a copy is likely to share, as integers below 2**32: pairs of the headline's rarest words, the smallest
     hashes of lead and body, and the `exact` keys of address, headline and text."""
     most = TITLE_KEY_WORDS if sketch.lead else TITLE_KEY_WORDS + 2
-    rare = sorted(set(sketch.words) - COMMON - RUBRIC, key=_rarest_first)[:most]
+    rare = sorted(sorted(set(sketch.words) - COMMON - RUBRIC), key=len, reverse=True)[:most]  # the long ones are
     hashes = sorted(map(_word_hash, rare))
-    keys = [_key(TITLE_PAIR, first * 31 + second) for i, first in enumerate(hashes) for second in hashes[i + 1 :]]
-    keys += [_key(LEAD, h) for h in sorted(sketch.lead)[:LEAD_KEYS]]
-    keys += [_key(BODY, h >> 2) for h in sorted(sketch.body)[:BODY_KEYS]]
-    keys += [_key(EXACT, key) for key in exact if key]
+    keys = _keys(TITLE_PAIR, [first * 31 + second for i, first in enumerate(hashes) for second in hashes[i + 1 :]])
+    keys += _keys(LEAD, sorted(sketch.lead)[:LEAD_KEYS])
+    keys += _keys(BODY, [h >> 2 for h in sorted(sketch.body)[:BODY_KEYS]])
+    keys += _keys(EXACT, filter(None, exact))
     return tuple(dict.fromkeys(keys))
 
 
-def _key(kind: int, value: int) -> int:
-    return (value & ((1 << HASH_BITS) - 1)) << 2 | kind
-
-
-def _rarest_first(word: str) -> tuple[int, str]:
-    return -len(word), word
+def _keys(kind: int, values: Iterable[int]) -> list[int]:
+    return [(value & HASH) << 2 | kind for value in values]
 
 
 def _trusts_body(words: list[str], summary: frozenset[int], body_words: list[str], body: frozenset[int]) -> bool:
@@ -184,18 +205,25 @@ def _names(headline: str, words: list[str]) -> frozenset[str]:
     countries = COUNTRIES.intersection(words)
     if headline.isupper():
         return countries
-    written = WORD.findall(GENITIVE.sub("", headline))
+    if "'s" in headline or "’s" in headline:
+        headline = GENITIVE.sub("", headline)
+    written = (ASCII_WORD if headline.isascii() else WORD).findall(headline)
     long = [word for word in written[1:] if len(word) > 3]
-    if sum(word[0].isupper() for word in long) > TITLE_CASE * len(long):
+    if sum([word[0].isupper() for word in long]) > TITLE_CASE * len(long):
         named = [word for word in written if word.isupper() and len(word) > 1]
     else:
         named = [word for word in written if word[0].isupper()]
     return countries.union(*[(word.lower(),) if word.isascii() else fold_words(word) for word in named])
 
 
+def _is_live(headline: str) -> bool:
+    likely = "live" in headline.lower() or any(word in headline for word in LIVE_WORDS)
+    return likely and LIVE.search(headline) is not None
+
+
 def _days(headline: str) -> frozenset[str]:
     folded = headline.casefold()
-    if DAYISH.search(folded) is None:
+    if DIGIT.search(folded) is None and DAYISH.search(folded) is None:
         return frozenset()
     if not folded.isascii():
         folded = ACCENTS.sub("", unicodedata.normalize("NFKD", folded))
@@ -209,26 +237,29 @@ def _numbers(headline: str) -> frozenset[str]:
 
 
 def _without_dateline(text: str) -> str:
-    return DATELINE.sub("", text, count=1)
+    match = DATELINE.match(text)
+    return text[match.end() :] if match else text
 
 
 def _pairs(word: str) -> list[str]:
     return [word[i : i + 2] for i in range(len(word) - 1)] or [word]
 
 
-def _shingles(words: list[str]) -> frozenset[int]:
-    """32-bit hashes of all runs of three words; odd multipliers, as in xxHash."""
+def _shingles(words: list[str]) -> tuple[int, ...]:
+    """32-bit hashes of all runs of three words, in order; odd multipliers, as in xxHash.
+
+    Every run's is `(a * A ^ b * B ^ c * C) >> 7 & 0xFFFFFFFF` of its words' hashes. All are worked out at once: in one
+    long integer the hashes stand 64 bits apart, so that no product reaches the next one's place; without its first one
+    or two it is a row of second or third words.
+    """
     if len(words) < 3:
-        return frozenset()
-    hashes = list(map(_word_hash, words))
-    return frozenset(
-        [
-            (a * 0x9E3779B1 ^ b * 0x85EBCA77 ^ c * 0xC2B2AE3D) >> 7 & 0xFFFFFFFF
-            for a, b, c in zip(hashes, hashes[1:], hashes[2:], strict=False)
-        ]
-    )
+        return ()
+    hashes = map(crc32, " ".join(words).encode("utf-8", "surrogatepass").split())
+    row = int.from_bytes(pack(f"<{len(words)}Q", *hashes), "little")
+    mixed = (row * 0x9E3779B1 ^ (row >> 64) * 0x85EBCA77 ^ (row >> 128) * 0xC2B2AE3D) >> 7
+    halves = unpack(f"<{2 * len(words)}I", mixed.to_bytes(8 * len(words), "little"))
+    return halves[: 2 * (len(words) - 2) : 2]
 
 
-@lru_cache(maxsize=65536)
 def _word_hash(word: str) -> int:
     return crc32(word.encode("utf-8", "surrogatepass"))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable
+from functools import lru_cache
 
 from monitor.core.late import LatePattern
 from monitor.core.vocabulary import RUBRIC
@@ -109,7 +110,7 @@ def suffixes_of(titles: Iterable[str]) -> frozenset[str]:
     """Outlets that a document names behind its headlines, folded: what stands there three times, begins with a capital
     and is neither a column ("Opinion") nor a live page."""
     seen = [match["name"].strip() for match in map(SUFFIX.search, titles) if match]
-    names = [_folded(name) for name in seen if name[0].isupper() and not _is_column(name)]
+    names = [_folded(name) for name in seen if name[:1].isupper() and not _is_column(name)]
     return frozenset(name for name, times in Counter(names).items() if times >= SUFFIX_TIMES)
 
 
@@ -127,18 +128,24 @@ def credit_of(title_suffix: str | None, author: str, text: str) -> str | None:
     mention ("told Reuters") is no credit.
     """
     dateline = DATELINE_CREDIT.match(text)
-    copyright_line = COPYRIGHT_CREDIT.search(text[-400:])
+    end = text[-400:]
+    folded = end.lower()
+    signed = "copyr" in folded or "(c)" in folded or "©" in folded  # no more of it: to the pattern "ı" is an "i", too
+    copyright_line = COPYRIGHT_CREDIT.search(end) if signed else None
     places = (
         author,
         (dateline[1] or dateline[2]) if dateline else "",
         title_suffix or "",
         copyright_line[1] if copyright_line else "",
     )
-    for place in filter(_ANY_AGENCY.search, places):
-        for agency, pattern in _AGENCY.items():
-            if pattern.search(place):
-                return agency
-    return None
+    return next(filter(None, map(_agency_in, filter(None, places))), None)
+
+
+@lru_cache(maxsize=1024)  # the same few people write for a feed
+def _agency_in(place: str) -> str | None:
+    if _ANY_AGENCY.search(place) is None:
+        return None
+    return next(agency for agency, pattern in _AGENCY.items() if pattern.search(place))
 
 
 def _is_outlet(name: str, outlet: str) -> bool:

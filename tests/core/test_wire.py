@@ -51,6 +51,7 @@ def test_a_name_behind_three_headlines_of_a_document_is_an_outlets():
     columns = [f"{what} | {column}" for what in ("One", "Two", "Three") for column in ("Opinion", "Live Blog", "a day later")]
     known = suffixes_of([*titles, *columns, "Bill passes - Quay Times", "Ferry sinks - Quay Times"])
     assert known == {"the quay post"}
+    assert suffixes_of(["Bill passes -   "] * 3) == frozenset()
     headline = read_headline("Harbour sold - The Quay  Post", suffixes=known)
     assert (headline.text, headline.suffix) == ("Harbour sold", "The Quay  Post")
 
