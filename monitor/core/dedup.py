@@ -22,10 +22,12 @@ from monitor.core.wire import notice_of
 from monitor.model import Assignment, Candidate, Entry, Rule, Snapshot
 
 POSTINGS = 64  # the newest entries looked at behind one key
-CANDIDATES = 8  # the most promising entries verified for one new entry
-WEIGHTS = {TITLE_PAIR: 1, LEAD: 2, BODY: 2, EXACT: 0}  # of a shared key …
-FOREMOST = 1000  # … and of an equal address, headline or text: more than all others together
-LEAST_WEIGHT = 3  # one pair of headline words, or one run of three words, is chance; unless a headline is all there is
+CANDIDATES = 5  # the most promising entries verified for one new entry
+# By chance two headlines share a pair of words, and two texts a run of three; not three rare words, nor two runs. Where
+# a headline is all there is, a pair must do.
+LEAST_PAIRS, LEAST_RUNS = 3, 2
+RUN = 2  # what a shared run of words weighs, in pairs of headline words …
+FOREMOST = 1000  # … and an equal address, headline or text: more than all others together
 FURNITURE_STORIES = 4  # a shingle found in so many different stories is boilerplate
 SERIES = 2  # so many headlines of one outlet that differ in one slot are a series
 UNSAVED = 1 << 40  # numbers of entries that this call has assigned, above all those of the database
@@ -39,16 +41,17 @@ def promising(entry: Entry, postings: Postings) -> Shares:
     behind = [(key & KIND, numbers) for key in entry.keys if (numbers := postings.get(key))]
     if not behind:
         return ()
-    counted: list[Collection[int]] = []  # as often as they weigh
-    for kind, numbers in behind:
-        counted += [numbers] * WEIGHTS[kind]
-    shared = Counter(chain.from_iterable(counted))
-    for kind, numbers in behind:
-        if kind == EXACT:
-            shared.update(dict.fromkeys(numbers, FOREMOST))
-    least = LEAST_WEIGHT if entry.sketch.lead and notice_of(entry.slug) is None else 1
-    worth = [(weight, number) for number, weight in shared.items() if weight >= least]
-    return tuple(sorted(worth, reverse=True)[:CANDIDATES])
+    pairs = Counter(chain.from_iterable([numbers for kind, numbers in behind if kind == TITLE_PAIR]))
+    runs = Counter(chain.from_iterable([numbers for kind, numbers in behind if kind in (LEAD, BODY)]))
+    exact = Counter(chain.from_iterable([numbers for kind, numbers in behind if kind == EXACT]))
+    particular = entry.sketch.lead and notice_of(entry.slug) is None
+    least_pairs, least_runs = (LEAST_PAIRS, LEAST_RUNS) if particular else (1, 1)
+    worth = {number for number, count in runs.items() if count >= least_runs}
+    worth.update([number for number, count in pairs.items() if count >= least_pairs], exact)
+    weighed = [
+        (FOREMOST * exact.get(number, 0) + RUN * runs.get(number, 0) + pairs.get(number, 0), number) for number in worth
+    ]
+    return tuple(sorted(weighed, reverse=True)[:CANDIDATES])
 
 
 def recognise(
