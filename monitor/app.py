@@ -75,6 +75,7 @@ if TYPE_CHECKING:
     from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 TICK = timedelta(seconds=1)
+ARTICLE_TICK = timedelta(seconds=3)  # sites are asked every 5 s at most
 SWEEP_EVERY = timedelta(hours=24)
 CLOCK_WATCH = timedelta(seconds=5)
 CLOCK_JUMP = timedelta(minutes=1)  # less is an ordinary correction
@@ -119,6 +120,8 @@ class App:
         self._stopping = asyncio.Event()
         self.fetcher: Fetcher | None = None
         self._room = Room(DOCUMENTS)
+        self._named_of: Config | None = None
+        self._named: dict[str, Feed] = {}  # the feeds of that configuration
         self._senders: dict[str, Sender] = {}
         self._gaps: dict[str, timedelta] = {}
         self._watched: reload.Fingerprint = ()
@@ -333,7 +336,7 @@ class App:
         for job, every in (
             (self._feed_tick, TICK),
             (self._outbox_tick, TICK),
-            (self._article_tick, TICK),
+            (self._article_tick, ARTICLE_TICK),
             (self._watch_tick, WATCH),
             (self._heartbeat, self.notifier.sign_of_life),
             (self._operator_tick, timedelta(minutes=1)),
@@ -358,7 +361,13 @@ class App:
             await self.ingest.start(self._feeds(), limit=room)
 
     async def _outbox_tick(self) -> None:
-        await self._turn("outbox", self.dispatcher.tick, allowed=self.storage.sends)
+        await self._turn("outbox", self._send_due, allowed=self.storage.sends)
+
+    async def _send_due(self) -> None:
+        with self.database.read() as tx:
+            is_open = outbox.any_open(tx)
+        if is_open:
+            await self.dispatcher.tick()
 
     async def _turn(self, part: str, work: Callable[[], Awaitable[None]], *, allowed: bool) -> None:
         """One turn of a half of the line. One that the database refuses is a turn, too: a restart would not help."""
@@ -704,7 +713,10 @@ class App:
         return noted
 
     def _feeds(self) -> dict[str, Feed]:
-        return {feed.name: feed for feed in self.in_force.config.feeds}
+        config = self.in_force.config
+        if self._named_of is not config:
+            self._named_of, self._named = config, {feed.name: feed for feed in config.feeds}
+        return self._named
 
     # ── the database and what is said ────────────────────────────────────────────────────────────
 

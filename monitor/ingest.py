@@ -96,7 +96,8 @@ class Ingest:
         self._held: tuple[HostHold, ...] = holds()  # as the database has them
         self._network = Network(writer, turns=turns, say=say, offline_since=offline_since)
         self._recorder = Recorder(pacing, self._network)
-        self._hosts = 1  # that are configured
+        self._configured: dict[str, Feed] = {}
+        self._hosts = 1  # of those
         self._room = room or Room(DOCUMENTS)
         self._readings: asyncio.Queue[Reading] = asyncio.Queue()
         self._waiting: deque[tuple[Feed, FeedState]] = deque()
@@ -116,7 +117,9 @@ class Ingest:
         While nobody answers, only one a minute.
         """
         now = self._clock()
-        self._hosts = len({urlsplit(feed.url).netloc for feed in configured.values()})
+        if configured is not self._configured:
+            self._configured = configured
+            self._hosts = len({urlsplit(feed.url).netloc for feed in configured.values()})
         if self._network.is_offline and not ignore_schedule:
             if not self._network.may_probe(now):
                 return 0

@@ -43,15 +43,16 @@ class Heart:
 
 
 def longest_gap(work) -> float:
-    """The most CPU that went between two beats while this was done, beyond what willing threads take here: in the first
-    good run, or the best of some."""
-    best = LONGEST * 100
+    """The most CPU that went between two beats while this was done, beyond what willing threads take at most here: in
+    the first good run, or the best of some. There are machines on which even those hold the loop for a tenth of a
+    second, and no less can be told on them."""
+    best, willingly = LONGEST * 100, 0.0
     for number in range(RUNS):
-        gap = asyncio.run(beaten(lambda number=number: work(number)))
-        best = min(best, gap - asyncio.run(beaten(willing)))
-        if best <= LONGEST:
+        best = min(best, asyncio.run(beaten(lambda number=number: work(number))))
+        willingly = max(willingly, asyncio.run(beaten(willing)))
+        if best - willingly <= LONGEST:
             break
-    return best
+    return best - willingly
 
 
 async def beaten(work) -> float:
@@ -127,7 +128,7 @@ def test_the_daemons_loop_beats_on_while_a_document_is_read(document, tmp_path):
 def test_the_measure_finds_what_holds_the_loop():
     async def hold(_: int) -> None:
         await asyncio.sleep(0.05)
-        end = time.thread_time() + 6 * LONGEST
+        end = time.thread_time() + 20 * LONGEST
         while time.thread_time() < end:
             pass
         await asyncio.sleep(0.05)

@@ -79,6 +79,12 @@ def claim(tx: sa.Connection, channel: str, now: datetime, *, ignore_group_wait: 
     return _with_its_roots(tx, delivery_of(row)) if row else None
 
 
+def any_open(tx: sa.Connection) -> bool:
+    """Whether anything is to be sent, now or later, or is being sent; cheap, and locks nothing."""
+    is_open = deliveries.c.state.in_((DeliveryStatus.QUEUED, DeliveryStatus.SENDING, DeliveryStatus.HELD))
+    return tx.execute(sa.select(deliveries.c.id).where(is_open).limit(1)).first() is not None
+
+
 def due_channels(tx: sa.Connection, now: datetime, *, ignore_group_wait: bool = False) -> tuple[str, ...]:
     """Channels for which something is due, or is to be released, and which are not paused."""
     held = [
