@@ -219,16 +219,20 @@ class Ingest:
             read: list[Reading] = []
             try:
                 read = [reading for reading in await self._read_all(batch) if not reading.is_unread]
-                checks = [(reading.state, reading.error, reading.checked_at) for reading in read]
-                await self._network.hear(checks, hosts=self._hosts, now=self._clock())
-                for fact in await self._save(read):
-                    self._say(fact)
+                if read:
+                    await self._hear_and_save(read)
             finally:
                 for _ in batch:
                     self._readings.task_done()
                 for reading in read:
                     if isinstance(reading.answer, Fetched):
                         self._room.leave()
+
+    async def _hear_and_save(self, batch: Sequence[Reading]) -> None:
+        checks = [(reading.state, reading.error, reading.checked_at) for reading in batch]
+        await self._network.hear(checks, hosts=self._hosts, now=self._clock())
+        for fact in await self._save(batch):
+            self._say(fact)
 
     async def _gather(self) -> list[Reading]:
         """What came in, and what comes in the next moment."""
@@ -245,7 +249,7 @@ class Ingest:
         """Read what there is to be read; what needs the slow reader goes there, and comes back by itself."""
         if not any(reading.is_unread for reading in batch):
             return batch
-        batch = await self._writer.compute(lambda: read_all(batch, self._parse, language=self._policy().language))
+        batch = await self._writer.compute(read_all, batch, self._parse, self._policy().language)
         for reading in batch:
             if reading.is_unread:
                 self._begin(self._read_slowly(reading))

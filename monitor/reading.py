@@ -55,7 +55,7 @@ class Reading:
         return isinstance(self.answer, Fetched) and self.answer.status == PARTIAL
 
 
-def read_all(readings: Sequence[Reading], parse: Parse, *, language: str | None) -> list[Reading]:
+def read_all(readings: Sequence[Reading], parse: Parse, language: str | None) -> list[Reading]:
     """Read every document that came in; those that `parse` leaves to the slow reader stay unread. `language` is that of
     feeds which name none."""
     return [_minded(reading, parse, language) for reading in readings]
