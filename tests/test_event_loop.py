@@ -65,10 +65,10 @@ async def beaten(work) -> float:
 
 
 async def willing() -> None:
-    """Two threads that are busy, but in small steps."""
+    """Two threads that are busy, but in small steps, for as long as reading a document takes."""
 
     def spin() -> None:
-        end = time.thread_time() + 0.3
+        end = time.thread_time() + 1.5
         while time.thread_time() < end:
             pass
 
