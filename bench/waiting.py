@@ -33,7 +33,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from poll import FEEDSIM, POLL_BENCH, PORT, missing, served  # noqa: E402
+from poll import FEEDSIM, POLL_BENCH, PORT, missing, served
 
 WIREWATCH = Path(sys.executable).parent / "wirewatch"
 EVERY = 15 * 60  # seconds between two checks of a feed
@@ -74,11 +74,10 @@ def slow(data: Path, ms: int) -> Iterator[None]:
         server.wait()
 
 
-def latency(folder: Path, feeds: int, ms: int, peers: Path) -> None:
+def latency(folder: Path, feeds: int, ms: int, peers: Path, *, has_reader: bool) -> None:
     """Print how long a pass takes where nothing is new and every answer comes late."""
     python, tool = peers / "bin/python", POLL_BENCH.parent / "adapters/reader_tool.py"
     known = folder / "reader"
-    has_reader = python.exists() and not subprocess.run([python, "-c", "import reader"], capture_output=True).returncode
     with served(folder, feeds) as data:
         (folder / "ours").mkdir()
         config = set_up(folder / "ours", data, min_interval="1s")
@@ -101,7 +100,7 @@ def idle(folder: Path, feeds: int, minutes: float) -> None:
     with served(folder, feeds) as data:
         (folder / "ours").mkdir()
         config = set_up(folder / "ours", data, interval="15m")
-        spread(folder / "ours/wirewatch.db", minutes)
+        spread(folder / "ours/wirewatch.db")
         daemon = subprocess.Popen([WIREWATCH, "run", "--config", config], stderr=subprocess.DEVNULL)
         try:
             time.sleep(SETTLES)
@@ -119,8 +118,8 @@ def idle(folder: Path, feeds: int, minutes: float) -> None:
             daemon.wait()
 
 
-def spread(database: Path, minutes: float) -> None:
-    """Let the checks fall due evenly, and each feed look as it does after its second check."""
+def spread(database: Path) -> None:
+    """Let the checks fall due evenly, the first when the daemon has begun."""
     now = time.time() + SETTLES / 2
     with sqlite3.connect(database) as db:
         names = [name for (name,) in db.execute("SELECT name FROM feeds ORDER BY random()")]
@@ -152,15 +151,17 @@ def main() -> int:
     parser.add_argument("--peers", type=Path, default=Path("/tmp/peers"), help="virtual environment that has reader")
     parser.add_argument("--folder", type=Path, help="where feeds and stores go, and feeds stay (default: temporary)")
     asked = parser.parse_args()
-    if lacks := [why for why in missing(asked.peers) if not why.startswith("reader")]:
-        print(*lacks, sep="\n", file=sys.stderr)
+    lacks = missing(asked.peers)
+    needed = [why for why in lacks if not why.startswith("reader ")]
+    if needed:
+        print(*needed, sep="\n", file=sys.stderr)
         return 2
     with tempfile.TemporaryDirectory() as temporary:
         folder = (asked.folder or Path(temporary)).resolve()
         for name in ("ours", "reader"):
             shutil.rmtree(folder / name, ignore_errors=True)
         if asked.what == "latency":
-            latency(folder, asked.feeds or 1_000, asked.ms, asked.peers)
+            latency(folder, asked.feeds or 1_000, asked.ms, asked.peers, has_reader=lacks == needed)
         else:
             idle(folder, asked.feeds or 10_000, asked.minutes)
     return 0

@@ -120,8 +120,6 @@ class App:
         self._stopping = asyncio.Event()
         self.fetcher: Fetcher | None = None
         self._room = Room(DOCUMENTS)
-        self._named_of: Config | None = None
-        self._named: dict[str, Feed] = {}  # the feeds of that configuration
         self._senders: dict[str, Sender] = {}
         self._gaps: dict[str, timedelta] = {}
         self._watched: reload.Fingerprint = ()
@@ -713,10 +711,7 @@ class App:
         return noted
 
     def _feeds(self) -> dict[str, Feed]:
-        config = self.in_force.config
-        if self._named_of is not config:
-            self._named_of, self._named = config, {feed.name: feed for feed in config.feeds}
-        return self._named
+        return {feed.name: feed for feed in self.in_force.config.feeds}
 
     # ── the database and what is said ────────────────────────────────────────────────────────────
 

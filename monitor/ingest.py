@@ -19,9 +19,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict, deque
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import count
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -33,6 +34,7 @@ from monitor.core import pipeline
 from monitor.core.articles import worth_reading
 from monitor.core.pipeline import Arrival, History, Policy
 from monitor.core.policy import SINGLES
+from monitor.core.reach import HOSTS
 from monitor.errors import FeedError, HostHeld, StoreError
 from monitor.model import (
     Ask,
@@ -48,7 +50,7 @@ from monitor.model import (
     ParsedFeed,
 )
 from monitor.network import Network, Turns
-from monitor.reading import Parse, Reading, failed, internal, read_all
+from monitor.reading import Parse, Reading, as_feed_error, failed, read_all
 from monitor.recording import Pacing, Recorder
 from monitor.room import Room
 from monitor.store import articles, candidates, feeds, hosts, letters, merging, meta, outbox, silences, stories
@@ -96,8 +98,7 @@ class Ingest:
         self._held: tuple[HostHold, ...] = holds()  # as the database has them
         self._network = Network(writer, turns=turns, say=say, offline_since=offline_since)
         self._recorder = Recorder(pacing, self._network)
-        self._configured: dict[str, Feed] = {}
-        self._hosts = 1  # of those
+        self._hosts = 1  # that are configured, or HOSTS where there are more
         self._room = room or Room(DOCUMENTS)
         self._readings: asyncio.Queue[Reading] = asyncio.Queue()
         self._waiting: deque[tuple[Feed, FeedState]] = deque()
@@ -117,9 +118,7 @@ class Ingest:
         While nobody answers, only one a minute.
         """
         now = self._clock()
-        if configured is not self._configured:
-            self._configured = configured
-            self._hosts = len({urlsplit(feed.url).netloc for feed in configured.values()})
+        self._hosts = _hosts_of(configured.values())
         if self._network.is_offline and not ignore_schedule:
             if not self._network.may_probe(now):
                 return 0
@@ -193,20 +192,16 @@ class Ingest:
             crash.reach("fetched")
             if isinstance(answer, Fetched):
                 self._room.take()
-        except FeedError as error:
-            problem = error
         except Exception as error:  # one odd document must not stop the others, nor leave its feed leased for ever
-            problem = internal(error)
+            problem = as_feed_error(error)
         return Reading(feed=feed, state=state, checked_at=now, ask=ask, answer=answer, error=problem)
 
     async def _read_slowly(self, reading: Reading) -> None:
         self._room.leave()  # whoever queues for the one child keeps no other feed waiting
         try:
             reading = replace(reading, parsed=await self._parse_slowly(reading.answer))
-        except FeedError as error:
-            reading = failed(reading, error)
         except Exception as error:
-            reading = failed(reading, internal(error))
+            reading = failed(reading, error)
         finally:
             self._room.take()
         await self._readings.put(reading)
@@ -270,7 +265,7 @@ class Ingest:
         except Exception as error:  # whatever a document provoked: find out which one it was
             if len(batch) > 1:
                 return tuple([fact for reading in batch for fact in await self._save([reading])])
-            return await self._save_sound(batch[0], str(internal(error)))
+            return await self._save_sound(batch[0], str(as_feed_error(error)))
 
     async def _save_sound(self, reading: Reading, why: str) -> tuple[FeedChecked, ...]:
         """Save a document without the entries that nobody can judge; where it has no others, its check has failed."""
@@ -375,13 +370,22 @@ class Ingest:
 
 def _host_by_host(checks: list[tuple[Feed, FeedState]]) -> list[tuple[Feed, FeedState]]:
     """One feed of each host, then another of each: many of one host keep nobody else waiting."""
-    taken: Counter[str] = Counter()
-    turns = []
-    for place, (feed, _) in enumerate(checks):
-        host = urlsplit(feed.url).netloc
-        turns.append((taken[host], place))
-        taken[host] += 1
-    return [checks[place] for _, place in sorted(turns)]
+    turns: defaultdict[str, Iterator[int]] = defaultdict(count)
+    return sorted(checks, key=lambda check: next(turns[_host_of(check[0])]))
+
+
+def _hosts_of(configured: Iterable[Feed]) -> int:
+    """How many hosts there are, as far as that matters: it is asked at every tick, and there may be thousands."""
+    found: set[str] = set()
+    for feed in configured:
+        found.add(_host_of(feed))
+        if len(found) == HOSTS:
+            break
+    return len(found)
+
+
+def _host_of(feed: Feed) -> str:
+    return urlsplit(feed.url).netloc
 
 
 def _missed_much(reading: Reading, longest: timedelta, now: datetime) -> bool:

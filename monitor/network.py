@@ -56,7 +56,7 @@ class Network:
         return True
 
     async def hear(self, checks: Iterable[Check], *, hosts: int, now: datetime) -> None:
-        """Checks are over; `hosts` is how many there are to ask at all."""
+        """Checks are over; `hosts` is how many there are to ask at all, HOSTS at most (core/reach.py)."""
         was_offline, noted = self.is_offline, self._noted
         for state, error, at in checks:
             if asked_nobody(error):

@@ -61,14 +61,15 @@ def read_all(readings: Sequence[Reading], parse: Parse, language: str | None) ->
     return [_minded(reading, parse, language) for reading in readings]
 
 
-def failed(reading: Reading, error: FeedError) -> Reading:
-    """What is left of a check that failed; a body that nobody could read is nothing to keep."""
-    answer = replace(reading.answer, body=b"") if isinstance(reading.answer, Fetched) else reading.answer
-    return replace(reading, answer=answer, error=error)
+def failed(reading: Reading, error: Exception) -> Reading:
+    """What is left of a document that could not be read: its bytes are nothing to keep."""
+    return replace(reading, answer=replace(reading.answer, body=b""), error=as_feed_error(error))
 
 
-def internal(error: Exception) -> FeedError:
-    """What went wrong with one document, by our fault perhaps: no reason to stop the others."""
+def as_feed_error(error: Exception) -> FeedError:
+    """What is wrong with a feed, by our own fault perhaps: that is no reason to stop the others."""
+    if isinstance(error, FeedError):
+        return error
     return FeedError(f"internal error: {type(error).__name__}: {error}")
 
 
@@ -77,10 +78,8 @@ def _minded(reading: Reading, parse: Parse, language: str | None) -> Reading:
         return reading
     try:
         return _read(reading, parse, language)
-    except FeedError as error:
-        return failed(reading, error)
     except Exception as error:
-        return failed(reading, internal(error))
+        return failed(reading, error)
 
 
 def _read(reading: Reading, parse: Parse, language: str | None) -> Reading:
@@ -94,7 +93,7 @@ def _read(reading: Reading, parse: Parse, language: str | None) -> Reading:
     parsed = reading.parsed or parse(answer)
     if parsed is None:
         return reading
-    read = _with_entries(replace(read, parsed=parsed, body_hash=reading.document), parsed, language)
+    read = replace(_with_entries(read, parsed, language), parsed=parsed, body_hash=reading.document)
     crash.reach("parsed")
     return read
 

@@ -119,7 +119,7 @@ class Recorder:
             reading.ask,
             reading.answer,
             now=now,
-            may_move=not feed.headers and not ("@" in feed.url and "@" in urlsplit(feed.url).netloc),
+            may_move=not feed.headers and "@" not in urlsplit(feed.url).netloc,
             parsed=reading.parsed,
             body_is_known=reading.body_hash is None,
         )

@@ -8,29 +8,28 @@ still listed.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
-from hashlib import blake2b
+from dataclasses import fields
+from datetime import datetime
+from operator import attrgetter
 
+from monitor.core.names import key_of
 from monitor.model import ParsedEntry
 
 HASH_BYTES = 8  # of 1,000 items at most: two that differ look the same once in 10**13 documents
 DAY_BYTES = 4
-WHOLE_AGAIN = timedelta(days=7)
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+WHOLE_AGAIN = 7  # days
+
+_said_by = attrgetter(*(field.name for field in fields(ParsedEntry)))
 
 
 def item_hash(raw: ParsedEntry) -> bytes:
     """Everything that an item says, as a few bytes."""
-    said = (
-        f"{raw.guid}\0{raw.link}\0{raw.title}\0{raw.summary}\0{raw.body}\0{raw.author}\0{raw.language}\0"
-        f"{raw.published_at}\0{raw.updated_at}\0{raw.title_is_text}{raw.summary_is_text}{raw.body_is_text}"
-    )
-    return blake2b(said.encode("utf-8", "surrogatepass"), digest_size=HASH_BYTES).digest()
+    return key_of("item", *map(str, _said_by(raw))).to_bytes(HASH_BYTES, "big")
 
 
 def remembered(kept: bytes | None, now: datetime) -> frozenset[bytes]:
     """Hashes of the last document, from what `to_keep` made of them; none where that is to be read as a whole."""
-    if not kept or not timedelta(0) <= now - _since(kept) < WHOLE_AGAIN:
+    if not _holds(kept, now):
         return frozenset()
     return frozenset(kept[at : at + HASH_BYTES] for at in range(DAY_BYTES, len(kept), HASH_BYTES))
 
@@ -38,9 +37,10 @@ def remembered(kept: bytes | None, now: datetime) -> frozenset[bytes]:
 def to_keep(hashes: Iterable[bytes], before: bytes | None, now: datetime) -> bytes:
     """The hashes of a document, and since when its feed's documents are not read as a whole: `before`, what was kept
     of the one before it."""
-    since = before[:DAY_BYTES] if before and remembered(before, now) else (now - EPOCH).days.to_bytes(DAY_BYTES, "big")
+    since = before[:DAY_BYTES] if _holds(before, now) else now.toordinal().to_bytes(DAY_BYTES, "big")
     return since + b"".join(hashes)
 
 
-def _since(kept: bytes) -> datetime:
-    return EPOCH + timedelta(days=int.from_bytes(kept[:DAY_BYTES], "big"))
+def _holds(kept: bytes | None, now: datetime) -> bool:
+    """Whether what was kept of a document, if anything, is young enough."""
+    return bool(kept) and 0 <= now.toordinal() - int.from_bytes(kept[:DAY_BYTES], "big") < WHOLE_AGAIN

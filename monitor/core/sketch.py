@@ -226,7 +226,7 @@ def _days(headline: str) -> frozenset[str]:
     if DIGIT.search(folded) is None and DAYISH.search(folded) is None:
         return frozenset()
     if not folded.isascii():
-        folded = ACCENTS.sub("", unicodedata.normalize("NFKD", folded))
+        folded = _bare(folded)
     return frozenset(DAY.findall(folded))
 
 

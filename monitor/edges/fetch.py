@@ -236,7 +236,7 @@ class Fetcher:
             home=host_key(first),
             validators=validators,
             validators_url=validators_url,
-            headers=(authorization(url) if "@" in url else ()) + sendable(headers),
+            headers=authorization(url) + sendable(headers),
             own_port=own_port,
             accept=accept,
             max_body=max_body or self._settings.max_body,

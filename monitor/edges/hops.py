@@ -72,6 +72,8 @@ def check_port(url: URL, allowed: tuple[int, ...]) -> None:
 
 def authorization(text: str) -> Headers:
     """The header that user:password in an address stand for."""
+    if "@" not in text:
+        return ()
     url = URL(text.strip())
     if url.user is None and url.password is None:
         return ()

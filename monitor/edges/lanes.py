@@ -19,8 +19,6 @@ SLOW = 5.0  # seconds; hosts whose last answer took longer share a quarter of th
 MOST_LANES = 4096  # beyond it, lanes that nobody uses are forgotten
 FIRST_HOLD, LONGEST_HOLD = timedelta(minutes=15), timedelta(hours=24)  # after a 429 that names no time (design: C2)
 
-_AT_ONCE = nullcontext()
-
 
 @dataclass(slots=True)
 class _Lane:
@@ -60,7 +58,7 @@ class Lanes:
         try:
             async with lane.turns:
                 await self._pause(lane, pause)
-                async with self._slow if lane.slow else _AT_ONCE, self._all:
+                async with self._slow if lane.slow else nullcontext(), self._all:
                     if ready is not None:
                         await ready()
                     began = lane.busy_at = loop.time()

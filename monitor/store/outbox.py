@@ -81,7 +81,7 @@ def claim(tx: sa.Connection, channel: str, now: datetime, *, ignore_group_wait: 
 
 def any_open(tx: sa.Connection) -> bool:
     """Whether anything is to be sent, now or later, or is being sent; cheap, and locks nothing."""
-    is_open = deliveries.c.state.in_((DeliveryStatus.QUEUED, DeliveryStatus.SENDING, DeliveryStatus.HELD))
+    is_open = deliveries.c.state.in_((*WAITING, DeliveryStatus.SENDING))
     return tx.execute(sa.select(deliveries.c.id).where(is_open).limit(1)).first() is not None
 
 
