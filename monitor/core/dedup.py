@@ -21,13 +21,14 @@ from monitor.core.sketch import BODY, EXACT, KIND, LEAD, TITLE_PAIR
 from monitor.core.wire import notice_of
 from monitor.model import Assignment, Candidate, Entry, Rule, Snapshot
 
-POSTINGS = 64  # the newest entries looked at behind one key
+POSTINGS = 32  # the newest entries looked at behind one key
 CANDIDATES = 5  # the most promising entries verified for one new entry
 # By chance two headlines share a pair of words, and two texts a run of three; not three rare words, nor two runs. Where
 # a headline is all there is, a pair must do.
 LEAST_PAIRS, LEAST_RUNS = 3, 2
 RUN = 2  # what a shared run of words weighs, in pairs of headline words …
 FOREMOST = 1000  # … and an equal address, headline or text: more than all others together
+ONE_OF = {TITLE_PAIR: 1, LEAD: 1 << 8, BODY: 1 << 8, EXACT: 1 << 16}  # one key shared, counted with others of its kind
 FURNITURE_STORIES = 4  # a shingle found in so many different stories is boilerplate
 SERIES = 2  # so many headlines of one outlet that differ in one slot are a series
 UNSAVED = 1 << 40  # numbers of entries that this call has assigned, above all those of the database
@@ -38,18 +39,18 @@ Shares = tuple[tuple[int, int], ...]  # weight of shared keys, number of an entr
 
 def promising(entry: Entry, postings: Postings) -> Shares:
     """The earlier entries that share most with this one, best first, newer before older: those worth verifying."""
-    behind = [(key & KIND, numbers) for key in entry.keys if (numbers := postings.get(key))]
-    if not behind:
+    shared: dict[int, int] = {}  # number of an earlier entry → how many keys of each kind, in one integer
+    for key in entry.keys:
+        for number in postings.get(key, ()):
+            shared[number] = shared.get(number, 0) + ONE_OF[key & KIND]
+    if not shared:
         return ()
-    pairs = Counter(chain.from_iterable([numbers for kind, numbers in behind if kind == TITLE_PAIR]))
-    runs = Counter(chain.from_iterable([numbers for kind, numbers in behind if kind in (LEAD, BODY)]))
-    exact = Counter(chain.from_iterable([numbers for kind, numbers in behind if kind == EXACT]))
     particular = entry.sketch.lead and notice_of(entry.slug) is None
     least_pairs, least_runs = (LEAST_PAIRS, LEAST_RUNS) if particular else (1, 1)
-    worth = {number for number, count in runs.items() if count >= least_runs}
-    worth.update([number for number, count in pairs.items() if count >= least_pairs], exact)
     weighed = [
-        (FOREMOST * exact.get(number, 0) + RUN * runs.get(number, 0) + pairs.get(number, 0), number) for number in worth
+        (FOREMOST * (counts >> 16) + RUN * (counts >> 8 & 0xFF) + (counts & 0xFF), number)
+        for number, counts in shared.items()
+        if counts & 0xFF >= least_pairs or counts >> 8 & 0xFF >= least_runs or counts >> 16
     ]
     return tuple(sorted(weighed, reverse=True)[:CANDIDATES])
 

@@ -113,7 +113,7 @@ def normalise_entry(
         text_key=text_key,
         content_hash=name_of(title, summary, body),
         sketch=sketch,
-        keys=blocking_keys(sketch, (url_key, title_key, text_key)),
+        keys=blocking_keys(sketch, url_key, title_key, text_key),
     )
 
 
@@ -127,7 +127,7 @@ def with_body(entry: Entry, body: str) -> Entry:
         credit=entry.credit or credit_of(None, entry.author, body),
         text_key=text_key,
         sketch=sketched.sketch,
-        keys=blocking_keys(sketched.sketch, (entry.url_key, entry.title_key, text_key)),
+        keys=blocking_keys(sketched.sketch, entry.url_key, entry.title_key, text_key),
     )
 
 

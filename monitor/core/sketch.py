@@ -19,8 +19,8 @@ from monitor.model import Sketch, record
 LEAD_WORDS = 60
 WIDE_LEAD_WORDS = 150  # of scripts without spaces, whose character pairs say less
 BODY_SAMPLE = 4  # one shingle in four, by its hash: fair between long and short texts, which bottom-k is not
-TITLE_KEY_WORDS = 4  # pairs of them: 6 keys; two words more where nothing but a headline is there
-LEAD_KEYS = 6
+TITLE_KEY_WORDS = 4  # pairs of them: 6 keys
+LEAD_KEYS = 4
 BODY_KEYS = 12
 ECHOED = 0.3  # of a summary's words at most are new where it only repeats the headline
 TITLE_CASE = 0.7  # of the longer words written with a capital: a headline in Title Case
@@ -172,16 +172,17 @@ def telling_words(words: tuple[str, ...]) -> int:
     return len(telling_of(words))
 
 
-def blocking_keys(sketch: Sketch, exact: Iterable[int | None] = ()) -> tuple[int, ...]:
+def blocking_keys(sketch: Sketch, url: int | None, title: int | None, text: int | None) -> tuple[int, ...]:
     """Keys that a copy is likely to share, as integers below 2**32: pairs of the headline's rarest words, the smallest
-    hashes of lead and body, and the `exact` keys of address, headline and text."""
-    most = TITLE_KEY_WORDS if sketch.lead else TITLE_KEY_WORDS + 2
-    rare = sorted(sorted(set(sketch.words) - COMMON - RUBRIC), key=len, reverse=True)[:most]  # the long ones are
+    hashes of lead and body, and the exact keys of address, headline and text. Equal texts share all hashes of a lead,
+    so that theirs counts only where there is none."""
+    words = sorted(set(sketch.words) - COMMON - RUBRIC)
+    rare = sorted(words, key=len, reverse=True)[:TITLE_KEY_WORDS]  # the long ones are
     hashes = sorted(map(_word_hash, rare))
     keys = _keys(TITLE_PAIR, [first * 31 + second for i, first in enumerate(hashes) for second in hashes[i + 1 :]])
     keys += _keys(LEAD, sorted(sketch.lead)[:LEAD_KEYS])
     keys += _keys(BODY, [h >> 2 for h in sorted(sketch.body)[:BODY_KEYS]])
-    keys += _keys(EXACT, filter(None, exact))
+    keys += _keys(EXACT, filter(None, (url, title, None if sketch.lead else text)))
     return tuple(dict.fromkeys(keys))
 
 

@@ -5,9 +5,9 @@ key and the number of an entry, in one ordered table, so that the newest entries
 Nothing of it is kept in memory. Whether two texts are copies is decided in core/dedup.py.
 
 In SQLite a new posting goes to level 0, which holds the last few thousand entries, and sinks from there to level 1 and
-to level 2, which holds the rest: with every entry saved, the next slice of the keys moves one level down. Random keys
-would otherwise touch a page each, and writing pages is what an index costs (the log-structured merge of O'Neil et al.,
-1996, in one table). PostgreSQL keeps all on level 2.
+to level 2, which holds the rest: with every entry saved, the next slice of the keys moves one level down. A large batch
+goes to level 1 at once. Random keys would otherwise touch a page each, and writing pages is what an index costs (the
+log-structured merge of O'Neil et al., 1996, in one table). PostgreSQL keeps all on level 2.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ from monitor.store.database import insert_plain, is_sqlite
 from monitor.store.schema import dedup_keys, from_number
 from monitor.store.sketches import unpack
 
-POSTINGS = 64  # entries read behind one key: the newest
+POSTINGS = 32  # entries read behind one key: the newest
 NUMBER_BITS = 30  # a thousand million entries
 NUMBERS = (1 << NUMBER_BITS) - 1
 KEY_SPACE = 1 << (32 + NUMBER_BITS)
 LEVELS = (0, 1, 2)
 HELD = {0: 2_000, 1: 40_000}  # entries after which a level has sunk as a whole
+MANY = HELD[0] // 8  # entries saved at once: on level 0 their keys would only stop for a moment
 
 Postings = Mapping[int, Sequence[int]]
 Shares = tuple[tuple[int, int], ...]  # weight and number of an entry
@@ -88,7 +89,7 @@ def save_keys(tx: sa.Connection, numbered: Mapping[int, Sequence[int]]) -> None:
     """Write the keys of these entries (number → keys); doing it twice changes nothing."""
     if not numbered:
         return
-    level = 0 if is_sqlite(tx) else LEVELS[-1]
+    level = LEVELS[-1] if not is_sqlite(tx) else 0 if len(numbered) < MANY else 1
     low = _start(level, 0)
     rows = sorted({low + (key << NUMBER_BITS | number) for number, keys in numbered.items() for key in keys})
     insert_plain(tx, "dedup_keys", ("posting",), [(posting,) for posting in rows])

@@ -55,9 +55,21 @@ def test_saving_the_keys_again_after_they_sank_changes_nothing(tx, monkeypatch):
     assert candidates.postings(tx, one.keys) == {key: [number] for key in one.keys}
 
 
+def test_many_at_once_stand_below_the_level_of_the_newest(tx):
+    """Which is for those who come one by one: they are found beside them."""
+    many = {number: (number % 7, 100 + number) for number in range(1, candidates.MANY + 1)}
+    candidates.save_keys(tx, many)
+    candidates.save_keys(tx, {candidates.MANY + 1: (3,)})
+    levels = tx.exec_driver_sql("SELECT (posting >> 62) + 2, count(*) FROM dedup_keys GROUP BY 1").all()
+    assert [level for level, _ in levels] == [0, 1]
+    found = candidates.postings(tx, [3, 101])
+    assert found[3][:2] == [candidates.MANY + 1, max(number for number in many if number % 7 == 3)]
+    assert found[101] == [1]
+
+
 def test_behind_a_hot_key_only_the_newest_are_read(tx):
     candidates.save_keys(tx, {number: (5,) for number in range(1, 201)})
-    assert candidates.postings(tx, [5, 6]) == {5: list(range(200, 136, -1))}
+    assert candidates.postings(tx, [5, 6]) == {5: list(range(200, 200 - candidates.POSTINGS, -1))}
 
 
 def test_forgetting_takes_the_old_keys_of_one_part_of_the_index(tx):
