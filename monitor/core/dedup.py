@@ -86,6 +86,9 @@ class _Index:
         self._merged: dict[str, str] = {}
 
     def add(self, entry: Entry, story: str, now: datetime) -> None:
+        found_by = [key for key in entry.keys if key in self._postings]
+        if not found_by:
+            return
         number, self._next = self._next, self._next + 1
         self._candidates[number] = Candidate(
             number=number,
@@ -99,9 +102,8 @@ class _Index:
             text_key=entry.text_key,
             sketch=entry.sketch,
         )
-        for key in entry.keys:
-            if key in self._postings:
-                self._postings[key].append(number)
+        for key in found_by:
+            self._postings[key].append(number)
 
     def story_of(self, candidate: Candidate) -> str:
         """The story a candidate is in by now."""
@@ -127,8 +129,11 @@ class _Index:
 
 
 def _assign(entry: Entry, index: _Index, now: datetime, window: timedelta) -> Assignment:
+    near = index.near(entry)
+    if not near:
+        return Assignment(story=entry.id)
     yardstick = Yardstick(entry, now)
-    looks = [yardstick.look(candidate) for candidate in index.near(entry)]
+    looks = [yardstick.look(candidate) for candidate in near]
     if notice_of(entry.slug) is None:  # a notice names its story in a few words
         looks = [look for look in looks if not yardstick.hopeless(look)]
     furniture = _furniture(looks)
