@@ -38,7 +38,6 @@ from monitor.store import feeds, letters, meta, oddities, outbox
 FEED_FAILS = (timedelta(days=1), timedelta(days=7))
 OFFLINE = timedelta(minutes=5)  # shorter, and it is a hiccup
 STALE, STALE_AT_LEAST = 3, timedelta(minutes=15)  # so many intervals without a fetch (design: O13)
-CHANNEL_FAILS = timedelta(hours=1)
 TOLD_AGAIN = {
     "dead": timedelta(hours=1),
     "doubt": timedelta(hours=1),
@@ -235,7 +234,7 @@ def _failing_channels(tx: sa.Connection, now: datetime) -> Iterator[Notice]:
                 level=Level.URGENT,
                 about=row["name"],
             )
-        elif since is not None and now - since >= CHANNEL_FAILS:
+        elif channel_store.fails_for_long(row, now):
             yield Notice(
                 occasion=f"failing:{whose}:{rfc3339(since)}",
                 says=f"channel {whose} has taken nothing for an hour: {row['last_error']}",

@@ -16,7 +16,6 @@ from monitor.store import feeds, letters, meta, silences
 from monitor.store.database import HEAD
 
 STALE_TICK = timedelta(minutes=2)  # a daemon notes its progress every 15 s
-CHANNEL_FAILS = timedelta(hours=1)  # so long before it is a problem and not a hiccup
 FAILING_FOR_LONG = 3  # checks in a row
 
 
@@ -43,7 +42,7 @@ def status_of(
         *([f"no feed can be reached since {_local(offline_since, zone)}"] if offline_since else []),
         *([f"the daemon (pid {pid}) has made no progress since {_local(last_tick['at'], zone)}"] if stuck else []),
         *(f"feed {row['name']} fails: {row['last_error']}" for row in rows if _fails(row)),
-        *(_channel_problem(row) for row in channels if row["suspended"] or _failing(row, now)),
+        *(_channel_problem(row) for row in channels if row["suspended"] or channel_store.fails_for_long(row, now)),
         *([f"dead letters: {depth['dead']}; `wirewatch alerts` shows them"] if depth.get("dead") else []),
         *([f"{doubts} messages may have arrived or not; `wirewatch alerts` shows them"] if doubts else []),
         *(f"last reload refused: {problem}" for problem in reloaded.get("problems", ())),
@@ -84,11 +83,6 @@ def _local(moment: str, zone: tzinfo) -> str:
 def _channel_problem(row: sa.RowMapping) -> str:
     how = "is suspended" if row["suspended"] else "has taken nothing for more than an hour"
     return f"channel {channel_store.shown(row)} {how}: {row['last_error']}"
-
-
-def _failing(row: sa.RowMapping, now: datetime) -> bool:
-    since = row["failing_since"]
-    return since is not None and now - since >= CHANNEL_FAILS
 
 
 def _fails(row: sa.RowMapping) -> bool:

@@ -7,7 +7,7 @@ is core/pace.py's.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
@@ -17,6 +17,7 @@ from monitor.store.schema import channels, deliveries
 
 Recipients = Mapping[str, tuple[str, ...]]  # of each configured channel
 EVERYBODY = "*"  # all recipients of a channel
+PROBLEM = timedelta(hours=1)  # of failing; shorter, and it is a hiccup
 
 
 @record
@@ -83,6 +84,11 @@ def unknown(channel: sa.Column, recipient: sa.Column, known: Recipients, *also: 
 def list_channels(tx: sa.Connection) -> tuple[sa.RowMapping, ...]:
     """What is paused, failing or suspended."""
     return tuple(tx.execute(sa.select(channels).order_by(channels.c.name, channels.c.recipient)).mappings())
+
+
+def fails_for_long(row: sa.RowMapping, now: datetime) -> bool:
+    """Whether a channel has taken nothing for so long that it is a problem and not a hiccup."""
+    return row["failing_since"] is not None and now - row["failing_since"] >= PROBLEM
 
 
 def shown(row: sa.RowMapping) -> str:
