@@ -179,7 +179,7 @@ class SlowHost:
         return Fetched(url=url, status=200, body=rss("One"), validators=Validators())
 
 
-def test_many_feeds_of_a_slow_host_keep_no_other_host_waiting_and_none_is_asked_twice(desk):
+def test_R3_many_feeds_of_a_slow_host_keep_no_other_host_waiting_and_none_is_asked_twice(desk):
     """For a quarter of an hour: three times as long as a lease."""
     slow = [f"https://slow.example/{number}" for number in range(200)]
     others = [f"https://{name}.example/feed" for name in ("gazette", "herald", "courier")]
