@@ -75,6 +75,7 @@ if TYPE_CHECKING:
     from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 TICK = timedelta(seconds=1)
+QUEUE = 8  # checks of one host that are begun, for each request it may get at once: enough until the next tick
 ARTICLE_TICK = timedelta(seconds=3)  # sites are asked every 5 s at most
 SWEEP_EVERY = timedelta(hours=24)
 CLOCK_WATCH = timedelta(seconds=5)
@@ -352,11 +353,13 @@ class App:
     async def _poll_due(self) -> None:
         await self._mind_clock()
         await self._mind_pause()
-        room = 2 * self.in_force.config.polling.concurrency - self.ingest.running
+        polling = self.in_force.config.polling
+        room, per_host = 2 * polling.concurrency - self.ingest.running, QUEUE * polling.per_host
         with self.database.read() as tx:
-            wanted = room > 0 and feeds.any_due(tx, self.clock())
+            under_way = self.ingest.under_way
+            wanted = room > 0 and feeds.any_due(tx, self.clock(), under_way=under_way, per_host=per_host)
         if wanted:
-            await self.ingest.start(self._feeds(), limit=room)
+            await self.ingest.start(self._feeds(), limit=room, per_host=per_host)
 
     async def _outbox_tick(self) -> None:
         await self._turn("outbox", self._send_due, allowed=self.storage.sends)

@@ -6,7 +6,9 @@
     ├── FeedError              the feed is tried again later; `pace` says when
     │   ├── FetchError         status, retry_after, permanent, refused, unreachable
     │   │   ├── HostHeld       no request was made: the host asked for peace
-    │   │   └── OddAnswer      it breaks HTTP's grammar; a lenient reader may understand it
+    │   │   └── AskAgain       once more, at the host's next turn
+    │   │       ├── OddAnswer  it breaks HTTP's grammar; a lenient reader may understand it
+    │   │       └── DeadConnection  one that was kept broke before an answer; a new one may bring it
     │   └── ParseError
     │       └── ReaderDied     the process that read it; such a document is set aside after three
     ├── StoreError             exit 74
@@ -94,10 +96,18 @@ class HostHeld(FetchError):
     """No request was made: the host asked for peace (429) and that time is not over."""
 
 
-class OddAnswer(FetchError):
-    """The answer breaks HTTP's grammar; `took` is how many seconds went by until that was clear."""
+class AskAgain(FetchError):
+    """Worth a second request; `took` is how many seconds went by until that was clear."""
 
     took = 0.0
+
+
+class OddAnswer(AskAgain):
+    """The answer breaks HTTP's grammar."""
+
+
+class DeadConnection(AskAgain):
+    """A connection that was kept for the next request broke before an answer: its server may have had enough of it."""
 
 
 class ParseError(FeedError):

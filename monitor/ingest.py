@@ -18,13 +18,13 @@ somebody answers. Does not deliver anything (dispatch.py does) and does not log.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import Counter, defaultdict, deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
-from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 
@@ -101,6 +101,7 @@ class Ingest:
         self._hosts = 1  # that are configured, or HOSTS where there are more
         self._room = room or Room(DOCUMENTS)
         self._readings: asyncio.Queue[Reading] = asyncio.Queue()
+        self._under_way: dict[tuple[str, str], FeedState] = {}  # claimed, and not saved; by name and address
         self._waiting: deque[tuple[Feed, FeedState]] = deque()
         self._checks: set[asyncio.Task[None]] = set()
         self._saver: asyncio.Task[None] | None = None
@@ -112,10 +113,12 @@ class Ingest:
         limit: int,
         only: Iterable[str] | None = None,
         ignore_schedule: bool = False,
+        per_host: float = math.inf,
     ) -> int:
         """Claim feeds that are due and start their checks; awaits no fetch. Returns how many.
 
-        While nobody answers, only one a minute.
+        While nobody answers, only one a minute. `per_host`: of one host so many are under way at once, so that a slow
+        one leaves room for the others.
         """
         now = self._clock()
         self._hosts = _hosts_of(configured.values())
@@ -131,9 +134,13 @@ class Ingest:
                 min_interval=self._pacing().min_interval,
                 only=only,
                 ignore_schedule=ignore_schedule,
+                under_way=self.under_way,
+                per_host=per_host,
             )
         )
-        self._waiting.extend(_host_by_host([(configured[one.name], one) for one in claimed if one.name in configured]))
+        checks = [(configured[one.name], one) for one in claimed if one.name in configured]
+        self._under_way |= {(state.name, state.url): state for _, state in checks}
+        self._waiting.extend(_host_by_host(checks))
         self._begin_waiting()
         if self._saver is None or self._saver.done():
             self._saver = asyncio.create_task(self._save_all())
@@ -143,6 +150,11 @@ class Ingest:
     def running(self) -> int:
         """Checks under way, or claimed for it."""
         return len(self._checks) + len(self._waiting)
+
+    @property
+    def under_way(self) -> tuple[FeedState, ...]:
+        """What is claimed, and not yet saved."""
+        return tuple(self._under_way.values())
 
     def _begin_waiting(self) -> None:
         while self._waiting and len(self._checks) < AT_ONCE:
@@ -170,6 +182,7 @@ class Ingest:
         await self._abandon()
         await self._readings.join()
         await self._abandon()  # what turned out to need the slow reader
+        self._under_way.clear()
         if self._saver is not None:
             self._saver.cancel()
 
@@ -210,8 +223,7 @@ class Ingest:
 
     async def _save_all(self) -> None:
         while True:
-            batch = await self._gather()
-            read: list[Reading] = []
+            batch = read = await self._gather()
             try:
                 read = [reading for reading in await self._read_all(batch) if not reading.is_unread]
                 if read:
@@ -220,6 +232,7 @@ class Ingest:
                 for _ in batch:
                     self._readings.task_done()
                 for reading in read:
+                    self._under_way.pop((reading.state.name, reading.state.url), None)
                     if isinstance(reading.answer, Fetched):
                         self._room.leave()
 
@@ -371,21 +384,17 @@ class Ingest:
 def _host_by_host(checks: list[tuple[Feed, FeedState]]) -> list[tuple[Feed, FeedState]]:
     """One feed of each host, then another of each: many of one host keep nobody else waiting."""
     turns: defaultdict[str, Iterator[int]] = defaultdict(count)
-    return sorted(checks, key=lambda check: next(turns[_host_of(check[0])]))
+    return sorted(checks, key=lambda check: next(turns[feeds.host_of(check[0].url)]))
 
 
 def _hosts_of(configured: Iterable[Feed]) -> int:
     """How many hosts there are, as far as that matters: it is asked at every tick, and there may be thousands."""
     found: set[str] = set()
     for feed in configured:
-        found.add(_host_of(feed))
+        found.add(feeds.host_of(feed.url))
         if len(found) == HOSTS:
             break
     return len(found)
-
-
-def _host_of(feed: Feed) -> str:
-    return urlsplit(feed.url).netloc
 
 
 def _missed_much(reading: Reading, longest: timedelta, now: datetime) -> bool:

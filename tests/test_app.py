@@ -13,9 +13,10 @@ from monitor import reload
 from monitor.app import App
 from monitor.clock import clock_from
 from monitor.errors import InstanceRunning, StoreError
-from monitor.model import Feedback
+from monitor.model import Feedback, Fetched, Validators
 from monitor.pulse import Pulse
 from monitor.store import channels, feedback, feeds, letters, meta, stories
+from tests.builders import NOW
 from tests.desk import BILL, CONFIG, HARBOUR, Desk, rss
 from tests.fakes import FakeHttp
 
@@ -158,6 +159,59 @@ def test_the_status_page_answers_while_it_runs_and_a_taken_port_stops_nothing(de
 
         running(desk, until_delivered)
     assert log.named("status_page_failed") and not log.named("status_page")
+
+
+# ── hosts share ──────────────────────────────────────────────────────────────────────────────────
+
+
+class SlowHost:
+    """In place of the gate: slow.example does not answer until it is let go, all others do at once."""
+
+    holds = ()
+
+    def __init__(self):
+        self.asked, self.lets_go = [], asyncio.Event()
+
+    async def fetch(self, url, **_):
+        self.asked.append(url)
+        if "slow.example" in url:
+            await self.lets_go.wait()
+        return Fetched(url=url, status=200, body=rss("One"), validators=Validators())
+
+
+def test_R3_many_feeds_of_a_slow_host_keep_no_other_host_waiting_and_none_is_asked_twice(desk):
+    """For a quarter of an hour: three times as long as a lease."""
+    slow = [f"https://slow.example/{number}" for number in range(200)]
+    others = [f"https://{name}.example/feed" for name in ("gazette", "herald", "courier")]
+    desk.feeds = {f"f{number}": url for number, url in enumerate([*slow, *others])}
+    desk.write()
+    desk.config.write_text(desk.config.read_text().replace("per_host = 8", "per_host = 1"))
+    passed = 0.0
+
+    async def life():
+        nonlocal passed
+        clock = lambda: NOW + timedelta(seconds=passed)  # noqa: E731
+        async with App(reload.read_all(desk.config), clock=clock, ticks=lambda: passed) as app:
+            web, checked = SlowHost(), []
+            app.fetcher = web
+            app._on_checked.append(checked.append)
+            for _ in range(90):
+                await app._poll_due()
+                await asyncio.sleep(0)  # what was claimed is asked now
+                await settled(lambda: len(checked) == sum(url in others for url in web.asked))
+                passed += 10
+            meanwhile, early = list(web.asked), list(web.asked[:12])
+            web.lets_go.set()
+            for _ in range(40):
+                await app._poll_due()
+                await app.ingest.finish()
+                passed += 1
+            return early, meanwhile, web.asked
+
+    early, meanwhile, asked = asyncio.run(life())
+    assert {*others} <= {*early}
+    assert len({*meanwhile}) == len(meanwhile) < 128, "and the room for checks is not theirs alone"
+    assert sorted(asked) == sorted([*slow, *others])
 
 
 # ── reload ───────────────────────────────────────────────────────────────────────────────────────

@@ -1,12 +1,12 @@
 """Hostile cases of group R, what would eat time or memory, each by its id.
 
     R1 R2       tests/edges/test_fetch.py: bombs, bodies without end
-    R3          tests/edges/test_fetch.py and tests/edges/test_lanes.py: a slow host keeps nobody waiting
+    R3          tests/edges/test_fetch.py, tests/edges/test_lanes.py and tests/test_app.py: a slow host keeps nobody waiting
     R4          here: there are no regular expressions in watchlists, so none can be hostile
     R6          here: words end where people think, in every script
     R7          tests/test_hostile_watchlists.py: many terms
     R8          tests/test_articles.py, whole; tests/edges/test_child.py: time and memory of the child
-    R9          tests/test_scenarios_delivery.py (L22): a long outbox is not held in memory
+    R9          tests/test_scenarios_delivery.py: a long outbox is not held in memory
     R10         tests/edges/test_fetch.py: failures leave no open files
     R12         tests/core/test_dedup.py: thousands of headlines that are nearly equal
     R5 R11      the list has none of these numbers

@@ -303,7 +303,7 @@ def test_L18_a_new_secret_sends_what_waited_under_the_old_one(room):
     assert room.words(room.slack) == [["alpha"]]
 
 
-def test_L22_ten_thousand_alerts_in_a_minute_drop_nothing_and_memory_stays_flat(nursery, tmp_path):
+def test_L22_R9_ten_thousand_alerts_in_a_minute_drop_nothing_and_memory_stays_flat(nursery, tmp_path):
     with Newsroom(nursery, tmp_path, feeds=10) as room:
         room.only("hook")
         with room.open(speed=60) as life:

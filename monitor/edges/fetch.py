@@ -4,8 +4,8 @@ Asks politely (validators, one request at a time to a host, a pause between two)
 judged when it is dialled, each redirect like a first request, every body within limits) and says in a person's
 words what went wrong. It does not parse, does not decide when to come back (`pace` does) and keeps no cookies.
 
-aiohttp's parser is strict: what it cannot read as HTTP is asked for once more through `lenient`, at the host's next
-turn.
+A second request is never aiohttp's own doing. What its strict parser cannot read as HTTP is asked for once more through
+`lenient`, what a kept connection was dead for is asked for once more: each at the host's next turn.
 """
 
 from __future__ import annotations
@@ -40,9 +40,10 @@ from monitor.edges.hops import (
 )
 from monitor.edges.lanes import Lanes
 from monitor.edges.lenient import Lenient
+from monitor.edges.once import BrokenOff, once
 from monitor.edges.resolve import Resolver
 from monitor.edges.troubles import of_status, of_transport
-from monitor.errors import FetchError, HostHeld, OddAnswer
+from monitor.errors import AskAgain, DeadConnection, FetchError, HostHeld, OddAnswer
 from monitor.model import Fetched, HostHold, NotModified, Validators, record
 
 HOME = "https://github.com/wirewatch/wirewatch"
@@ -61,7 +62,7 @@ HEADER_LINE, HEADER_LINES = 64 * 1024, 100  # design: limits by default
 ECHOED = ("If-None-Match", "If-Modified-Since")  # their letters are bytes
 MOST_ODD = 1000  # hosts remembered to speak an HTTP of their own
 
-_refusals: ContextVar[list[str]] = ContextVar("_refusals")  # what the dialler refused during this request
+_dialled: ContextVar[list[str]] = ContextVar("_dialled")  # during this request: why each was refused, "" if it was not
 
 
 @record
@@ -192,6 +193,7 @@ class Fetcher:
             max_line_size=HEADER_LINE,
             max_field_size=HEADER_LINE,
             max_headers=HEADER_LINES,
+            middlewares=(once,),
         )
         return self
 
@@ -269,39 +271,41 @@ class Fetcher:
             return await self._turn(wish, hop, left, lenient=True)
         try:
             return await self._turn(wish, hop, left)
+        except DeadConnection as dead:
+            return await self._turn(wish, hop, left, spent=dead.took)
         except OddAnswer as odd:
             try:
-                answer, took = await self._turn(wish, hop, max(left - odd.took, 0), lenient=True)
+                found = await self._turn(wish, hop, left, spent=odd.took, lenient=True)
             except OddAnswer:
                 raise odd from None  # the strict reader's words say more
-            took += odd.took
         self._odd[host] = None
         if len(self._odd) > MOST_ODD:
             self._odd.pop(next(iter(self._odd)))
-        return answer, took
+        return found
 
     async def _turn(
-        self, wish: _Wish, hop: _Hop, left: float, *, lenient: bool = False
+        self, wish: _Wish, hop: _Hop, left: float, *, spent: float = 0.0, lenient: bool = False
     ) -> tuple[Fetched | NotModified | _Redirect, float]:
+        """As above; of `left` so many seconds are `spent`."""
         url, host, loop = hop.url, hop.host, asyncio.get_running_loop()
         async with self._lanes.turn(host, wish.gap, self._ready):
             if held := self._lanes.held_for(host, self._now()):
                 raise HostHeld(f"{url.host} asked us to stay away for another {held}", status=429, retry_after=held)
             began = loop.time()
             try:
-                answer = await self._ask(wish, hop, left, lenient=lenient)
+                answer = await self._ask(wish, hop, max(left - spent, 0), lenient=lenient)
             except FetchError as error:
                 if error.status == 429:
                     self._lanes.hold(host, error.retry_after, self._now())
-                if isinstance(error, OddAnswer):
+                if isinstance(error, AskAgain):
                     error.took = loop.time() - began
                 raise
             self._lanes.release(host)
-            return answer, loop.time() - began
+            return answer, spent + loop.time() - began
 
     async def _ask(self, wish: _Wish, hop: _Hop, left: float, *, lenient: bool) -> Fetched | NotModified | _Redirect:
-        refused: list[str] = []
-        _refusals.set(refused)
+        dialled: list[str] = []
+        _dialled.set(dialled)
         until = asyncio.get_running_loop().time() + left
         url, headers, conditional = hop.url, self._headers(wish, hop), hop.validators != Validators()
 
@@ -315,11 +319,12 @@ class Fetcher:
                 return await self._ask_strictly(url, headers, begin)
         except (aiohttp.ClientError, OSError, ValueError) as error:
             cause = getattr(error, "os_error", None)  # aiohttp's own texts show the address with its keys
-            if refused and isinstance(error, (aiohttp.ClientConnectorError, PermissionError)):
-                raise FetchError(f"{url.host}: {refused[0]}; see [polling] allow_networks", permanent=True) from cause
+            if any(dialled) and isinstance(error, (aiohttp.ClientConnectorError, PermissionError)):
+                refused = next(filter(None, dialled))
+                raise FetchError(f"{url.host}: {refused}; see [polling] allow_networks", permanent=True) from cause
             expired = await self._expired(error, url, until)
             seconds = (self._connect, self._read, wish.seconds)
-            raise of_transport(error, url.host, seconds, expired=expired) from cause
+            raise of_transport(error, url.host, seconds, expired=expired, kept=not dialled) from cause
 
     async def _expired(self, error: Exception, url: URL, until: float) -> timedelta | None:
         """How long ago the certificate expired, if that is what is wrong; None where that is not to be learnt until
@@ -339,7 +344,11 @@ class Fetcher:
             name: value.encode("latin-1").decode("utf-8") if name in ECHOED else value
             for name, value in headers.items()
         }
-        async with self._session.get(url, headers=said, allow_redirects=False) as response:
+        try:
+            answer = await self._session.get(url, headers=said, allow_redirects=False)
+        except BrokenOff as broken:
+            raise broken.__cause__ from None
+        async with answer as response:
             begun = begin(Head(status=response.status, raw=response.raw_headers))
             if not isinstance(begun, _Document):
                 return begun
@@ -369,8 +378,9 @@ class Fetcher:
     def _dial(self, address: tuple) -> socket.socket:
         """A socket for an address that aiohttp is about to dial, literal or resolved; raises where it must not."""
         family, kind, protocol, _, sockaddr = address
-        if why := refusal(sockaddr[0], self._settings.allow_networks):
-            _refusals.get().append(why)
+        why = refusal(sockaddr[0], self._settings.allow_networks)
+        _dialled.get().append(why or "")
+        if why:
             raise PermissionError(why)
         return socket.socket(family, kind, protocol)
 

@@ -6,6 +6,8 @@ from datetime import timedelta
 
 import aiohttp
 
+from monitor.edges.once import once
+
 TIMEOUT = timedelta(seconds=10)
 
 
@@ -15,7 +17,9 @@ async def ping(url: str) -> str | None:
     timeout = aiohttp.ClientTimeout(total=TIMEOUT.total_seconds())
     try:
         async with (
-            aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False) as session,
+            aiohttp.ClientSession(
+                timeout=timeout, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False, middlewares=(once,)
+            ) as session,
             session.get(url, allow_redirects=False) as answer,
         ):
             return None if answer.status < 300 else f"HTTP {answer.status}"

@@ -14,7 +14,7 @@ from http import HTTPStatus
 import aiohttp
 
 from monitor.edges.answers import Head, retry_after_of, shown
-from monitor.errors import FetchError, OddAnswer
+from monitor.errors import DeadConnection, FetchError, OddAnswer
 
 _STATUS = {
     204: "answers 204: nothing to read",
@@ -50,13 +50,21 @@ def of_status(head: Head, host: str, now: datetime) -> FetchError:
 
 
 def of_transport(
-    error: Exception, host: str, seconds: tuple[float, float, float], *, expired: timedelta | None = None
+    error: Exception,
+    host: str,
+    seconds: tuple[float, float, float],
+    *,
+    expired: timedelta | None = None,
+    kept: bool = False,
 ) -> FetchError:
     """The error that aiohttp's (or the system's) is; `seconds` are the limits to connect, for a byte, for all;
-    `expired` is how long ago the server's certificate did, where that is known."""
+    `expired` is how long ago the server's certificate did, where that is known; `kept` says that the connection was not
+    new."""
     words = f"{host}: {_words(error, *seconds) if expired is None else _expired(expired)}"
     if isinstance(error, aiohttp.ClientResponseError):
         return OddAnswer(words, host=host)
+    if kept and isinstance(error, (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)):
+        return DeadConnection(words, unreachable=True, host=host)
     permanent = isinstance(error, aiohttp.InvalidURL)
     return FetchError(words, permanent=permanent, unreachable=_nobody_answered(error), host=host)
 

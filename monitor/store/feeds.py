@@ -5,6 +5,8 @@ Functions take an open transaction `tx`. When a feed is next due is decided in c
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import fields, replace
 from datetime import datetime, timedelta
@@ -51,19 +53,20 @@ def register(tx: sa.Connection, configured: Iterable[Feed], now: datetime) -> No
         before, url = known.get(feed.name), shown_url(feed.url)
         if before is None or before.url == url:
             continue
-        corrected = {"url": url, "moved_to": None, "original_asked_at": None}
+        corrected = {"url": url, "host": host_of(url), "moved_to": None, "original_asked_at": None}
         values = corrected if before.moved_to == url else {**_new_row(feed, now), **FRESH_START}
         tx.execute(feeds.update().where(feeds.c.name == feed.name).values(values))
         if values is not corrected:
             oddities.forget(tx, feed.name)
 
 
-def any_due(tx: sa.Connection, now: datetime) -> bool:
+def any_due(
+    tx: sa.Connection, now: datetime, *, under_way: Sequence[FeedState] = (), per_host: float = math.inf
+) -> bool:
     """Whether `claim_due` would find something; cheap, and locks nothing."""
-    return (
-        tx.execute(sa.select(feeds.c.name).where(*_free(now), feeds.c.next_check_at <= now).limit(1)).first()
-        is not None
-    )
+    full = _full(_by_host(under_way), per_host)
+    due = sa.select(feeds.c.name).where(*_free(now, under_way), feeds.c.next_check_at <= now, *full)
+    return tx.execute(due.limit(1)).first() is not None
 
 
 def claim_due(
@@ -74,14 +77,17 @@ def claim_due(
     min_interval: timedelta,
     only: Iterable[str] | None = None,
     ignore_schedule: bool = False,
+    under_way: Sequence[FeedState] = (),
+    per_host: float = math.inf,
 ) -> tuple[FeedState, ...]:
     """Lease feeds that are due, so that nobody else checks them, and move their due time first.
 
     The due time moves by `min_interval` *before* the fetch: a crash loop must not hammer anyone.
     `ignore_schedule` takes feeds that are not due yet, but never one whose server asked us to wait (`not_before`), and
-    none whose last check began less than `min_interval` ago.
+    none whose last check began less than `min_interval` ago. `under_way` are checks that are not over, and not claimed
+    again however long they take; with them, no host has more than `per_host`.
     """
-    conditions = _free(now)
+    conditions = _free(now, under_way)
     if not ignore_schedule:
         conditions.append(feeds.c.next_check_at <= now)
     elif min_interval > NO_FLOOR:
@@ -89,8 +95,7 @@ def claim_due(
         conditions.append(sa.or_(feeds.c.claimed_at.is_(None), sa.not_(recently)))
     if only is not None:
         conditions.append(feeds.c.name.in_(tuple(only)))
-    chosen = sa.select(feeds.c.name).where(*conditions).order_by(feeds.c.next_check_at).limit(limit)
-    names = tx.execute(chosen).scalars().all()
+    names = _longest_due(tx, conditions, limit, _by_host(under_way), per_host)
     leased = {"lease_until": now + LEASE, "next_check_at": now + min_interval, "claimed_at": now}
     claimed: list[FeedState] = []
     for part in chunks(names):
@@ -100,13 +105,44 @@ def claim_due(
     return tuple(replace(one, oddities=odd[one.name]) if one.name in odd else one for one in claimed)
 
 
-def _free(now: datetime) -> list[sa.ColumnElement[bool]]:
+def _longest_due(
+    tx: sa.Connection, conditions: list[sa.ColumnElement[bool]], limit: int, by_host: Counter[str], per_host: float
+) -> list[str]:
+    """The names of feeds to check; `by_host` counts the checks of each host, and those that are added."""
+    names: list[str] = []
+    while True:
+        more = limit - len(names)
+        fresh = [feeds.c.name.not_in(names)] if names else []
+        chosen = sa.select(feeds.c.name, feeds.c.host).where(*conditions, *_full(by_host, per_host), *fresh)
+        found = tx.execute(chosen.order_by(feeds.c.next_check_at).limit(more)).all()
+        for name, host in found:
+            if by_host[host] < per_host:
+                by_host[host] += 1
+                names.append(name)
+        if len(found) < more or len(names) == limit:
+            return names
+
+
+def _by_host(checks: Sequence[FeedState]) -> Counter[str]:
+    return Counter(host_of(one.url) for one in checks)
+
+
+def _full(by_host: Counter[str], per_host: float) -> list[sa.ColumnElement[bool]]:
+    """Not of a host that has enough."""
+    full = [host for host, number in by_host.items() if number >= per_host]
+    return [feeds.c.host.not_in(full)] if full else []
+
+
+def _free(now: datetime, under_way: Sequence[FeedState]) -> list[sa.ColumnElement[bool]]:
     """Polled at all, checked by nobody just now, and not held by its server."""
-    return [
+    free = [
         feeds.c.configured,
         sa.or_(feeds.c.lease_until.is_(None), feeds.c.lease_until <= now),
         sa.or_(feeds.c.not_before.is_(None), feeds.c.not_before <= now),
     ]
+    if under_way:
+        free.append(sa.tuple_(feeds.c.name, feeds.c.url).not_in([(one.name, one.url) for one in under_way]))
+    return free
 
 
 def release_leases(tx: sa.Connection) -> None:
@@ -238,6 +274,11 @@ def shown_url(url: str) -> str:
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
+def host_of(url: str) -> str:
+    """The host in an address, and its port where one is named; folded."""
+    return urlsplit(shown_url(url)).netloc.lower()
+
+
 def let_out(tx: sa.Connection, feed: str) -> None:
     """A feed's quarantine is over."""
     quarantined = sa.and_(feeds.c.name == feed, feeds.c.state == FeedStatus.QUARANTINED)
@@ -257,6 +298,7 @@ def _new_row(feed: Feed, now: datetime) -> dict:
     return {
         "name": feed.name,
         "url": shown_url(feed.url),
+        "host": host_of(feed.url),
         "configured": True,
         "state": FeedStatus.NEW,
         "next_check_at": now,

@@ -474,6 +474,41 @@ def test_broken_transport_is_an_error(web, sent, ending, words):
     web.page("/feed.xml").breaks_off(sent, ending=ending)
     error = fails(web)
     assert words in str(error) and error.status is None and not error.permanent
+    assert len(web.requests) == 1 or words != "without an answer", "what is no HTTP is asked for leniently, what is silent is not"
+
+
+@pytest.mark.parametrize("ending", Ending)
+@pytest.mark.parametrize("is_back", [True, False], ids=["and is back", "and still does"])
+def test_b3_a_kept_connection_that_breaks_costs_one_more_request_at_the_hosts_next_turn(web, ending, is_back):
+    web.page("/one").says(200, FEED)
+    web.page("/two").breaks_off(b"", ending=ending)
+    if is_back:
+        web.page("/two").then(200, FEED)
+
+    async def scenario(fetcher):
+        await fetcher.fetch(web.url("/one"), own_port=web.port)
+        return await fetcher.fetch(web.url("/two"), own_port=web.port)
+
+    if is_back:
+        assert run(scenario, host_gap=timedelta(seconds=0.1)).body == FEED
+    else:
+        with pytest.raises(FetchError, match="without an answer") as caught:
+            run(scenario, host_gap=timedelta(seconds=0.1))
+        assert caught.value.unreachable
+    assert [(request.path, request.connection) for request in web.requests] == [("/one", 1), ("/two", 1), ("/two", 2)]
+    assert web.requests[2].at - web.requests[1].at >= 0.1
+
+
+def test_t3_both_requests_share_one_deadline_where_a_kept_connection_breaks(web):
+    web.page("/one").says(200, FEED)
+    web.page("/two").answers(lambda _: (0.4, Ending.CLOSE)).answers(lambda _: (0.4, head(200, [("Content-Length", "0")])))
+
+    async def scenario(fetcher):
+        await fetcher.fetch(web.url("/one"), own_port=web.port)
+        return await fetcher.fetch(web.url("/two"), own_port=web.port)
+
+    with pytest.raises(FetchError, match=r"not done within 0\.6 s"):
+        run(scenario, timeout=timedelta(seconds=0.6))
 
 
 def test_nobody_listens():

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -179,3 +180,31 @@ def test_no_password_of_an_address_is_in_the_database(tx):
     feeds.register(tx, [Feed(name="paid", url="https://desk:c4nary@paid.example:8443/feed?a=1")], NOW)
     (row,) = feeds.list_feeds(tx)
     assert row["url"] == "https://paid.example:8443/feed?a=1"
+
+
+MANY = tuple(Feed(name=f"a-{n}", url=f"https://user:secret@A.example/{n}") for n in range(5))
+
+
+def test_so_many_of_one_host_are_claimed_with_those_under_way_and_others_have_the_rest(tx):
+    feeds.register(tx, [*MANY, GAZETTE, HERALD], NOW)
+    first = feeds.claim_due(tx, NOW, limit=4, min_interval=MINUTE, per_host=2)
+    of_one = [state for state in first if feeds.host_of(state.url) == "a.example"]
+    assert (len(first), len(of_one)) == (4, 2)
+    how = {"under_way": first, "per_host": 2}
+    assert not feeds.any_due(tx, NOW, **how) and claim(tx, **how) == []
+    how["under_way"] = [state for state in first if state is not of_one[0]]
+    assert feeds.any_due(tx, NOW, **how) and len(claim(tx, **how)) == 1
+    assert len(claim(tx)) == 2, "and without a bound all that are left"
+
+
+def test_what_is_under_way_is_not_claimed_again_when_its_lease_is_over_unless_it_is_another_feed_now(tx):
+    under_way = feeds.claim_due(tx, NOW, limit=10, min_interval=MINUTE)
+    later = NOW + 60 * MINUTE
+    assert not feeds.any_due(tx, later, under_way=under_way) and claim(tx, later, under_way=under_way) == []
+    feeds.register(tx, [GAZETTE, replace(HERALD, url="https://herald.example/new")], later)
+    assert claim(tx, later, under_way=under_way) == ["herald"]
+
+
+def test_a_feed_at_another_address_counts_for_its_new_host(tx):
+    feeds.register(tx, [GAZETTE, replace(HERALD, url=GAZETTE.url + "/herald")], NOW)
+    assert len(claim(tx, per_host=1)) == 1

@@ -16,7 +16,7 @@ from monitor.demo.serve import sample_feeds
 from monitor.digests import Gathering, gather
 from monitor.errors import InstanceRunning
 from monitor.model import Channel, DeliveryStatus, HoldReason
-from monitor.store import channels, due, letters, outbox
+from monitor.store import channels, due, feeds, letters, outbox, schema
 from monitor.store.channels import Trouble
 from monitor.store.database import Database
 from monitor.upkeep import sweep
@@ -123,6 +123,7 @@ def test_the_outbox_over_postgresql_holds_merges_claims_and_moves(postgres):
 def test_what_feeds_do_and_pages_over_postgresql(postgres):
     from tests import test_feed_semantics as semantics
     from tests.store import test_articles as pages
+    from tests.store import test_feeds as claims
 
     import psycopg
 
@@ -142,6 +143,15 @@ def test_what_feeds_do_and_pages_over_postgresql(postgres):
         with database.write() as tx:
             pages.test_what_a_site_said_is_kept_and_holds_where_it_cannot_be_asked_again(tx, pages.Rules(delay=1.0, patterns=((False, "/a"),)))
             tx.rollback()
+        for test in (
+            claims.test_so_many_of_one_host_are_claimed_with_those_under_way_and_others_have_the_rest,
+            claims.test_what_is_under_way_is_not_claimed_again_when_its_lease_is_over_unless_it_is_another_feed_now,
+        ):
+            with database.write() as tx:
+                tx.execute(schema.feeds.delete())
+                feeds.register(tx, [claims.GAZETTE, claims.HERALD], NOW)
+                test(tx)
+                tx.rollback()
     finally:
         rig.writer.close()
         database.close()

@@ -12,8 +12,8 @@ from datetime import timedelta
 from types import SimpleNamespace
 
 import aiohttp
-from aiohttp.client_exceptions import ClientOSError, ServerDisconnectedError
 
+from monitor.edges.once import BrokenOff, once
 from monitor.errors import DeliveryError, DeliveryErrorKind
 
 BROKEN = (aiohttp.ClientError, OSError, TimeoutError)
@@ -36,10 +36,6 @@ class Progress:
 progress: ContextVar[Progress | None] = ContextVar("progress", default=None)
 
 
-class BrokenOff(aiohttp.ClientError):
-    """The connection broke before there was an answer."""
-
-
 class Redirected(aiohttp.ClientError):
     """The server wanted us elsewhere. A secret in the request must not follow."""
 
@@ -59,19 +55,8 @@ def open_session(timeout: timedelta | None, *, fresh: bool = False) -> aiohttp.C
         cookie_jar=aiohttp.DummyCookieJar(),
         trace_configs=[trace],
         trust_env=False,
-        middlewares=(_once,),
+        middlewares=(once,),  # the answer to a second try would hide that the first may have had its effect
     )
-
-
-async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
-    """No second try behind our back: aiohttp repeats GET, PUT and DELETE where a connection breaks, new or reused, and
-    the answer to the second would hide that the first may have had its effect."""
-    try:
-        return await handler(request)
-    except aiohttp.ClientConnectorError:
-        raise
-    except (ClientOSError, ServerDisconnectedError) as cause:
-        raise BrokenOff(type(cause).__name__) from cause
 
 
 async def _note_left(

@@ -89,7 +89,7 @@ def test_L1_a_rate_limit_says_how_long_to_wait():
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 @pytest.mark.parametrize("wish", ["", "?redirect=yes"])
-def test_a_redirect_is_neither_followed_nor_a_success(status: int, wish: str):
+def test_S13_a_redirect_is_neither_followed_nor_a_success(status: int, wish: str):
     with FakeHttp() as elsewhere, FakeHttp() as sink:
         sink.fails_with(status, Location=f"http://127.0.0.1:{elsewhere.port}/")
         assert refused(sink.url + wish).kind is CHANNEL

@@ -343,7 +343,7 @@ def test_a_server_that_is_away_is_tried_again():
     assert refused(url).kind is RETRY
 
 
-def test_a_redirect_is_not_followed():
+def test_S13_a_redirect_is_not_followed():
     with FakeHttp() as elsewhere, FakeMatrix() as matrix:
         matrix.fails_with(307, Location=f"http://127.0.0.1:{elsewhere.port}/")
         assert refused(matrix.url).kind is CHANNEL

@@ -431,7 +431,7 @@ def test_a_server_that_is_away_is_tried_again():
     assert refused(url).kind is RETRY
 
 
-def test_a_redirect_is_not_followed_and_is_the_channels_fault():
+def test_S13_a_redirect_is_not_followed_and_is_the_channels_fault():
     with FakeHttp() as elsewhere, FakeSlack() as slack:
         slack.fails_with(302, Location=f"http://127.0.0.1:{elsewhere.port}/")
         assert refused(slack.url).kind is CHANNEL

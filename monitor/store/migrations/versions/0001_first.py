@@ -25,6 +25,7 @@ def upgrade() -> None:
         "feeds",
         sa.Column("name", sa.String(), primary_key=True),
         sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("host", sa.String(), nullable=False),
         sa.Column("title", sa.Text()),
         sa.Column("configured", sa.Boolean(), nullable=False),
         sa.Column("state", sa.String(), nullable=False),
