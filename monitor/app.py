@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import gc
 import logging
+import math
 import os
 import secrets
 import signal
@@ -75,6 +76,7 @@ if TYPE_CHECKING:
     from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 TICK = timedelta(seconds=1)
+TOGETHER = timedelta(seconds=5)  # feeds that fall due within it are checked and saved together
 ARTICLE_TICK = timedelta(seconds=3)  # sites are asked every 5 s at most
 SWEEP_EVERY = timedelta(hours=24)
 CLOCK_WATCH = timedelta(seconds=5)
@@ -110,8 +112,10 @@ class App:
         feeds show by now."""
         self.in_force = in_force
         self.clock, self._speed = clock, speed
-        self._steady = SteadyClock(clock(), speed, ticks)
+        self._steady, self._ticks = SteadyClock(clock(), speed, ticks), ticks
         self._polled_at = time.monotonic()
+        self._claimed_at = self._looked_at = -math.inf  # by ticks: all that was due was claimed; was there mail to send
+        self._sends, self._written = False, True  # whether a message waits or is under way; any write since the look
         self.notifier = notifier or Notifier(None)
         self.metrics = Metrics()
         self.metrics.build.info({"version": __version__})
@@ -353,18 +357,28 @@ class App:
         await self._mind_clock()
         await self._mind_pause()
         room = 2 * self.in_force.config.polling.concurrency - self.ingest.running
+        if room <= 0 or not self._is_over(self._claimed_at):
+            return
         with self.database.read() as tx:
-            wanted = room > 0 and feeds.any_due(tx, self.clock())
-        if wanted:
-            await self.ingest.start(self._feeds(), limit=room)
+            wanted = feeds.any_due(tx, self.clock())
+        if wanted and await self.ingest.start(self._feeds(), limit=room) < room:
+            self._claimed_at = self._ticks()
+
+    def _is_over(self, since: float) -> bool:
+        """Whether what came since then has been gathered for long enough."""
+        return (self._ticks() - since) * self._speed >= TOGETHER.total_seconds()
 
     async def _outbox_tick(self) -> None:
         await self._turn("outbox", self._send_due, allowed=self.storage.sends)
 
     async def _send_due(self) -> None:
+        """Nothing comes to be sent but by a write: one of ours, or now and then one of a command."""
+        if not (self._sends or self._written or self._is_over(self._looked_at)):
+            return
+        self._written, self._looked_at = False, self._ticks()
         with self.database.read() as tx:
-            is_open = outbox.any_open(tx)
-        if is_open:
+            self._sends = outbox.any_open(tx)
+        if self._sends:
             await self.dispatcher.tick()
 
     async def _turn(self, part: str, work: Callable[[], Awaitable[None]], *, allowed: bool) -> None:
@@ -781,6 +795,7 @@ class App:
             with self.metrics.writing.time():
                 yield
         finally:
+            self._written = True
             self._pulse.beat("writer")
 
     def _say_tick_failed(self, event: JobExecutionEvent) -> None:
