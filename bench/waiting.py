@@ -7,7 +7,7 @@
 `latency`: every feed is known and unchanged, each answer takes so many milliseconds; printed is how long a pass takes,
 beside `reader` with 32 workers where that is installed (see bench/poll.py). `idle`: the daemon with so many plain HTTP
 feeds, one check each in 15 minutes, spread as they are after a day; printed are its CPU seconds, with all children, as
-a share of one core, and its memory.
+a share of one core, and its memory. Bytecode is compiled before, as pip does at an install.
 
 Feeds are rendered and served on loopback by ../shared/tools/feedsim, which is not part of this repository. Exits 2
 where it, nginx or sqlite3 is missing.
@@ -33,7 +33,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from poll import FEEDSIM, POLL_BENCH, PORT, missing, served
+from poll import FEEDSIM, POLL_BENCH, PORT, compile_ours, missing, served
 
 WIREWATCH = Path(sys.executable).parent / "wirewatch"
 EVERY = 15 * 60  # seconds between two checks of a feed
@@ -160,6 +160,7 @@ def main() -> int:
         folder = (asked.folder or Path(temporary)).resolve()
         for name in ("ours", "reader"):
             shutil.rmtree(folder / name, ignore_errors=True)
+        compile_ours()
         if asked.what == "latency":
             latency(folder, asked.feeds or 1_000, asked.ms, asked.peers, has_reader=lacks == needed)
         else:

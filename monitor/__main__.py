@@ -1,5 +1,5 @@
 """`python -m monitor` is `wirewatch`."""
 
-from monitor.cli import main
+from monitor.cli import program
 
-main()
+program()

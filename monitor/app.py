@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import gc
 import logging
+import math
 import os
 import secrets
 import signal
@@ -76,6 +77,7 @@ if TYPE_CHECKING:
 
 TICK = timedelta(seconds=1)
 QUEUE = 8  # checks of one host that are begun, for each request it may get at once: enough until the next tick
+TOGETHER = timedelta(seconds=5)  # feeds that fall due within it are checked and saved together
 ARTICLE_TICK = timedelta(seconds=3)  # sites are asked every 5 s at most
 SWEEP_EVERY = timedelta(hours=24)
 CLOCK_WATCH = timedelta(seconds=5)
@@ -111,8 +113,10 @@ class App:
         feeds show by now."""
         self.in_force = in_force
         self.clock, self._speed = clock, speed
-        self._steady = SteadyClock(clock(), speed, ticks)
+        self._steady, self._ticks = SteadyClock(clock(), speed, ticks), ticks
         self._polled_at = time.monotonic()
+        self._claimed_at = self._looked_at = -math.inf  # by ticks: all that was due was claimed; was there mail to send
+        self._sends, self._written = False, True  # whether a message waits or is under way; any write since the look
         self.notifier = notifier or Notifier(None)
         self.metrics = Metrics()
         self.metrics.build.info({"version": __version__})
@@ -355,19 +359,33 @@ class App:
         await self._mind_pause()
         polling = self.in_force.config.polling
         room, per_host = 2 * polling.concurrency - self.ingest.running, QUEUE * polling.per_host
+        if room <= 0 or not self._is_over(self._claimed_at):
+            return
         with self.database.read() as tx:
             under_way = self.ingest.under_way
-            wanted = room > 0 and feeds.any_due(tx, self.clock(), under_way=under_way, per_host=per_host)
-        if wanted:
-            await self.ingest.start(self._feeds(), limit=room, per_host=per_host)
+            wanted = feeds.any_due(tx, self.clock(), under_way=under_way, per_host=per_host)
+        if not wanted:
+            return
+        claimed = await self.ingest.start(self._feeds(), limit=room, per_host=per_host)
+        queues = feeds.checks_by_host(self.ingest.under_way).values()
+        if claimed < room and max(queues, default=0) < per_host:  # all that was due
+            self._claimed_at = self._ticks()
+
+    def _is_over(self, since: float) -> bool:
+        """Whether what came since then has been gathered for long enough."""
+        return (self._ticks() - since) * self._speed >= TOGETHER.total_seconds()
 
     async def _outbox_tick(self) -> None:
         await self._turn("outbox", self._send_due, allowed=self.storage.sends)
 
     async def _send_due(self) -> None:
+        """Nothing comes to be sent but by a write: one of ours, or now and then one of a command."""
+        if not (self._sends or self._written or self._is_over(self._looked_at)):
+            return
+        self._written, self._looked_at = False, self._ticks()
         with self.database.read() as tx:
-            is_open = outbox.any_open(tx)
-        if is_open:
+            self._sends = outbox.any_open(tx)
+        if self._sends:
             await self.dispatcher.tick()
 
     async def _turn(self, part: str, work: Callable[[], Awaitable[None]], *, allowed: bool) -> None:
@@ -784,6 +802,7 @@ class App:
             with self.metrics.writing.time():
                 yield
         finally:
+            self._written = True
             self._pulse.beat("writer")
 
     def _say_tick_failed(self, event: JobExecutionEvent) -> None:

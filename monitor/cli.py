@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import atexit
 import gc
+import os
 import sys
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -67,7 +69,6 @@ def main(ctx: click.Context, config_path: str | None, verbose: bool) -> None:
       wirewatch run                     the daemon
     """
     gc.set_threshold(ALLOCATIONS, 20, 100)
-    atexit.register(gc.freeze)  # or Python looks through all that there is for cycles, only to end; a tenth of `check`
     ctx.obj = {"config": config_path, "verbose": verbose}
 
 
@@ -78,6 +79,35 @@ for _command in (
     *(service.status, service.reload, service.test_channel, service.schema, storage.backup, storage.restore),
 ):
     main.add_command(_command)
+
+
+def program() -> None:
+    """`main`, in a process of its own: what is installed as `wirewatch`. Raises SystemExit.
+
+    Python would take all modules apart before it ends, for as long as some commands take. Nothing hangs on that, so the
+    process ends when everything else is done: threads are joined, exit handlers have run, what was printed is out.
+    """
+    ended: list[int] = []
+    if not atexit._ncallbacks():  # the first that is registered is called last; who came before would not be called
+        atexit.register(_leave, ended)
+    try:
+        main()
+    except SystemExit as end:
+        if isinstance(end.code, int):
+            ended.append(end.code)
+        raise
+
+
+def _leave(ended: list[int]) -> None:
+    """End the process here and now; not after an error that nobody caught, nor if what was printed cannot be written,
+    for which Python has words and codes of its own."""
+    if not ended:
+        return
+    with suppress(OSError):
+        for stream in filter(None, (sys.stdout, sys.stderr)):  # None where there is none (`>&-`)
+            if not stream.closed:
+                stream.flush()
+        os._exit(ended[0])
 
 
 def _say_problems(error: ConfigError) -> None:

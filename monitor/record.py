@@ -17,16 +17,18 @@ from typing import Any, dataclass_transform
 @dataclass_transform(frozen_default=True, kw_only_default=True)
 def record(cls: type) -> Any:
     """The class as a record, whose fields are given by name."""
-    return _made(dataclass(init=False, repr=False, eq=False, slots=True, kw_only=True)(cls))
+    return _made(cls, kw_only=True)
 
 
 @dataclass_transform(frozen_default=True)
 def positional_record(cls: type) -> Any:
     """The class as a record, whose fields may be given by place."""
-    return _made(dataclass(init=False, repr=False, eq=False, slots=True)(cls))
+    return _made(cls, kw_only=False)
 
 
-def _made(cls: Any) -> Any:
+def _made(cls: Any, *, kw_only: bool) -> Any:
+    cls.__doc__ = cls.__doc__ or cls.__name__  # or `dataclass` writes one, and takes signatures apart for it
+    cls = dataclass(init=False, repr=False, eq=False, slots=True, kw_only=kw_only)(cls)
     cls._compared = attrgetter(*(field.name for field in fields(cls) if field.compare))
     for name, function in _SHARED.items():
         if name not in cls.__dict__:

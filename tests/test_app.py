@@ -15,7 +15,7 @@ from monitor.clock import clock_from
 from monitor.errors import InstanceRunning, StoreError
 from monitor.model import Feedback, Fetched, Validators
 from monitor.pulse import Pulse
-from monitor.store import channels, feedback, feeds, letters, meta, stories
+from monitor.store import channels, feedback, feeds, letters, meta, outbox, schema, stories
 from tests.builders import NOW
 from tests.desk import BILL, CONFIG, HARBOUR, Desk, rss
 from tests.fakes import FakeHttp
@@ -656,6 +656,71 @@ def test_C4_whoever_is_stopped_again_and_again_still_checks_its_feeds(desk, cloc
 
     asyncio.run(run())
     assert [len(desk.web.asked(f"/paper{number}")) for number in range(30)] == [2] * 30
+
+
+# ── little to do costs little ────────────────────────────────────────────────────────────────────
+
+
+def only_due(tx, name, now):
+    for which, at in ((schema.feeds.c.name != name, now + timedelta(days=1)), (schema.feeds.c.name == name, now)):
+        tx.execute(schema.feeds.update().where(which).values(next_check_at=at))
+
+
+def test_feeds_that_fall_due_within_five_seconds_are_claimed_together(desk, clock):
+    desk.feed("herald", rss("Rain"))
+    ticks = [50.0]
+
+    async def run():
+        async with App(reload.read_all(desk.config), clock=clock, ticks=lambda: ticks[0]) as app:
+            running = []
+            for due, passes in (("gazette", 0), ("herald", 4.9), ("", 0.1), ("gazette", 60)):
+                ticks[0] += passes
+                if due:
+                    await app.writer.run(only_due, due, clock())
+                await app._feed_tick()
+                running.append(app.ingest.running)
+                await app.ingest.finish()
+            return running
+
+    assert asyncio.run(run()) == [1, 0, 1, 1]
+
+
+def test_what_is_due_and_could_not_be_claimed_at_once_is_claimed_at_the_next_tick(desk, clock):
+    desk.feed("herald", rss("Rain")).feed("courier", rss("Hail"))
+    desk.write(head=CONFIG.replace("[polling]\n", "[polling]\nconcurrency = 1\n"))
+
+    async def run():
+        async with App(reload.read_all(desk.config), clock=clock, ticks=lambda: 50.0) as app:
+            running = []
+            for _ in range(3):
+                await app._feed_tick()
+                running.append(app.ingest.running)
+                await app.ingest.finish()
+            return running
+
+    assert asyncio.run(run()) == [2, 1, 0]
+
+
+def test_messages_are_looked_for_after_each_write_and_else_every_five_seconds(desk, monkeypatch):
+    ticks, looks = [50.0], []
+    any_open = outbox.any_open
+    monkeypatch.setattr(outbox, "any_open", lambda tx: looks.append(any_open(tx)) or looks[-1])
+
+    async def looked(app, passes=0.0):
+        ticks[0] += passes
+        before = len(looks)
+        await app._outbox_tick()
+        return len(looks) > before
+
+    async def run():
+        async with App(reload.read_all(desk.config), ticks=lambda: ticks[0]) as app:
+            quiet = [await looked(app), await looked(app), await looked(app, 4.9), await looked(app, 0.1), await looked(app)]
+            await app.writer.run(lambda tx: None)
+            written = [await looked(app), await looked(app)]
+            monkeypatch.setattr(outbox, "any_open", lambda tx: looks.append(True) or True)
+            return quiet, written, [await looked(app, 5), await looked(app), await looked(app)]
+
+    assert asyncio.run(run()) == ([True, False, False, True, False], [True, False], [True, True, True])
 
 
 def test_C1_a_host_that_asked_for_peace_has_it_after_a_restart_and_a_reload(desk, clock):

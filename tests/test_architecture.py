@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 FILES = sorted(path for path in (ROOT / "monitor").rglob("*.py"))
 
 GROUND = {"record", "model", "errors"}
-FETCHING = {f"edges.{room}" for room in ("fetch", "addresses", "answers", "certificates", "hops", "lanes", "lenient", "resolve", "troubles")}
+FETCHING = {f"edges.{room}" for room in ("fetch", "addresses", "answers", "certificates", "hops", "lanes", "lenient", "resolve", "troubles", "trust")}
 # The longest prefix of a module's name decides what it may import of ours.
 MAY_IMPORT = {
     "record": set(),
@@ -39,7 +39,8 @@ MAY_IMPORT = {
     "floors": set(),
     "storage": {"errors", "edges.disk", "store.database"},
     "edges": {*GROUND, ""},
-    "edges.heartbeat": {"edges.once"},
+    "edges.heartbeat": {"edges.once", "edges.trust"},
+    "edges.once": {"edges.trust"},
     # fetch.py is the door of a suite of rooms that only it uses
     **dict.fromkeys(FETCHING, {*GROUND, "", *FETCHING, "edges.once"}),
     "edges.send": {*GROUND, "", "edges.send", "edges.once"},

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tomllib
@@ -707,6 +708,78 @@ def test_a_closed_pipe_is_no_traceback(archive):
     line = f"{sys.executable} -m monitor --config {archive.config} stories --json | true"
     done = subprocess.run(["bash", "-c", line], cwd=ROOT, capture_output=True, text=True, check=False)
     assert "Traceback" not in done.stderr and "Exception ignored" not in done.stderr
+
+
+ENDS = """
+import atexit, sys, threading, time
+from monitor import cli
+
+class Module:
+    def __del__(self):
+        print("taken apart")
+
+def work():
+    time.sleep(0.3)
+    print("a thread ends")
+
+def main():
+    global kept
+    kept = Module()
+    atexit.register(print, "an exit handler runs")
+    threading.Thread(target=work).start()
+    print("the command ends")
+    {end}
+
+cli.main = main
+cli.program()
+"""
+WHOLE = ["the command ends", "a thread ends", "an exit handler runs"]
+
+
+def ended(end, *, before="", stdout=subprocess.PIPE):
+    """A process whose command ends so."""
+    environ = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    return subprocess.run(
+        [sys.executable, "-c", before + ENDS.format(end=end)], cwd=ROOT, env=environ, stdout=stdout, stderr=subprocess.PIPE, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize(("end", "code"), [("sys.exit(0)", 0), ("sys.exit(65)", 65), ("raise SystemExit(True)", 1), ("sys.exit(256)", 0)])
+def test_the_program_ends_when_threads_handlers_and_output_are_done_and_takes_no_module_apart(end, code):
+    done = ended(end)
+    assert (done.returncode, done.stdout.splitlines(), done.stderr) == (code, WHOLE, "")
+
+
+@pytest.mark.parametrize(
+    ("end", "code", "says"),
+    [("{}[0]", 1, "KeyError: 0"), ("sys.exit('why')", 1, "why"), ("raise KeyboardInterrupt", -signal.SIGINT, "KeyboardInterrupt"), ("sys.exit()", 0, "")],
+)
+def test_what_is_no_exit_code_of_ours_is_left_to_python(end, code, says):
+    done = ended(end)
+    assert (done.returncode, done.stdout.splitlines()) == (code, [*WHOLE, "taken apart"])
+    assert done.stderr.strip().endswith(says)
+
+
+def test_exit_handlers_of_who_came_before_the_program_run_as_well():
+    done = ended("sys.exit(3)", before="import atexit\natexit.register(print, 'a tracer saves')\n")
+    assert (done.returncode, done.stdout.splitlines()) == (3, [*WHOLE, "a tracer saves", "taken apart"])
+
+
+def test_output_that_cannot_be_written_is_said_as_python_says_it():
+    with open("/dev/full", "w") as full:
+        done = ended("sys.exit(0)", stdout=full)
+    assert done.returncode == 120 and "No space left on device" in done.stderr
+
+
+def test_the_installed_program_has_no_exit_handlers_before_it():
+    code = "import atexit, monitor.cli; print(atexit._ncallbacks())"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout == "0\n"
+
+
+@pytest.mark.parametrize(("line", "code"), [("--version", 0), ("nonsense", 2), ("check --config nowhere.toml", 65)])
+def test_exit_codes_reach_who_called(line, code):
+    done = subprocess.run([sys.executable, "-m", "monitor", *line.split()], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == code and "Traceback" not in done.stderr
 
 
 def test_secrets_are_in_nothing_that_is_said(desk):

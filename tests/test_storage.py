@@ -68,6 +68,7 @@ async def turn(app):
 def later(app, clock):
     """Two hours pass as they do, so that every feed is due."""
     clock.passes(hours=2)
+    app._claimed_at -= 7200
     app._steady.look(clock())
 
 

@@ -20,8 +20,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Self
 
-import aiohttp
-from aiohttp.abc import AbstractResolver
 from yarl import URL
 
 from monitor import __version__
@@ -43,6 +41,7 @@ from monitor.edges.lenient import Lenient
 from monitor.edges.once import BrokenOff, once
 from monitor.edges.resolve import Resolver
 from monitor.edges.troubles import of_status, of_transport
+from monitor.edges.trust import aiohttp
 from monitor.errors import AskAgain, DeadConnection, FetchError, HostHeld, OddAnswer
 from monitor.model import Fetched, HostHold, NotModified, Validators, record
 
@@ -161,7 +160,7 @@ class Fetcher:
         settings: FetchSettings,
         *,
         now: Callable[[], datetime],
-        resolver: AbstractResolver | None = None,
+        resolver: aiohttp.abc.AbstractResolver | None = None,
         tls: ssl.SSLContext | None = None,
         ready: Callable[[], Awaitable[None]] | None = None,
     ):
@@ -180,7 +179,7 @@ class Fetcher:
         )
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                ssl=self._tls or True,  # aiohttp has read the system's trust store; reading it takes 30 ms
+                ssl=self._tls or True,  # aiohttp's own context, see `trust`
                 resolver=resolver,
                 socket_factory=self._dial,
                 keepalive_timeout=IDLE,

@@ -17,11 +17,10 @@ from contextlib import suppress
 from contextvars import copy_context
 from typing import Any
 
-import aiohttp
-from aiohttp.abc import AbstractResolver
 from yarl import URL
 
 from monitor.edges.answers import Head
+from monitor.edges.trust import aiohttp
 from monitor.errors import OddAnswer
 
 THREADS = 2  # such servers are rare; systemd's TasksMax counts threads
@@ -37,7 +36,7 @@ class Lenient:
     def __init__(
         self,
         dial: Callable[[tuple], socket.socket],
-        resolver: AbstractResolver,
+        resolver: aiohttp.abc.AbstractResolver,
         tls: Callable[[], ssl.SSLContext],
         *,
         connect: float,

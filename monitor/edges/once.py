@@ -6,8 +6,7 @@ session with `once` among its middlewares does not. Does not decide whether to a
 
 from __future__ import annotations
 
-import aiohttp
-from aiohttp.client_exceptions import ClientOSError, ServerDisconnectedError
+from monitor.edges.trust import aiohttp
 
 
 class BrokenOff(aiohttp.ClientError):
@@ -20,5 +19,5 @@ async def once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerTyp
         return await handler(request)
     except aiohttp.ClientConnectorError:
         raise
-    except (ClientOSError, ServerDisconnectedError) as cause:
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as cause:
         raise BrokenOff(type(cause).__name__) from cause

@@ -11,13 +11,13 @@ import socket
 import threading
 from contextlib import suppress
 
-from aiohttp.abc import AbstractResolver, ResolveResult
+from monitor.edges.trust import aiohttp
 
 LIMIT = 5.0  # seconds for one name (design: T12)
 LOOKUPS = 16  # at once; systemd's TasksMax counts threads
 
 
-class Resolver(AbstractResolver):
+class Resolver(aiohttp.abc.AbstractResolver):
     """aiohttp's resolver on the system's own `getaddrinfo`."""
 
     def __init__(self, limit: float = LIMIT):
@@ -26,7 +26,7 @@ class Resolver(AbstractResolver):
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
+    ) -> list[aiohttp.abc.ResolveResult]:
         """Every address of `host`. Raises `socket.gaierror`, also where no answer comes within the limit."""
         try:
             async with asyncio.timeout(self._limit):
@@ -64,10 +64,10 @@ class Resolver(AbstractResolver):
         return answer
 
 
-def _result(host: str, port: int, info: tuple) -> ResolveResult:
+def _result(host: str, port: int, info: tuple) -> aiohttp.abc.ResolveResult:
     family, _, proto, _, sockaddr = info
     address = sockaddr[0]
     if family == socket.AF_INET6 and sockaddr[3] and "%" not in address:
         address = f"{address}%{sockaddr[3]}"  # a link-local address is nothing without its interface
     flags = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
-    return ResolveResult(hostname=host, host=address, port=port, family=family, proto=proto, flags=flags)
+    return aiohttp.abc.ResolveResult(hostname=host, host=address, port=port, family=family, proto=proto, flags=flags)

@@ -11,9 +11,8 @@ import ssl
 from datetime import datetime, timedelta
 from http import HTTPStatus
 
-import aiohttp
-
 from monitor.edges.answers import Head, retry_after_of, shown
+from monitor.edges.trust import aiohttp
 from monitor.errors import DeadConnection, FetchError, OddAnswer
 
 _STATUS = {

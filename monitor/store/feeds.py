@@ -64,7 +64,7 @@ def any_due(
     tx: sa.Connection, now: datetime, *, under_way: Sequence[FeedState] = (), per_host: float = math.inf
 ) -> bool:
     """Whether `claim_due` would find something; cheap, and locks nothing."""
-    full = _full(_by_host(under_way), per_host)
+    full = _full(checks_by_host(under_way), per_host)
     due = sa.select(feeds.c.name).where(*_free(now, under_way), feeds.c.next_check_at <= now, *full)
     return tx.execute(due.limit(1)).first() is not None
 
@@ -95,7 +95,7 @@ def claim_due(
         conditions.append(sa.or_(feeds.c.claimed_at.is_(None), sa.not_(recently)))
     if only is not None:
         conditions.append(feeds.c.name.in_(tuple(only)))
-    names = _longest_due(tx, conditions, limit, _by_host(under_way), per_host)
+    names = _longest_due(tx, conditions, limit, checks_by_host(under_way), per_host)
     leased = {"lease_until": now + LEASE, "next_check_at": now + min_interval, "claimed_at": now}
     claimed: list[FeedState] = []
     for part in chunks(names):
@@ -123,7 +123,8 @@ def _longest_due(
             return names
 
 
-def _by_host(checks: Sequence[FeedState]) -> Counter[str]:
+def checks_by_host(checks: Sequence[FeedState]) -> Counter[str]:
+    """How many of these checks are of each host."""
     return Counter(host_of(one.url) for one in checks)
 
 

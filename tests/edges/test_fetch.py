@@ -16,6 +16,7 @@ import shutil
 import socket
 import ssl
 import subprocess
+import sys
 import time
 import tracemalloc
 import zlib
@@ -740,6 +741,47 @@ def test_t10_a_certificate_for_another_host_is_refused(secure):
     web, tls = secure
     assert "Hostname mismatch" in str(fails(web, host="bad.test", resolver=FakeDNS(bad=HERE), tls=tls))
     assert web.requests == []
+
+
+ASKS_TWICE = """
+import asyncio, sys
+import monitor.app
+from monitor.errors import FetchError
+from monitor.edges.trust import aiohttp
+
+trusted = aiohttp.connector._SSL_CONTEXT_VERIFIED
+print(trusted.cert_store_stats()["x509"])
+
+async def ask():
+    settings = monitor.app.FetchSettings(allow_networks=(monitor.app.ip_network("127.0.0.0/8"),), host_gap=monitor.app.timedelta(0))
+    async with monitor.app.Fetcher(settings, now=monitor.app.system_clock) as fetcher:
+        for _ in range(2):
+            try:
+                answer = await fetcher.fetch(sys.argv[1], own_port=int(sys.argv[2]))
+                print(answer.body.decode())
+            except FetchError as error:
+                print(error)
+
+asyncio.run(ask())
+print(trusted.cert_store_stats()["x509"])
+"""
+
+
+@pytest.mark.parametrize(("named", "trusts"), [("localhost", True), ("localhost", False), ("elsewhere.test", True)])
+def test_t10_the_systems_trust_store_is_read_before_the_first_handshake_and_not_when_aiohttp_is_imported(tmp_path, named, trusts):
+    context, cert = certificate(tmp_path, named)
+    environ = os.environ | ({"SSL_CERT_FILE": cert} if trusts else {}) | {"SSL_CERT_DIR": str(tmp_path / "none")}
+    with FakeWeb(tls=context) as web:
+        web.page("/feed.xml").says(200, b"a feed")
+        command = [sys.executable, "-c", ASKS_TWICE, web.url("/feed.xml", host="localhost"), str(web.port)]
+        done = subprocess.run(command, env=environ, capture_output=True, text=True, check=True)
+        asked = len(web.requests)
+    before, *answers, after = done.stdout.splitlines()
+    assert before == "0" and (after == "1") is trusts
+    if trusts and named == "localhost":
+        assert answers == ["a feed", "a feed"]
+    else:
+        assert asked == 0 and all(("mismatch" if trusts else "self-signed") in answer for answer in answers)
 
 
 def test_t10_an_expired_certificate_is_refused_and_the_clock_is_suspected(tmp_path):
