@@ -22,8 +22,10 @@ from monitor.store import feeds
 from tests.desk import Desk
 from tests.fakeweb import FakeWeb
 
+pytestmark = pytest.mark.alone
+
 LONGEST = 0.050  # seconds of CPU between two beats (design: the event loop is never blocked for longer)
-RUNS = 4
+RUNS = 6
 
 
 @dataclass
