@@ -25,7 +25,7 @@ from tests.fakeweb import FakeWeb
 pytestmark = pytest.mark.alone
 
 LONGEST = 0.050  # seconds of CPU between two beats (design: the event loop is never blocked for longer)
-RUNS = 6
+RUNS = 4
 
 
 @dataclass

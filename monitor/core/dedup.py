@@ -47,11 +47,11 @@ def promising(entry: Entry, postings: Postings) -> Shares:
         return ()
     particular = entry.sketch.lead and notice_of(entry.slug) is None
     least_pairs, least_runs = (LEAST_PAIRS, LEAST_RUNS) if particular else (1, 1)
-    weighed = [
-        (FOREMOST * (counts >> 16) + RUN * (counts >> 8 & 0xFF) + (counts & 0xFF), number)
-        for number, counts in shared.items()
-        if counts & 0xFF >= least_pairs or counts >> 8 & 0xFF >= least_runs or counts >> 16
-    ]
+    weighed = []
+    for number, counts in shared.items():
+        exact, runs, pairs = counts >> 16, counts >> 8 & 0xFF, counts & 0xFF
+        if pairs >= least_pairs or runs >= least_runs or exact:
+            weighed.append((FOREMOST * exact + RUN * runs + pairs, number))
     return tuple(sorted(weighed, reverse=True)[:CANDIDATES])
 
 
