@@ -384,14 +384,14 @@ class Ingest:
 def _host_by_host(checks: list[tuple[Feed, FeedState]]) -> list[tuple[Feed, FeedState]]:
     """One feed of each host, then another of each: many of one host keep nobody else waiting."""
     turns: defaultdict[str, Iterator[int]] = defaultdict(count)
-    return sorted(checks, key=lambda check: next(turns[feeds.host_of(check[0].url)]))
+    return sorted(checks, key=lambda check: next(turns[feeds.host_and_port_of(check[0].url)]))
 
 
 def _hosts_of(configured: Iterable[Feed]) -> int:
     """How many hosts there are, as far as that matters: it is asked at every tick, and there may be thousands."""
     found: set[str] = set()
     for feed in configured:
-        found.add(feeds.host_of(feed.url))
+        found.add(feeds.host_and_port_of(feed.url))
         if len(found) == HOSTS:
             break
     return len(found)

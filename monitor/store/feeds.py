@@ -53,7 +53,7 @@ def register(tx: sa.Connection, configured: Iterable[Feed], now: datetime) -> No
         before, url = known.get(feed.name), shown_url(feed.url)
         if before is None or before.url == url:
             continue
-        corrected = {"url": url, "host": host_of(url), "moved_to": None, "original_asked_at": None}
+        corrected = {"url": url, "host": host_and_port_of(url), "moved_to": None, "original_asked_at": None}
         values = corrected if before.moved_to == url else {**_new_row(feed, now), **FRESH_START}
         tx.execute(feeds.update().where(feeds.c.name == feed.name).values(values))
         if values is not corrected:
@@ -125,7 +125,7 @@ def _longest_due(
 
 def checks_by_host(checks: Sequence[FeedState]) -> Counter[str]:
     """How many of these checks are of each host."""
-    return Counter(host_of(one.url) for one in checks)
+    return Counter(host_and_port_of(one.url) for one in checks)
 
 
 def _full(by_host: Counter[str], per_host: float) -> list[sa.ColumnElement[bool]]:
@@ -275,7 +275,7 @@ def shown_url(url: str) -> str:
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
-def host_of(url: str) -> str:
+def host_and_port_of(url: str) -> str:
     """The host in an address, and its port where one is named; folded."""
     return urlsplit(shown_url(url)).netloc.lower()
 
@@ -299,7 +299,7 @@ def _new_row(feed: Feed, now: datetime) -> dict:
     return {
         "name": feed.name,
         "url": shown_url(feed.url),
-        "host": host_of(feed.url),
+        "host": host_and_port_of(feed.url),
         "configured": True,
         "state": FeedStatus.NEW,
         "next_check_at": now,

@@ -188,7 +188,7 @@ MANY = tuple(Feed(name=f"a-{n}", url=f"https://user:secret@A.example/{n}") for n
 def test_so_many_of_one_host_are_claimed_with_those_under_way_and_others_have_the_rest(tx):
     feeds.register(tx, [*MANY, GAZETTE, HERALD], NOW)
     first = feeds.claim_due(tx, NOW, limit=4, min_interval=MINUTE, per_host=2)
-    of_one = [state for state in first if feeds.host_of(state.url) == "a.example"]
+    of_one = [state for state in first if feeds.host_and_port_of(state.url) == "a.example"]
     assert (len(first), len(of_one)) == (4, 2)
     how = {"under_way": first, "per_host": 2}
     assert not feeds.any_due(tx, NOW, **how) and claim(tx, **how) == []
