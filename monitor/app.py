@@ -20,7 +20,6 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from monitor import __version__, again, backfill, crash, operator, reload
 from monitor.alarm import Alarm
@@ -34,7 +33,7 @@ from monitor.core.pace import ASKED_AT_MOST, GONE_LATER, LONGEST_RETRY, turns
 from monitor.core.pipeline import Policy
 from monitor.core.render import rfc3339
 from monitor.core.robots import LARGEST as LARGEST_ROBOTS
-from monitor.core.urls import host_of
+from monitor.core.urls import host_of, port_of
 from monitor.dispatch import Dispatcher, Ways
 from monitor.edges.child import ChildPool
 from monitor.edges.fetch import Fetcher, FetchSettings
@@ -77,7 +76,10 @@ if TYPE_CHECKING:
 
 TICK = timedelta(seconds=1)
 QUEUE = 8  # checks of one host that are begun, for each request it may get at once: enough until the next tick
-TOGETHER = timedelta(seconds=5)  # feeds that fall due within it are checked and saved together
+ROOM = 8  # checks that are begun, for each request there may be at once: most of them wait for a slow host
+TOGETHER = timedelta(seconds=10)  # feeds that fall due within it are checked and saved together …
+SMALL_PART = 30  # … or, where that is less, within this part of the shortest interval
+LOOK = timedelta(seconds=5)  # for messages that a command has put into the outbox
 ARTICLE_TICK = timedelta(seconds=3)  # sites are asked every 5 s at most
 SWEEP_EVERY = timedelta(hours=24)
 CLOCK_WATCH = timedelta(seconds=5)
@@ -358,8 +360,9 @@ class App:
         await self._mind_clock()
         await self._mind_pause()
         polling = self.in_force.config.polling
-        room, per_host = 2 * polling.concurrency - self.ingest.running, QUEUE * polling.per_host
-        if room <= 0 or not self._is_over(self._claimed_at):
+        room, per_host = ROOM * polling.concurrency - self.ingest.running, QUEUE * polling.per_host
+        together = min(TOGETHER, polling.min_interval / SMALL_PART)
+        if room <= 0 or not self._is_over(together, self._claimed_at):
             return
         with self.database.read() as tx:
             under_way = self.ingest.under_way
@@ -371,16 +374,16 @@ class App:
         if claimed < room and max(queues, default=0) < per_host:  # all that was due
             self._claimed_at = self._ticks()
 
-    def _is_over(self, since: float) -> bool:
-        """Whether what came since then has been gathered for long enough."""
-        return (self._ticks() - since) * self._speed >= TOGETHER.total_seconds()
+    def _is_over(self, span: timedelta, since: float) -> bool:
+        """Whether so much time has passed since then."""
+        return (self._ticks() - since) * self._speed >= span.total_seconds()
 
     async def _outbox_tick(self) -> None:
         await self._turn("outbox", self._send_due, allowed=self.storage.sends)
 
     async def _send_due(self) -> None:
         """Nothing comes to be sent but by a write: one of ours, or now and then one of a command."""
-        if not (self._sends or self._written or self._is_over(self._looked_at)):
+        if not (self._sends or self._written or self._is_over(LOOK, self._looked_at)):
             return
         self._written, self._looked_at = False, self._ticks()
         with self.database.read() as tx:
@@ -520,6 +523,7 @@ class App:
     async def _put_in_force(self, fresh: InForce) -> None:
         if fresh.config is not self.in_force.config:
             await self._use_config(fresh.config)
+            self._claimed_at = -math.inf  # feeds that are new wait for nothing
         self.policy = replace(self._policy(fresh), loaded_at=self.policy.loaded_at)
         self.in_force = fresh
         _spare_what_stays()
@@ -731,8 +735,8 @@ class App:
             say("judged", alert=noted[0], watchlist=noted[1], verdict=verdict)
         return noted
 
-    def _feeds(self) -> dict[str, Feed]:
-        return {feed.name: feed for feed in self.in_force.config.feeds}
+    def _feeds(self) -> Mapping[str, Feed]:
+        return self.in_force.feeds
 
     # ── the database and what is said ────────────────────────────────────────────────────────────
 
@@ -864,13 +868,13 @@ async def fetch_once(url: str, config: Config, feed: Feed | None = None) -> tupl
     Raises FetchError.
     """
     async with open_fetcher(config) as fetcher:
-        answer = await fetcher.fetch(url, headers=feed.headers if feed else (), own_port=urlsplit(url).port)
+        answer = await fetcher.fetch(url, headers=feed.headers if feed else (), own_port=port_of(url))
     return answer.body, answer.url
 
 
 def _own_port(url: str, feed: Feed) -> int | None:
     """The port that is allowed for this feed: its own, on its own host."""
-    return urlsplit(feed.url).port if url == feed.url or host_of(url) == host_of(feed.url) else None
+    return port_of(feed.url) if url == feed.url or host_of(url) == host_of(feed.url) else None
 
 
 def _fetch_settings(config: Config) -> FetchSettings:

@@ -20,7 +20,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import Counter, defaultdict, deque
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import count
@@ -108,7 +108,7 @@ class Ingest:
 
     async def start(
         self,
-        configured: dict[str, Feed],
+        configured: Mapping[str, Feed],
         *,
         limit: int,
         only: Iterable[str] | None = None,
@@ -384,7 +384,7 @@ class Ingest:
 def _host_by_host(checks: list[tuple[Feed, FeedState]]) -> list[tuple[Feed, FeedState]]:
     """One feed of each host, then another of each: many of one host keep nobody else waiting."""
     turns: defaultdict[str, Iterator[int]] = defaultdict(count)
-    return sorted(checks, key=lambda check: next(turns[feeds.host_and_port_of(check[0].url)]))
+    return sorted(checks, key=lambda check: next(turns[check[1].host]))
 
 
 def _hosts_of(configured: Iterable[Feed]) -> int:

@@ -265,6 +265,7 @@ class FeedState:
 
     name: str
     url: str = ""  # as it was when the check was claimed
+    host: str = ""  # of that address, with its port
     state: FeedStatus = FeedStatus.NEW
     validators: Validators = Validators()
     body_hash: str | None = None

@@ -7,13 +7,13 @@ force and the problems are told.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from monitor.config import Config, read_config
 from monitor.core.score import CompiledWatchlists, compile_watchlists
 from monitor.errors import ConfigError, Problem
-from monitor.model import Watchlist, record
+from monitor.model import Feed, Watchlist, record
 from monitor.toml_file import did_you_mean
 from monitor.watchlists import SUFFIX, load_watchlist, load_watchlists
 
@@ -25,6 +25,7 @@ class InForce:
     """What the operator wrote, read and understood."""
 
     config: Config
+    feeds: Mapping[str, Feed]  # those of `config`, by name
     watchlists: tuple[Watchlist, ...]
     compiled: CompiledWatchlists
     fingerprint: Fingerprint = ()  # of the watchlist files, taken before they were read
@@ -54,7 +55,13 @@ def read_watchlists(config: Config) -> InForce:
     if problems := _unknown_in_routes(config):
         raise ConfigError([*problems, *_problems_of_watchlists(config, **_known(config))])
     watchlists = load_watchlists(config.watchlists, **_known(config))
-    return InForce(config=config, watchlists=watchlists, compiled=compile_watchlists(watchlists), fingerprint=seen)
+    return InForce(
+        config=config,
+        feeds={feed.name: feed for feed in config.feeds},
+        watchlists=watchlists,
+        compiled=compile_watchlists(watchlists),
+        fingerprint=seen,
+    )
 
 
 def _problems_of_watchlists(config: Config, **known: frozenset[str]) -> tuple[Problem, ...]:

@@ -165,7 +165,7 @@ def test_the_status_page_answers_while_it_runs_and_a_taken_port_stops_nothing(de
 
 
 class SlowHost:
-    """In place of the gate: slow.example does not answer until it is let go, all others do at once."""
+    """In place of the gate: hosts called slow do not answer until they are let go, all others do at once."""
 
     holds = ()
 
@@ -174,7 +174,7 @@ class SlowHost:
 
     async def fetch(self, url, **_):
         self.asked.append(url)
-        if "slow.example" in url:
+        if "//slow" in url:
             await self.lets_go.wait()
         return Fetched(url=url, status=200, body=rss("One"), validators=Validators())
 
@@ -212,6 +212,35 @@ def test_R3_many_feeds_of_a_slow_host_keep_no_other_host_waiting_and_none_is_ask
     assert {*others} <= {*early}
     assert len({*meanwhile}) == len(meanwhile) < 128, "and the room for checks is not theirs alone"
     assert sorted(asked) == sorted([*slow, *others])
+
+
+def test_R3_many_slow_hosts_leave_room_for_the_others(desk):
+    slow = [f"https://slow{host}.example/{number}" for host in range(40) for number in range(10)]
+    late = [f"https://{name}.example/feed" for name in ("gazette", "herald")]
+    desk.feeds = {f"f{number}": url for number, url in enumerate([*slow, *late])}
+    desk.write()
+    desk.config.write_text(desk.config.read_text().replace("per_host = 8", "per_host = 1"))
+    passed = 0.0
+
+    async def life():
+        nonlocal passed
+        clock = lambda: NOW + timedelta(seconds=passed)  # noqa: E731
+        async with App(reload.read_all(desk.config), clock=clock, ticks=lambda: passed) as app:
+            app.fetcher = web = SlowHost()
+            due_late = schema.feeds.update().where(schema.feeds.c.url.in_(late)).values(next_check_at=NOW + timedelta(minutes=1))
+            await app.writer.run(lambda tx: tx.execute(due_late))
+            for _ in range(9):
+                await app._poll_due()
+                await asyncio.sleep(0)
+                passed += 10
+            meanwhile = list(web.asked)
+            web.lets_go.set()
+            await app.ingest.finish()
+            return meanwhile
+
+    meanwhile = asyncio.run(life())
+    assert len({*meanwhile} & {*slow}) == 40 * 8, "as many of each as its queue takes"
+    assert {*late} <= {*meanwhile}
 
 
 # ── reload ───────────────────────────────────────────────────────────────────────────────────────
@@ -666,14 +695,15 @@ def only_due(tx, name, now):
         tx.execute(schema.feeds.update().where(which).values(next_check_at=at))
 
 
-def test_feeds_that_fall_due_within_five_seconds_are_claimed_together(desk, clock):
+def test_feeds_that_fall_due_within_ten_seconds_are_claimed_together(desk, clock):
     desk.feed("herald", rss("Rain"))
+    desk.write(head=CONFIG.replace('min_interval = "1s"', 'min_interval = "5m"'))
     ticks = [50.0]
 
     async def run():
         async with App(reload.read_all(desk.config), clock=clock, ticks=lambda: ticks[0]) as app:
             running = []
-            for due, passes in (("gazette", 0), ("herald", 4.9), ("", 0.1), ("gazette", 60)):
+            for due, passes in (("gazette", 0), ("herald", 9.9), ("", 0.1), ("gazette", 60)):
                 ticks[0] += passes
                 if due:
                     await app.writer.run(only_due, due, clock())
@@ -685,8 +715,31 @@ def test_feeds_that_fall_due_within_five_seconds_are_claimed_together(desk, cloc
     assert asyncio.run(run()) == [1, 0, 1, 1]
 
 
+@pytest.mark.parametrize(("shortest", "waits"), [("5m", 10), ("30s", 1)])
+def test_a_feed_waits_for_others_a_thirtieth_of_the_shortest_interval_and_after_a_reload_not_at_all(desk, clock, shortest, waits):
+    desk.write(head=CONFIG.replace('min_interval = "1s"', f'min_interval = "{shortest}"'))
+    ticks = [50.0]
+
+    async def claims(app, passes=0.0):
+        ticks[0] += passes
+        await app.writer.run(only_due, "gazette", clock())
+        await app._feed_tick()
+        running = app.ingest.running
+        await app.ingest.finish()
+        return running
+
+    async def run():
+        async with App(reload.read_all(desk.config), clock=clock, ticks=lambda: ticks[0]) as app:
+            found = [await claims(app), await claims(app, waits - 0.1), await claims(app, 0.1), await claims(app)]
+            await app.reload_all()
+            return [*found, await claims(app)]
+
+    assert asyncio.run(run()) == [1, 0, 1, 0, 1]
+
+
 def test_what_is_due_and_could_not_be_claimed_at_once_is_claimed_at_the_next_tick(desk, clock):
-    desk.feed("herald", rss("Rain")).feed("courier", rss("Hail"))
+    for number in range(8):
+        desk.feed(f"herald{number}", rss("Rain"))
     desk.write(head=CONFIG.replace("[polling]\n", "[polling]\nconcurrency = 1\n"))
 
     async def run():
@@ -698,7 +751,7 @@ def test_what_is_due_and_could_not_be_claimed_at_once_is_claimed_at_the_next_tic
                 await app.ingest.finish()
             return running
 
-    assert asyncio.run(run()) == [2, 1, 0]
+    assert asyncio.run(run()) == [8, 1, 0]
 
 
 def test_messages_are_looked_for_after_each_write_and_else_every_five_seconds(desk, monkeypatch):

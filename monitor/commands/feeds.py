@@ -140,15 +140,14 @@ def find_feeds(ctx: click.Context, url: str, as_json: bool) -> None:
 
 
 async def _find(url: str, config: Config) -> tuple[FoundFeed, ...]:
-    from urllib.parse import urlsplit
-
     from monitor.app import PARSE_DEADLINE, open_fetcher
     from monitor.core.parse import parse_slow
+    from monitor.core.urls import port_of
     from monitor.edges.child import ChildPool
     from monitor.finding import find_feeds as find
 
     async with open_fetcher(config) as fetcher, ChildPool() as children:
-        own_port = urlsplit(url).port
+        own_port = port_of(url)
         return await find(
             url,
             lambda address: fetcher.fetch(address, own_port=own_port),

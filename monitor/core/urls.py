@@ -65,6 +65,7 @@ _UNWRAP_PARAMETER = {
     "www.bing.com/news/apiclick.aspx": ("url",),
     "www.youtube.com/redirect": ("q",),
 }
+_PORT = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#]*@)?(?:\[[^\]/?#]*\]|[^:/?#]*):([0-9]{1,5})(?![^/?#])")
 # Of a lowered address: a pattern that ignores case is six times as slow.
 _MAY_WRAP = re.compile(
     r"google\.|facebook\.com/l\.php|t\.umblr|out\.reddit|redirectingat|skimresources|linksynergy|bing\.com/news"
@@ -130,6 +131,12 @@ def host_of(url: str) -> str:
     """The host of an address, folded, without port; "" where there is none. Never raises."""
     parts = _split(url.strip())
     return _host(parts) if parts else ""
+
+
+def port_of(url: str) -> int | None:
+    """The port that an address names; None where it names none. Never raises."""
+    found = _PORT.match(url.strip())
+    return int(found[1]) if found else None
 
 
 def is_web_address(text: str) -> bool:

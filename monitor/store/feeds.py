@@ -35,6 +35,14 @@ FRESH_START = {
 NO_FLOOR = timedelta(seconds=1)  # a `min_interval` so short means none: no clock is as exact
 HABITS = tuple(habit.name for habit in fields(Habits))  # each is a column
 LEASE = timedelta(minutes=5)  # longer than any check may take; a crashed check is due again after it
+_NOW = sa.bindparam("now", type_=UtcTime())
+_FREE = (  # polled at all, checked by nobody just now, and not held by its server
+    feeds.c.configured,
+    sa.or_(feeds.c.lease_until.is_(None), feeds.c.lease_until <= _NOW),
+    sa.or_(feeds.c.not_before.is_(None), feeds.c.not_before <= _NOW),
+)
+_DUE = feeds.c.next_check_at <= _NOW
+_ANY_DUE = sa.select(feeds.c.name).where(*_FREE, _DUE).limit(1)  # made once: it is asked every second
 
 
 def register(tx: sa.Connection, configured: Iterable[Feed], now: datetime) -> None:
@@ -64,9 +72,8 @@ def any_due(
     tx: sa.Connection, now: datetime, *, under_way: Sequence[FeedState] = (), per_host: float = math.inf
 ) -> bool:
     """Whether `claim_due` would find something; cheap, and locks nothing."""
-    full = _full(checks_by_host(under_way), per_host)
-    due = sa.select(feeds.c.name).where(*_free(now, under_way), feeds.c.next_check_at <= now, *full)
-    return tx.execute(due.limit(1)).first() is not None
+    others = _not_under_way(under_way) + _not_full(checks_by_host(under_way), per_host)
+    return tx.execute(_ANY_DUE.where(*others) if others else _ANY_DUE, {"now": now}).first() is not None
 
 
 def claim_due(
@@ -87,15 +94,15 @@ def claim_due(
     none whose last check began less than `min_interval` ago. `under_way` are checks that are not over, and not claimed
     again however long they take; with them, no host has more than `per_host`.
     """
-    conditions = _free(now, under_way)
+    conditions = [*_FREE, *_not_under_way(under_way)]
     if not ignore_schedule:
-        conditions.append(feeds.c.next_check_at <= now)
+        conditions.append(_DUE)
     elif min_interval > NO_FLOOR:
         recently = sa.and_(feeds.c.claimed_at > now - min_interval, feeds.c.claimed_at <= now)
         conditions.append(sa.or_(feeds.c.claimed_at.is_(None), sa.not_(recently)))
     if only is not None:
         conditions.append(feeds.c.name.in_(tuple(only)))
-    names = _longest_due(tx, conditions, limit, checks_by_host(under_way), per_host)
+    names = _longest_due(tx, now, conditions, limit, checks_by_host(under_way), per_host)
     leased = {"lease_until": now + LEASE, "next_check_at": now + min_interval, "claimed_at": now}
     claimed: list[FeedState] = []
     for part in chunks(names):
@@ -106,15 +113,20 @@ def claim_due(
 
 
 def _longest_due(
-    tx: sa.Connection, conditions: list[sa.ColumnElement[bool]], limit: int, by_host: Counter[str], per_host: float
+    tx: sa.Connection,
+    now: datetime,
+    conditions: list[sa.ColumnElement[bool]],
+    limit: int,
+    by_host: Counter[str],
+    per_host: float,
 ) -> list[str]:
     """The names of feeds to check; `by_host` counts the checks of each host, and those that are added."""
     names: list[str] = []
     while True:
         more = limit - len(names)
         fresh = [feeds.c.name.not_in(names)] if names else []
-        chosen = sa.select(feeds.c.name, feeds.c.host).where(*conditions, *_full(by_host, per_host), *fresh)
-        found = tx.execute(chosen.order_by(feeds.c.next_check_at).limit(more)).all()
+        chosen = sa.select(feeds.c.name, feeds.c.host).where(*conditions, *_not_full(by_host, per_host), *fresh)
+        found = tx.execute(chosen.order_by(feeds.c.next_check_at).limit(more), {"now": now}).all()
         for name, host in found:
             if by_host[host] < per_host:
                 by_host[host] += 1
@@ -125,25 +137,18 @@ def _longest_due(
 
 def checks_by_host(checks: Sequence[FeedState]) -> Counter[str]:
     """How many of these checks are of each host."""
-    return Counter(host_and_port_of(one.url) for one in checks)
+    return Counter([one.host for one in checks])
 
 
-def _full(by_host: Counter[str], per_host: float) -> list[sa.ColumnElement[bool]]:
+def _not_full(by_host: Counter[str], per_host: float) -> list[sa.ColumnElement[bool]]:
     """Not of a host that has enough."""
     full = [host for host, number in by_host.items() if number >= per_host]
     return [feeds.c.host.not_in(full)] if full else []
 
 
-def _free(now: datetime, under_way: Sequence[FeedState]) -> list[sa.ColumnElement[bool]]:
-    """Polled at all, checked by nobody just now, and not held by its server."""
-    free = [
-        feeds.c.configured,
-        sa.or_(feeds.c.lease_until.is_(None), feeds.c.lease_until <= now),
-        sa.or_(feeds.c.not_before.is_(None), feeds.c.not_before <= now),
-    ]
-    if under_way:
-        free.append(sa.tuple_(feeds.c.name, feeds.c.url).not_in([(one.name, one.url) for one in under_way]))
-    return free
+def _not_under_way(checks: Sequence[FeedState]) -> list[sa.ColumnElement[bool]]:
+    names = [(one.name, one.url) for one in checks]
+    return [sa.tuple_(feeds.c.name, feeds.c.url).not_in(names)] if names else []
 
 
 def release_leases(tx: sa.Connection) -> None:
@@ -318,6 +323,7 @@ def _state(row: sa.RowMapping) -> FeedState:
     return FeedState(
         name=row["name"],
         url=row["url"],
+        host=row["host"],
         state=FeedStatus(row["state"]),
         validators=Validators(etag=row["etag"], last_modified=row["last_modified"]),
         body_hash=row["body_hash"],

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.core.urls import canonical_url, host_of, resolved, url_identity
+from monitor.core.urls import canonical_url, host_of, port_of, resolved, url_identity
 
 CLEANED = {
     "scheme, host and port folded": ("HTTP://WWW.Example.COM:80/A", "http://www.example.com/A"),
@@ -108,6 +108,18 @@ def test_this_identifies_no_article(url):
 def test_the_host_of_an_address():
     assert host_of("https://User@WWW.Example.com.:8443/x") == "www.example.com"
     assert host_of("ftp://e.com/") == host_of("http://[bad/") == host_of("") == ""
+
+
+@pytest.mark.parametrize(
+    ("url", "port"),
+    [
+        ("https://example.com/a:81/b", None), ("https://example.com:8443/x", 8443), ("http://example.com:80", 80),
+        ("http://user:1234@example.com/", None), ("http://user:1234@example.com:99?q=:1", 99),
+        ("http://[::1]/", None), ("http://[::1]:8080/", 8080), ("http://e.com:8x/", None), ("", None), (" http://e.com:81#a", 81),
+    ],
+)  # fmt: skip
+def test_the_port_that_an_address_names(url, port):
+    assert port_of(url) == port
 
 
 def test_an_address_is_resolved():
