@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,6 +13,12 @@ from monitor import logs
 from monitor.store.database import Database
 from tests.crash.nursery import Nursery
 from tests.fakeweb import FakeWeb
+
+
+def pytest_xdist_auto_num_workers(config):
+    """What `-n auto` means: half as many again as there are cores, since a third of the time tests wait for a server or
+    a child."""
+    return len(os.sched_getaffinity(0)) * 3 // 2
 
 
 @pytest.fixture

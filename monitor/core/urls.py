@@ -94,9 +94,7 @@ def canonical_url(url: str) -> str:
     and mobile hosts folded into the plain ones, redirects unwrapped where they name their target. Applied twice it
     changes nothing. What is no web address comes back as it is, trimmed. Never raises.
     """
-    if not url.isprintable():
-        url = _CONTROLS.sub("", url)
-    seen = url = url.strip()
+    seen = url = _trimmed(url)
     for _ in range(MOST_UNWRAPPED + 3):
         url = _canonical_once(_unwrapped(url))
         if url == seen:
@@ -274,4 +272,9 @@ def _unwrapped(url: str) -> str:
 
 
 def _web(*candidates: str) -> str | None:
-    return next((candidate for candidate in candidates if _split(candidate)), None)
+    return next((candidate for candidate in map(_trimmed, candidates) if _split(candidate)), None)
+
+
+def _trimmed(url: str) -> str:
+    """Without white space around it and control characters inside."""
+    return (url if url.isprintable() else _CONTROLS.sub("", url)).strip()

@@ -1,7 +1,7 @@
 """Addresses are cleaned and compared."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from monitor.core.urls import canonical_url, host_of, port_of, resolved, url_identity
@@ -143,6 +143,8 @@ ADDRESSES = st.one_of(
 
 
 @given(ADDRESSES)
+@example("http://www.google.com/url?url=http://%00")
+@example("http://www.google.com/url?url=http://a%00b/%20")
 def test_cleaning_twice_is_cleaning_once(url):
     once = canonical_url(url)
 
