@@ -17,6 +17,7 @@ RETRACTIONS = frozenset({"kill", "withdrawn"})  # marks of messages that take a 
 IMPERATIVE = RETRACTIONS | {"correction"}  # … or correct it: nothing holds them back, nothing overtakes them
 NEAR_MISS = 0.7  # of the threshold: what comes so near is kept, also where it stays silent
 NEAR_ENOUGH = 0.5  # of the threshold: so near, the page behind a link may decide
+POSTINGS = 32  # entries looked at behind one blocking key: the newest
 
 
 # ── vocabularies ─────────────────────────────────────────────────────────────────────────────────

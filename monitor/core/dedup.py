@@ -19,9 +19,8 @@ from monitor.core.copies import Opinion, in_series, notice_opinion, opinion, sho
 from monitor.core.likeness import NOTHING, Likeness, Look, Yardstick
 from monitor.core.sketch import BODY, EXACT, KIND, LEAD, TITLE_PAIR
 from monitor.core.wire import notice_of
-from monitor.model import Assignment, Candidate, Entry, Rule, Snapshot
+from monitor.model import POSTINGS, Assignment, Candidate, Entry, Rule, Snapshot
 
-POSTINGS = 32  # the newest entries looked at behind one key
 CANDIDATES = 5  # the most promising entries verified for one new entry
 # By chance two headlines share a pair of words, and two texts a run of three; not three rare words, nor two runs. Where
 # a headline is all there is, a pair must do.

@@ -17,12 +17,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import sqlalchemy as sa
 
-from monitor.model import Candidate, Entry, Snapshot
+from monitor.model import POSTINGS, Candidate, Entry, Snapshot
 from monitor.store.database import insert_plain, is_sqlite
 from monitor.store.schema import dedup_keys, from_number
 from monitor.store.sketches import unpack
 
-POSTINGS = 32  # entries read behind one key: the newest
 NUMBER_BITS = 30  # a thousand million entries
 NUMBERS = (1 << NUMBER_BITS) - 1
 KEY_SPACE = 1 << (32 + NUMBER_BITS)

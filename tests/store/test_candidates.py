@@ -1,5 +1,5 @@
 from monitor.core.pipeline import promising
-from monitor.model import Assignment, Judged
+from monitor.model import POSTINGS, Assignment, Judged
 from monitor.store import candidates, stories
 from tests.builders import NOW, entry
 
@@ -69,7 +69,7 @@ def test_many_at_once_stand_below_the_level_of_the_newest(tx):
 
 def test_behind_a_hot_key_only_the_newest_are_read(tx):
     candidates.save_keys(tx, {number: (5,) for number in range(1, 201)})
-    assert candidates.postings(tx, [5, 6]) == {5: list(range(200, 200 - candidates.POSTINGS, -1))}
+    assert candidates.postings(tx, [5, 6]) == {5: list(range(200, 200 - POSTINGS, -1))}
 
 
 def test_forgetting_takes_the_old_keys_of_one_part_of_the_index(tx):
