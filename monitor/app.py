@@ -410,6 +410,7 @@ class App:
         """What the operator let out of quarantine is judged."""
         for feed, alerts in await self.writer.run(again.let_out, self.policy, self.clock()):
             say("let_out", feed=feed, alerts=alerts)
+            self.metrics.alerts.inc(alerts)
 
     async def _watch_tick(self) -> None:
         seen = reload.fingerprint(self.in_force.config.watchlists)
@@ -537,6 +538,7 @@ class App:
             say("backfill_failed", level=logging.ERROR, error=f"{type(error).__name__}: {error}")
         else:
             self.policy = replace(self.policy, loaded_at=loaded_at)
+            self.metrics.alerts.inc(done.alerts)
             if done.watchlists:
                 say_fact(done)
 
@@ -831,6 +833,7 @@ class App:
 
     def _say_read(self, fact: ArticleRead) -> None:
         self.alerts_by_page += fact.alerts
+        self.metrics.read(fact)
         say_fact(fact, level=logging.INFO if fact.alerts else logging.DEBUG)
 
     def _say_attempted(self, fact: Attempted) -> None:

@@ -14,11 +14,11 @@ from typing import Any
 from rich.padding import Padding
 from rich.text import Text
 
-from monitor.core.oddness import said_of
 from monitor.core.render import rfc3339
 from monitor.finding import FoundFeed
 from monitor.model import FeedStatus, Oddity
 from monitor.show import STATE_STYLE, clean, console, local, state
+from monitor.status import troubles_of
 
 # The worst first; what the operator can mend before what passes by itself.
 ORDER = (
@@ -98,18 +98,6 @@ def print_found(found: Sequence[FoundFeed], zone: tzinfo) -> None:
             print("\t".join(map(_flat, (one.url, one.title, says))))
 
 
-def troubles(row: Row, odd: Sequence[Oddity], zone: tzinfo) -> list[str]:
-    """What a person should know of a feed, one sentence each: why it fails, what is odd about it."""
-    found = []
-    if row["last_error"]:
-        times = f" ({row['failures']} checks in a row, since {local(row['failing_since'], zone)})"
-        found.append(clean(row["last_error"]) + (times if row["failures"] > 1 else ""))
-    found += [clean(said_of(one)) for one in odd]
-    if gaps := row["possible_gaps"]:
-        found.append(f"items may have been missed {gaps} time{'s' if gaps > 1 else ''}; a shorter interval would help")
-    return found
-
-
 def span(between: timedelta) -> str:
     """A span in the largest unit that fits: "40 s", "27 min", "5 h", "12 d"."""
     seconds = abs(between.total_seconds())
@@ -133,8 +121,8 @@ def _print_feed(out, row: Row, odd: Sequence[Oddity], width: int, zone: tzinfo, 
     )
     line.stylize(STATE_STYLE.get(row["state"], ""), width + 1, width + 13)
     out.print(line)
-    for trouble in troubles(row, odd, zone):
-        out.print(Padding(Text(trouble, style="red" if row["last_error"] else "yellow"), (0, 0, 0, 2)))
+    for trouble in troubles_of(row, odd, zone):
+        out.print(Padding(Text(clean(trouble), style="red" if row["last_error"] else "yellow"), (0, 0, 0, 2)))
 
 
 def _line(width: int, name: str, state_name: str, checked: str, due: str, new: str, entries: str) -> str:
@@ -143,7 +131,7 @@ def _line(width: int, name: str, state_name: str, checked: str, due: str, new: s
 
 
 def _plain(row: Row, odd: Sequence[Oddity], zone: tzinfo) -> tuple[str, ...]:
-    why = _flat(" · ".join(troubles(row, odd, zone))) or "–"
+    why = _flat(" · ".join(troubles_of(row, odd, zone))) or "–"
     times = (local(row["last_checked_at"], zone), local(row["next_check_at"], zone))
     return row["name"], str(state(row["state"])), *times, str(row["entries"]), why
 

@@ -3,20 +3,36 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
 import sqlalchemy as sa
 
 from monitor import __version__
+from monitor.core.oddness import said_of
 from monitor.core.render import local_time, rfc3339
+from monitor.model import Oddity
 from monitor.store import channels as channel_store
 from monitor.store import feeds, letters, meta, silences
 from monitor.store.database import HEAD
 
 STALE_TICK = timedelta(minutes=2)  # a daemon notes its progress every 15 s
 FAILING_FOR_LONG = 3  # checks in a row
+
+
+def troubles_of(feed: Mapping[str, Any], odd: Sequence[Oddity], zone: tzinfo) -> list[str]:
+    """What a person should know of a feed (a row of it), one sentence each: why it fails, what is odd about it, and
+    whether it is asked too seldom. The words of others in them are as they came."""
+    found = []
+    if feed["last_error"]:
+        since = f", since {local_time(feed['failing_since'], zone)}" if feed["failing_since"] else ""
+        times = f" ({feed['failures']} checks in a row{since})" if feed["failures"] > 1 else ""
+        found.append(feed["last_error"] + times)
+    found += map(said_of, odd)
+    if gaps := feed["possible_gaps"]:
+        found.append(f"items may have been missed {gaps} time{'s' if gaps > 1 else ''}; a shorter interval would help")
+    return found
 
 
 def status_of(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -9,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from monitor import reload
+from monitor.app import App
+from monitor.clock import clock_from
 from monitor.model import ArticleStatus
 from monitor.store.database import Database
 from tests.daemon import wirewatch
@@ -97,6 +101,19 @@ def test_a_story_whose_page_has_the_decisive_words_alerts_with_the_pages_quote(p
     (alert,) = press.alerts()
     assert (alert["reason"], alert["score"], alert["deliveries"][0]["state"]) == ("matched", 5.0, "delivered")
     assert "begin a walkout at noon" in sent
+
+
+def test_pages_and_the_alerts_they_led_to_are_counted(press):
+    press.desk.feed("gazette", rss(item(press.web.url("/talks"))))
+    press.desk.write("", CONFIG.replace("[polling]", '[polling]\narticles = "matching"'))
+
+    async def poll() -> str:
+        async with App(reload.read_all(press.desk.config), clock=clock_from(speed=60), speed=60) as app:
+            await app.poll()
+            return (await app.series()).decode()
+
+    series = asyncio.run(poll())
+    assert 'wirewatch_pages_total{outcome="read"} 1.0' in series and "wirewatch_alerts_total 1.0" in series
 
 
 def test_the_page_is_asked_for_once_as_a_page_and_after_robots_txt(press):

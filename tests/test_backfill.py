@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
+from monitor import reload
+from monitor.app import App
 from monitor.backfill import digest_of
 from monitor.model import SelfTest
 from tests.builders import watchlist
@@ -85,6 +89,16 @@ def test_a_changed_watchlist_looks_back_only_if_it_asks_to(desk):
     assert alerts(desk) == [FIRST]
     desk.watchlist("harbour", BACKFILL + wider).does("poll")
     assert alerts(desk) == [("harbour", HEADLINES[1]), FIRST], "and does not tell again what it told"
+
+
+def test_what_is_told_out_of_the_archive_is_counted(desk):
+    desk.watchlist("sky", BACKFILL + COMET)
+
+    async def start() -> str:
+        async with App(reload.read_all(desk.config)) as app:
+            return (await app.series()).decode()
+
+    assert "wirewatch_alerts_total 1.0" in asyncio.run(start())
 
 
 @pytest.mark.parametrize(("backfill", "hours", "told"), [("2h", 1, True), ("2h", 5, False), ("8h", 5, True)])

@@ -274,7 +274,7 @@ def test_on_a_terminal_the_feeds_in_trouble_stand_first_with_the_reason_below_an
     names = [line.split()[0] for line in lines if line and not line.startswith(" ")]
     assert [name[:5] for name in names] == ["feed", "heral", LONG[:5], "new", "bbc-w", "quick", "5"]
     said = " ".join(" ".join(lines).split())
-    assert "Cloudflare, which wants a browser to prove itself (403) (5 checks in a row, since 16 Aug 13:00)" in said
+    assert "Cloudflare, which wants a browser to prove itself (403) (5 checks in a row, since 16 Aug 13:00 BST)" in said
     assert "34 items suddenly look new" in said and "missed 2 times" in said
     assert lines[-1] == "5 feeds: 2 ok, 1 new, 1 quarantined, 1 failing"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from monitor.edges.metrics import Metrics
-from monitor.model import Attempted, FeedChecked, Reloaded
+from monitor.model import ArticleRead, Attempted, FeedChecked, Reloaded
 from tests.builders import NOW
 from tests.test_docs import OPERATIONS, fenced, rows, section
 
@@ -33,6 +33,7 @@ def full() -> Metrics:
     metrics = Metrics()
     metrics.build.info({"version": "1"})
     metrics.checked(FeedChecked(feed="a", outcome="fresh", new=3, pickups=1, alerts=1, decisions={"matched": 1}, delays=(60.0,)))
+    metrics.read(ArticleRead(feed="a", story="s", url="https://a.example/", outcome="read", alerts=1))
     metrics.attempted(Attempted(delivery="d", alert="a", channel="desk", outcome="delivered", waited=2.0), NOW.timestamp())
     metrics.reloaded(Reloaded(ok=True), NOW.timestamp())
     metrics.failed_ticks.labels("feed_tick").inc()

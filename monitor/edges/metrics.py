@@ -20,7 +20,7 @@ from prometheus_client import (
 )
 from prometheus_client.exposition import generate_latest
 
-from monitor.model import Attempted, FeedChecked, Reloaded
+from monitor.model import ArticleRead, Attempted, FeedChecked, Reloaded
 
 OF_WRITES = (0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)  # seconds
 OF_CHECKS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
@@ -58,6 +58,7 @@ class Metrics:
         self.copies = counter("copies_total", "New entries that were copies of known stories.")
         self.decisions = counter("decisions_total", "What was decided about a story for a watchlist.", "reason")
         self.alerts = counter("alerts_total", "Alerts decided.")
+        self.pages = counter("pages_total", "Pages of stories that were to be read.", "outcome")
         self.publish_to_alert = seconds("publish_to_alert", "From an entry's date to the decision to alert.", OF_NEWS)
         # deliveries
         self.attempts = counter("attempts_total", "Attempts to deliver.", "channel", "outcome")
@@ -87,6 +88,11 @@ class Metrics:
             self.decisions.labels(reason).inc(count)
         for delay in fact.delays:
             self.publish_to_alert.observe(delay)
+
+    def read(self, fact: ArticleRead) -> None:
+        """Count a story's page, and what it led to."""
+        self.pages.labels(fact.outcome).inc()
+        self.alerts.inc(fact.alerts)
 
     def attempted(self, fact: Attempted, at: float) -> None:
         """Count an attempt to deliver; `at` is now, in seconds since 1970."""

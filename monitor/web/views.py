@@ -13,8 +13,8 @@ from aiohttp import web
 
 from monitor.core.spread import spread_of
 from monitor.model import Watchlist
-from monitor.status import status_of
-from monitor.store import feedback, letters, silences
+from monitor.status import status_of, troubles_of
+from monitor.store import feedback, letters, oddities, silences
 from monitor.store import feeds as feed_store
 from monitor.store import stories as story_store
 from monitor.store.relatives import list_relatives
@@ -150,14 +150,16 @@ async def watchlist(request: web.Request) -> web.Response:
 
 
 async def feeds(request: web.Request) -> web.Response:
-    """The health of feeds; those that fail stand first."""
-    asked = asked_of(request)
+    """The health of feeds; those that fail stand first, then those that are odd."""
+    asked, zone = asked_of(request), request.app[BEHIND].zone
 
     def look(tx) -> dict[str, Any]:
         rows = [row for row in feed_store.list_feeds(tx) if asked.search.casefold() in row["name"].casefold()]
-        rows = sorted(rows, key=lambda row: (-row["failures"], row["name"]))
+        odd = oddities.of_feeds(tx, [row["name"] for row in rows])
+        rows = sorted(rows, key=lambda row: (-row["failures"], row["name"] not in odd, row["name"]))
         rows, more = one_page(rows[asked.skip : asked.skip + ROWS + 1])
-        return {"asked": asked, "more": more, "feeds": rows}
+        told = [dict(row) | {"troubles": troubles_of(row, odd.get(row["name"], ()), zone)} for row in rows]
+        return {"asked": asked, "more": more, "feeds": told}
 
     return await show(request, "feeds.html", look)
 

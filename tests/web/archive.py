@@ -9,9 +9,9 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from monitor.model import DeliveryKind, DeliveryStatus, Feedback, HoldReason, Silence
+from monitor.model import DeliveryKind, DeliveryStatus, Feedback, HoldReason, Oddity, OddityKind, Silence
 from monitor.reload import read_all
-from monitor.store import channels, feedback, meta, outbox, silences
+from monitor.store import channels, feedback, meta, oddities, outbox, silences
 from monitor.store.channels import Trouble
 from monitor.store.database import Database
 from monitor.store.schema import alerts, deliveries, entries, feeds, matches, stories
@@ -96,4 +96,7 @@ def _age(desk: Desk) -> None:
         silences.add(tx, Silence(id="s1", watchlist="quays", starts_at=now, ends_at=now + timedelta(hours=8), comment=f"dock strike {SCRIPT}"))
         problem = f"{desk.folder}/watchlists/quays.toml:12: term.any: {SCRIPT}"
         meta.put(tx, "last_reload", {"ok": False, "at": now.isoformat(), "problems": [problem]})
+        oddities.note(tx, "herald-6", Oddity(kind=OddityKind.QUARANTINE, since_at=now, count=37))
+        oddities.note(tx, "herald-6", Oddity(kind=OddityKind.OTHER_PUBLICATION, since_at=now, detail=f"Herald\n{SCRIPT}"))
+        tx.execute(feeds.update().where(feeds.c.name == "herald-6").values(possible_gaps=2))
         meta.put(tx, "last_tick", {"at": now.isoformat(), "pid": 1})
