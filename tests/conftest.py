@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -21,10 +22,18 @@ def pytest_xdist_auto_num_workers(config):
     return len(os.sched_getaffinity(0)) * 3 // 2
 
 
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory):
+    """The file of an empty database: to copy it takes a fifth of the time that it takes to make one."""
+    path = tmp_path_factory.mktemp("empty") / "empty.db"
+    Database.open(str(path)).close()
+    return path
+
+
 @pytest.fixture
-def database(tmp_path):
+def database(tmp_path, empty_database):
     """An open, empty database."""
-    opened = Database.open(str(tmp_path / "test.db"))
+    opened = Database.open(str(shutil.copy(empty_database, tmp_path / "test.db")))
     yield opened
     opened.close()
 
