@@ -179,13 +179,18 @@ class SlowHost:
         return Fetched(url=url, status=200, body=rss("One"), validators=Validators())
 
 
+def asked_one_at_a_time(desk, urls):
+    """The desk's feeds are these, and each host gets one request at once."""
+    desk.feeds = {f"f{number}": url for number, url in enumerate(urls)}
+    desk.write()
+    desk.config.write_text(desk.config.read_text().replace("per_host = 8", "per_host = 1"))
+
+
 def test_R3_many_feeds_of_a_slow_host_keep_no_other_host_waiting_and_none_is_asked_twice(desk):
     """For a quarter of an hour: three times as long as a lease."""
     slow = [f"https://slow.example/{number}" for number in range(200)]
     others = [f"https://{name}.example/feed" for name in ("gazette", "herald", "courier")]
-    desk.feeds = {f"f{number}": url for number, url in enumerate([*slow, *others])}
-    desk.write()
-    desk.config.write_text(desk.config.read_text().replace("per_host = 8", "per_host = 1"))
+    asked_one_at_a_time(desk, [*slow, *others])
     passed = 0.0
 
     async def life():
@@ -217,9 +222,7 @@ def test_R3_many_feeds_of_a_slow_host_keep_no_other_host_waiting_and_none_is_ask
 def test_R3_many_slow_hosts_leave_room_for_the_others(desk):
     slow = [f"https://slow{host}.example/{number}" for host in range(40) for number in range(10)]
     late = [f"https://{name}.example/feed" for name in ("gazette", "herald")]
-    desk.feeds = {f"f{number}": url for number, url in enumerate([*slow, *late])}
-    desk.write()
-    desk.config.write_text(desk.config.read_text().replace("per_host = 8", "per_host = 1"))
+    asked_one_at_a_time(desk, [*slow, *late])
     passed = 0.0
 
     async def life():
