@@ -37,6 +37,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 TOOLS = ROOT / "../shared/tools"
 FEEDSIM, POLL_BENCH = TOOLS / "feedsim/feedsim.py", TOOLS / "poll_bench/poll_bench.py"
+ADAPTER = POLL_BENCH.parent / "adapters/wirewatch_setup.py"
 OURS, BASE = "wirewatch", "reader-w10"
 NEEDS = {  # row of poll_bench → the program it runs
     OURS: OURS,
@@ -86,6 +87,12 @@ def served(folder: Path, feeds: int) -> Iterator[Path]:
         yield data
     finally:
         subprocess.run([sys.executable, FEEDSIM, "stop", data], check=True, stdout=sys.stderr)
+
+
+def configured(folder: Path, data: Path) -> Path:
+    """A configuration of wirewatch in `folder` over all feeds of `data`, as poll_bench has it made."""
+    subprocess.run([sys.executable, ADAPTER, folder, data / "feeds.opml"], check=True)
+    return folder / "config.toml"
 
 
 def with_ours_asked_again(tools: str) -> str:

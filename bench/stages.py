@@ -26,7 +26,7 @@ from types import ModuleType
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from poll import BASE, POLL_BENCH, compile_ours, measured, missing, served
+from poll import BASE, compile_ours, configured, measured, missing, served
 
 START, FETCH, PARSE, STORE = "start", "fetch", "parse", "store"
 READ, KNOWN, FIND, COMPARE, JUDGE = (
@@ -133,9 +133,7 @@ def main() -> int:
         folder.mkdir(parents=True, exist_ok=True)
         mine.mkdir()
         with served(folder, asked.feeds) as data:
-            adapter = POLL_BENCH.parent / "adapters/wirewatch_setup.py"
-            subprocess.run([sys.executable, adapter, mine, data / "feeds.opml"], check=True)
-            command = [sys.executable, __file__, "--pass", mine / "config.toml"]
+            command = [sys.executable, __file__, "--pass", configured(mine, data)]
             done = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
             ours = json.loads(done.stdout.splitlines()[-1])
             [peer] = measured(data, [BASE], 1, asked.peers, Path(temporary))

@@ -33,7 +33,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from poll import FEEDSIM, POLL_BENCH, PORT, compile_ours, missing, served
+from poll import FEEDSIM, POLL_BENCH, PORT, compile_ours, configured, missing, served
 
 WIREWATCH = Path(sys.executable).parent / "wirewatch"
 EVERY = 15 * 60  # seconds between two checks of a feed
@@ -43,10 +43,7 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 def set_up(folder: Path, data: Path, **polling: str) -> Path:
     """A configuration over all feeds of `data`, with these keys of [polling], and a first pass that stores them."""
-    subprocess.run(
-        [sys.executable, POLL_BENCH.parent / "adapters/wirewatch_setup.py", folder, data / "feeds.opml"], check=True
-    )
-    config = folder / "config.toml"
+    config = configured(folder, data)
     keys = "".join(f'{key} = "{value}"\n' for key, value in polling.items())
     config.write_text(config.read_text(encoding="utf-8").replace("[polling]\n", f"[polling]\n{keys}"), encoding="utf-8")
     passed(config)

@@ -195,7 +195,7 @@ class App:
         _spare_what_stays()
         checked: list[FeedChecked] = []
         self._on_checked.append(checked.append)
-        configured = self._feeds()
+        configured = self.in_force.feeds
         await self.ingest.start(
             configured, limit=len(configured), only=only, ignore_schedule=everything or only is not None
         )
@@ -249,7 +249,7 @@ class App:
                 "started",
                 version=__version__,
                 pid=os.getpid(),
-                feeds=len(self._feeds()),
+                feeds=len(self.in_force.feeds),
                 watchlists=len(self.in_force.watchlists),
             )
             self.notifier.tell("READY=1", f"STATUS={self._status_line()}")
@@ -311,7 +311,7 @@ class App:
 
     def _turns(self, overdue: Iterable[str]) -> dict[str, timedelta]:
         """When each of feeds that are all overdue has its turn; none waits for longer than its interval."""
-        configured = self._feeds()
+        configured = self.in_force.feeds
         return {
             name: min(wait, configured[name].interval) if name in configured else wait
             for name, wait in turns(overdue, SPREAD).items()
@@ -369,7 +369,7 @@ class App:
             wanted = feeds.any_due(tx, self.clock(), under_way=under_way, per_host=per_host)
         if not wanted:
             return
-        claimed = await self.ingest.start(self._feeds(), limit=room, per_host=per_host)
+        claimed = await self.ingest.start(self.in_force.feeds, limit=room, per_host=per_host)
         queues = feeds.checks_by_host(self.ingest.under_way).values()
         if claimed < room and max(queues, default=0) < per_host:  # all that was due
             self._claimed_at = self._ticks()
@@ -538,8 +538,8 @@ class App:
             say("backfill_failed", level=logging.ERROR, error=f"{type(error).__name__}: {error}")
         else:
             self.policy = replace(self.policy, loaded_at=loaded_at)
-            self.metrics.alerts.inc(done.alerts)
             if done.watchlists:
+                self.metrics.alerts.inc(done.alerts)
                 say_fact(done)
 
     async def _use_config(self, config: Config) -> None:
@@ -655,7 +655,7 @@ class App:
             self._fetch_robots,
             self._read_page,
             policy=lambda: self.policy,
-            feeds=self._feeds,
+            feeds=lambda: self.in_force.feeds,
             story_window=lambda: self.in_force.config.alerts.story_window,
             clock=self.clock,
             say=self._say_read,
@@ -737,9 +737,6 @@ class App:
             say("judged", alert=noted[0], watchlist=noted[1], verdict=verdict)
         return noted
 
-    def _feeds(self) -> Mapping[str, Feed]:
-        return self.in_force.feeds
-
     # ── the database and what is said ────────────────────────────────────────────────────────────
 
     def _prepare_database(self, tx) -> None:
@@ -753,7 +750,7 @@ class App:
             say("recovered", deliveries=recovered)
         self._register(tx, self.in_force.config, _recipients(self._senders))
         if self.database.begun_anew:
-            meta.put(tx, "reseeding", sorted(self._feeds()))
+            meta.put(tx, "reseeding", sorted(self.in_force.feeds))
         meta.put(tx, "started", {"at": rfc3339(now), "pid": os.getpid(), "version": __version__})
         reloaded = Reloaded(ok=True, watchlists=len(self.in_force.watchlists))
         meta.put(tx, "last_reload", self._reload_note(reloaded))
@@ -795,7 +792,7 @@ class App:
         refused = f"last reload refused: {self._refused[0]}" if self._refused else ""
         low = "polling paused: the disk is full" if self.storage.low_since else ""
         parts = (
-            f"{len(self._feeds())} feeds, {len(self.in_force.watchlists)} watchlists",
+            f"{len(self.in_force.feeds)} feeds, {len(self.in_force.watchlists)} watchlists",
             f"database cannot be written: {self.storage.trouble}" if self.storage.trouble else low,
             refused,
         )

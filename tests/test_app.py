@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from datetime import UTC, datetime, timedelta
 
@@ -179,38 +180,44 @@ class SlowHost:
         return Fetched(url=url, status=200, body=rss("One"), validators=Validators())
 
 
-def asked_one_at_a_time(desk, urls):
-    """The desk's feeds are these, and each host gets one request at once."""
+@contextlib.asynccontextmanager
+async def before_slow_hosts(desk, urls):
+    """An app with these feeds, which asks a host for one at a time, before a SlowHost; and what lets seconds pass."""
     desk.feeds = {f"f{number}": url for number, url in enumerate(urls)}
     desk.write()
     desk.config.write_text(desk.config.read_text().replace("per_host = 8", "per_host = 1"))
+    passed = 0.0
+
+    def passes(seconds):
+        nonlocal passed
+        passed += seconds
+
+    clock = lambda: NOW + timedelta(seconds=passed)  # noqa: E731
+    async with App(reload.read_all(desk.config), clock=clock, ticks=lambda: passed) as app:
+        app.fetcher = SlowHost()
+        yield app, app.fetcher, passes
 
 
 def test_R3_many_feeds_of_a_slow_host_keep_no_other_host_waiting_and_none_is_asked_twice(desk):
     """For a quarter of an hour: three times as long as a lease."""
     slow = [f"https://slow.example/{number}" for number in range(200)]
     others = [f"https://{name}.example/feed" for name in ("gazette", "herald", "courier")]
-    asked_one_at_a_time(desk, [*slow, *others])
-    passed = 0.0
 
     async def life():
-        nonlocal passed
-        clock = lambda: NOW + timedelta(seconds=passed)  # noqa: E731
-        async with App(reload.read_all(desk.config), clock=clock, ticks=lambda: passed) as app:
-            web, checked = SlowHost(), []
-            app.fetcher = web
+        async with before_slow_hosts(desk, [*slow, *others]) as (app, web, passes):
+            checked = []
             app._on_checked.append(checked.append)
             for _ in range(90):
                 await app._poll_due()
                 await asyncio.sleep(0)  # what was claimed is asked now
                 await settled(lambda: len(checked) == sum(url in others for url in web.asked))
-                passed += 10
+                passes(10)
             meanwhile, early = list(web.asked), list(web.asked[:12])
             web.lets_go.set()
             for _ in range(40):
                 await app._poll_due()
                 await app.ingest.finish()
-                passed += 1
+                passes(1)
             return early, meanwhile, web.asked
 
     early, meanwhile, asked = asyncio.run(life())
@@ -222,20 +229,15 @@ def test_R3_many_feeds_of_a_slow_host_keep_no_other_host_waiting_and_none_is_ask
 def test_R3_many_slow_hosts_leave_room_for_the_others(desk):
     slow = [f"https://slow{host}.example/{number}" for host in range(40) for number in range(10)]
     late = [f"https://{name}.example/feed" for name in ("gazette", "herald")]
-    asked_one_at_a_time(desk, [*slow, *late])
-    passed = 0.0
 
     async def life():
-        nonlocal passed
-        clock = lambda: NOW + timedelta(seconds=passed)  # noqa: E731
-        async with App(reload.read_all(desk.config), clock=clock, ticks=lambda: passed) as app:
-            app.fetcher = web = SlowHost()
+        async with before_slow_hosts(desk, [*slow, *late]) as (app, web, passes):
             due_late = schema.feeds.update().where(schema.feeds.c.url.in_(late)).values(next_check_at=NOW + timedelta(minutes=1))
             await app.writer.run(lambda tx: tx.execute(due_late))
             for _ in range(9):
                 await app._poll_due()
                 await asyncio.sleep(0)
-                passed += 10
+                passes(10)
             meanwhile = list(web.asked)
             web.lets_go.set()
             await app.ingest.finish()

@@ -366,7 +366,7 @@ def test_O5_checks_that_never_end_give_no_sign_of_life(desk, tmp_path, log):
             app._pulse._steady = steady
             for one in ("feeds", "outbox", "checks"):
                 app._pulse.beat(one)
-            await app.ingest.start(app._feeds(), limit=9)
+            await app.ingest.start(app.in_force.feeds, limit=9)
             assert app.ingest.running
             steady.now = 601.0
             await app._feed_tick()

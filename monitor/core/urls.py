@@ -65,7 +65,6 @@ _UNWRAP_PARAMETER = {
     "www.bing.com/news/apiclick.aspx": ("url",),
     "www.youtube.com/redirect": ("q",),
 }
-_PORT = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://(?:[^/?#]*@)?(?:\[[^\]/?#]*\]|[^:/?#]*):([0-9]{1,5})(?![^/?#])")
 # Of a lowered address: a pattern that ignores case is six times as slow.
 _MAY_WRAP = re.compile(
     r"google\.|facebook\.com/l\.php|t\.umblr|out\.reddit|redirectingat|skimresources|linksynergy|bing\.com/news"
@@ -133,8 +132,8 @@ def host_of(url: str) -> str:
 
 def port_of(url: str) -> int | None:
     """The port that an address names; None where it names none. Never raises."""
-    found = _PORT.match(url.strip())
-    return int(found[1]) if found else None
+    parts = _split(url.strip())
+    return parts.port if parts else None
 
 
 def is_web_address(text: str) -> bool:

@@ -339,11 +339,12 @@ class Fetcher:
         return ago if ago > timedelta(0) else None  # or it is not the server's own that expired, but one above it
 
     async def _ask_strictly(self, url: URL, headers: dict[str, str], begin: Callable):
-        for name in ECHOED:
-            if name in headers and not headers[name].isascii():
-                headers[name] = headers[name].encode("latin-1").decode("utf-8")
+        said = {
+            name: value.encode("latin-1").decode("utf-8") if name in ECHOED else value
+            for name, value in headers.items()
+        }
         try:
-            answer = await self._session.get(url, headers=headers, allow_redirects=False)
+            answer = await self._session.get(url, headers=said, allow_redirects=False)
         except BrokenOff as broken:
             raise broken.__cause__ from None
         async with answer as response:
@@ -422,11 +423,9 @@ def _hop(wish: _Wish, url: URL) -> _Hop:
 
 def _sayable(validators: Validators) -> bool:
     """Whether aiohttp, which writes headers as UTF-8, can send these bytes as they came."""
-    values = f"{validators.etag}\n{validators.last_modified}"
-    if values.isascii():
-        return True
     try:
-        values.encode("latin-1").decode("utf-8")
+        for value in (validators.etag, validators.last_modified):
+            (value or "").encode("latin-1").decode("utf-8")
     except UnicodeDecodeError:
         return False
     return True

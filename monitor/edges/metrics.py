@@ -79,10 +79,9 @@ class Metrics:
     def checked(self, fact: FeedChecked) -> None:
         """Count a feed that was checked."""
         self.checks.labels(fact.outcome).inc()
-        if fact.new:
-            self.entries.inc(fact.new)
-            self.copies.inc(fact.pickups)
-            self.stories.inc(fact.new - fact.pickups)
+        self.entries.inc(fact.new)
+        self.copies.inc(fact.pickups)
+        self.stories.inc(fact.new - fact.pickups)
         self.alerts.inc(fact.alerts)
         for reason, count in fact.decisions.items():
             self.decisions.labels(reason).inc(count)
