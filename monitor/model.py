@@ -266,7 +266,7 @@ class FeedState:
 
     name: str
     url: str = ""  # as it was when the check was claimed
-    host: str = ""  # of that address, with its port
+    host: str = ""  # whose turns its checks wait for, with its port: behind the redirects of the last answer
     state: FeedStatus = FeedStatus.NEW
     validators: Validators = Validators()
     body_hash: str | None = None

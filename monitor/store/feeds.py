@@ -206,6 +206,7 @@ def _success_row(one: Success, now: datetime) -> dict:
     return {
         "of_name": one.claimed.name,
         "of_url": one.claimed.url,
+        "host": host_and_port_of(one.habits.validators_url or one.claimed.url),
         "state": one.state,
         "last_checked_at": now,
         "last_success_at": now,

@@ -69,7 +69,7 @@ feeds = Table(
     metadata,
     Column("name", String, primary_key=True),
     Column("url", Text, nullable=False),
-    Column("host", String, nullable=False),  # of that address
+    Column("host", String, nullable=False),  # that last answered for it, behind all redirects; at first, of its address
     Column("title", Text),
     Column("configured", Boolean, nullable=False),  # False: history of a feed that is no longer polled
     Column("state", String, nullable=False),

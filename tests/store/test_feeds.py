@@ -208,3 +208,17 @@ def test_what_is_under_way_is_not_claimed_again_when_its_lease_is_over_unless_it
 def test_a_feed_at_another_address_counts_for_its_new_host(tx):
     feeds.register(tx, [GAZETTE, replace(HERALD, url=GAZETTE.url + "/herald")], NOW)
     assert len(claim(tx, per_host=1)) == 1
+
+
+def test_a_feed_behind_a_redirect_counts_for_the_host_that_answered(tx):
+    moved = Habits(validators_url="https://Burner.example:8443/gazette")
+    for name in ("gazette", "herald"):
+        succeed(tx, name, habits=moved, next_check_at=NOW)
+    (first,) = feeds.claim_due(tx, NOW, limit=10, min_interval=MINUTE, per_host=1)
+    assert first.host == "burner.example:8443"
+    assert not feeds.any_due(tx, NOW, under_way=[first], per_host=1)
+    feeds.register(tx, [GAZETTE, HERALD], NOW)
+    assert claim(tx, under_way=[first], per_host=1) == [], "and it does so after a restart"
+    succeed(tx, "gazette", next_check_at=NOW)
+    succeed(tx, "herald", next_check_at=NOW)
+    assert len(claim(tx, per_host=1)) == 2, "until they answer for themselves again"
