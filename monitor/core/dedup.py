@@ -23,11 +23,13 @@ from monitor.model import POSTINGS, Assignment, Candidate, Entry, Rule, Snapshot
 
 CANDIDATES = 5  # the most promising entries verified for one new entry
 # By chance two headlines share a pair of words, and two texts a run of three; not three rare words, nor two runs. Where
-# a headline is all there is, a pair must do.
-LEAST_PAIRS, LEAST_RUNS = 3, 2
+# a headline is all there is, a pair must do that so few have.
+LEAST_PAIRS, LEAST_RUNS, FEW = 3, 2, 4
 RUN = 2  # what a shared run of words weighs, in pairs of headline words …
 FOREMOST = 1000  # … and an equal address, headline or text: more than all others together
-ONE_OF = {TITLE_PAIR: 1, LEAD: 1 << 8, BODY: 1 << 8, EXACT: 1 << 16}  # one key shared, counted with others of its kind
+# One key shared, counted with others of its kind in one integer; and as many as are enough.
+ONE_OF = {TITLE_PAIR: 1, LEAD: 1 << 8, BODY: 1 << 8, EXACT: 1 << 16}
+ENOUGH_OF = {TITLE_PAIR: LEAST_PAIRS, LEAD: LEAST_RUNS << 8, BODY: LEAST_RUNS << 8, EXACT: 1 << 16}
 FURNITURE_STORIES = 4  # a shingle found in so many different stories is boilerplate
 SERIES = 2  # so many headlines of one outlet that differ in one slot are a series
 UNSAVED = 1 << 40  # numbers of entries that this call has assigned, above all those of the database
@@ -39,17 +41,16 @@ Shares = tuple[tuple[int, int], ...]  # weight of shared keys, number of an entr
 def promising(entry: Entry, postings: Postings) -> Shares:
     """The earlier entries that share most with this one, best first, newer before older: those worth verifying."""
     shared: dict[int, int] = {}  # number of an earlier entry → how many keys of each kind, in one integer
+    has_little = not entry.sketch.lead or notice_of(entry.slug) is not None
     for key in entry.keys:
-        for number in postings.get(key, ()):
-            shared[number] = shared.get(number, 0) + ONE_OF[key & KIND]
-    if not shared:
-        return ()
-    particular = entry.sketch.lead and notice_of(entry.slug) is None
-    least_pairs, least_runs = (LEAST_PAIRS, LEAST_RUNS) if particular else (1, 1)
+        numbers = postings.get(key, ())
+        one = (ENOUGH_OF if has_little and len(numbers) <= FEW else ONE_OF)[key & KIND]
+        for number in numbers:
+            shared[number] = shared.get(number, 0) + one
     weighed = []
     for number, counts in shared.items():
         exact, runs, pairs = counts >> 16, counts >> 8 & 0xFF, counts & 0xFF
-        if pairs >= least_pairs or runs >= least_runs or exact:
+        if pairs >= LEAST_PAIRS or runs >= LEAST_RUNS or exact:
             weighed.append((FOREMOST * exact + RUN * runs + pairs, number))
     return tuple(sorted(weighed, reverse=True)[:CANDIDATES])
 

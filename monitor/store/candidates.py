@@ -13,7 +13,8 @@ log-structured merge of O'Neil et al., 1996, in one table). PostgreSQL keeps all
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import cache
 
 import sqlalchemy as sa
 
@@ -29,28 +30,20 @@ LEVELS = (0, 1, 2)
 HELD = {0: 2_000, 1: 40_000}  # entries after which a level has sunk as a whole
 MANY = HELD[0] // 8  # entries saved at once: on level 0 their keys would only stop for a moment
 
-Postings = Mapping[int, Sequence[int]]
+Postings = Mapping[int, Collection[int]]
 Shares = tuple[tuple[int, int], ...]  # weight and number of an entry
 
 _ON_A_LEVEL = (
     "SELECT * FROM (SELECT posting & :numbers AS number FROM dedup_keys"
     " WHERE posting BETWEEN value + {low} AND value + {low} + :numbers ORDER BY posting DESC LIMIT :most)"
 )
-_ON_ALL_LEVELS = " UNION ALL ".join([_ON_A_LEVEL.format(low=(level - 2) << 62) for level in LEVELS])
-_NEWEST = {
-    # LIMIT -1 keeps SQLite from looking each key up twice, once for the condition.
-    True: sa.text(
-        f"SELECT start, numbers FROM (SELECT value AS start, (SELECT group_concat(number) FROM ({_ON_ALL_LEVELS}))"
-        " AS numbers FROM json_each(:starts) LIMIT -1) WHERE numbers IS NOT NULL"
-    ),
-    False: sa.text(
-        "SELECT start, numbers"
-        " FROM (SELECT CAST(value AS bigint) AS start FROM json_array_elements_text(CAST(:starts AS json))) AS starts,"
-        " LATERAL (SELECT string_agg(CAST(posting & :numbers AS text), ',') AS numbers FROM (SELECT posting"
-        " FROM dedup_keys WHERE posting BETWEEN start AND start + :numbers ORDER BY posting DESC LIMIT :most)"
-        " AS newest) AS behind WHERE numbers IS NOT NULL"
-    ),
-}
+_NEWEST_ON_POSTGRES = sa.text(
+    "SELECT start, numbers"
+    " FROM (SELECT CAST(value AS bigint) AS start FROM json_array_elements_text(CAST(:starts AS json))) AS starts,"
+    " LATERAL (SELECT string_agg(CAST(posting & :numbers AS text), ',') AS numbers FROM (SELECT posting"
+    " FROM dedup_keys WHERE posting BETWEEN start AND start + :numbers ORDER BY posting DESC LIMIT :most)"
+    " AS newest) AS behind WHERE numbers IS NOT NULL"
+)
 _COLUMNS = "seq, id, story, outlet, published_at, seen_at, url_key, title_key, text_key, sketch"
 _CANDIDATES = {
     True: sa.text(f"SELECT {_COLUMNS} FROM entries WHERE seq IN (SELECT value FROM json_each(:numbers))"),
@@ -59,6 +52,7 @@ _CANDIDATES = {
         ":numbers AS json)) AS listed(value))"
     ),
 }
+_FIRST_ON = sa.text("SELECT 1 FROM dedup_keys WHERE posting BETWEEN :low AND :high LIMIT 1")
 _SINK = sa.text("UPDATE OR REPLACE dedup_keys SET posting = posting + :step WHERE posting BETWEEN :low AND :high")
 
 
@@ -70,18 +64,31 @@ def snapshot(tx: sa.Connection, new: Sequence[Entry], promising: Callable[[Entry
     return Snapshot(candidates=tuple(_candidates(tx, numbers)), near=tuple(near.items()))
 
 
-def postings(tx: sa.Connection, keys: Iterable[int]) -> dict[int, list[int]]:
-    """Numbers of the newest entries behind each key, newest first; keys that nothing has are left out."""
+def postings(tx: sa.Connection, keys: Iterable[int]) -> dict[int, set[int]]:
+    """Numbers of the newest entries behind each key; keys that nothing has are left out."""
     starts = sorted({key << NUMBER_BITS for key in keys})  # on level 2, which begins at 0
     values = {"starts": json.dumps(starts), "numbers": NUMBERS, "most": POSTINGS}
-    rows = tx.execute(_NEWEST[is_sqlite(tx)], values).all()
-    return {start >> NUMBER_BITS: _newest(numbers) for start, numbers in rows}
+    newest = _newest_on(_filled(tx)) if is_sqlite(tx) else _NEWEST_ON_POSTGRES
+    rows = tx.execute(newest, values).all()
+    return {start >> NUMBER_BITS: set(map(int, numbers.split(","))) for start, numbers in rows}
 
 
-def _newest(numbers: str) -> list[int]:
-    """The newest few of what was found on one level or several; a posting that sinks just now may be on two."""
-    found = list(map(int, numbers.split(",")))
-    return found if len(found) == 1 else sorted(set(found), reverse=True)[:POSTINGS]
+def _filled(tx: sa.Connection) -> tuple[int, ...]:
+    """The levels that hold anything, or the lowest: while a great deal comes at once the uppermost is empty."""
+    rows = [tx.execute(_FIRST_ON, {"low": _start(level, 0), "high": _start(level + 1, 0) - 1}) for level in LEVELS[:-1]]
+    return tuple(level for level, row in zip(LEVELS, rows, strict=False) if row.first()) + LEVELS[-1:]
+
+
+@cache
+def _newest_on(levels: tuple[int, ...]) -> sa.TextClause:
+    """Asks these levels in turn, the one with the newest first, until there are enough. LIMIT -1 keeps SQLite from
+    looking each key up twice, once for the condition."""
+    found = " UNION ALL ".join([_ON_A_LEVEL.format(low=_start(level, 0)) for level in levels])
+    return sa.text(
+        "SELECT start, numbers FROM (SELECT value AS start, (SELECT group_concat(number) FROM"
+        f" (SELECT number FROM ({found}) LIMIT :most)) AS numbers FROM json_each(:starts) LIMIT -1)"
+        " WHERE numbers IS NOT NULL"
+    )
 
 
 def save_keys(tx: sa.Connection, numbered: Mapping[int, Sequence[int]]) -> None:
