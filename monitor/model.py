@@ -320,6 +320,7 @@ class ParsedFeed:
     skip_hours: tuple[int, ...] = ()  # UTC
     entries: tuple[ParsedEntry, ...] = ()
     truncated: int = 0  # entries beyond the limit, counted and left out
+    cut_short: bool = False  # it ends before its root element does: there may be more of it
 
 
 @record

@@ -192,8 +192,11 @@ def _possible_gap(reading: Reading, *, overlaps: bool) -> bool:
 
 
 def _validators(reading: Reading) -> Validators:
-    """Those of this answer; a 304 that brings none leaves what we have."""
+    """Those of this answer; a 304 that brings none leaves what we have. None of a document that breaks off, for a 304
+    would keep its end from us, but where the same comes again: it is like that."""
     given = reading.answer.validators
+    if reading.parsed is not None and reading.parsed.cut_short:
+        return Validators()
     if isinstance(reading.answer, NotModified):
         known = reading.state.validators
         return Validators(etag=given.etag or known.etag, last_modified=given.last_modified or known.last_modified)

@@ -123,6 +123,24 @@ def test_nothing_repeats_on_the_next_check_and_the_validators_are_sent(rig):
     assert (rig.row()["etag"], len(rig.alerts())) == (etag, 1)
 
 
+def test_of_a_document_that_breaks_off_no_validators_are_kept_lest_a_304_withholds_its_end(rig):
+    whole = rss("A comet is seen over the hills", HARBOUR)
+    rig.web["gazette"] = whole[: whole.rindex(b"<item>") + 20]
+    assert rig.check()["gazette"].new == 1
+    assert (rig.row()["etag"], rig.row()["last_modified"]) == (None, None)
+    rig.web["gazette"] = whole
+    assert rig.check(ignore_schedule=True)["gazette"].alerts == 1
+    assert rig.row()["etag"] == f'"{len(whole)}"'
+
+
+def test_a_document_that_always_breaks_off_is_asked_for_by_its_validators_from_the_second_time_on(rig):
+    whole = rss("A comet is seen over the hills", HARBOUR)
+    rig.web["gazette"] = cut = whole[: whole.rindex(b"<item>") + 20]
+    for _ in range(2):
+        rig.check(ignore_schedule=True)
+    assert rig.row()["etag"] == f'"{len(cut)}"'
+
+
 class Narrow(Room):
     """Room for a few documents that remembers how many were in it at most."""
 

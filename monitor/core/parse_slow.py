@@ -17,7 +17,7 @@ from typing import Any
 from monitor.core.feed_dates import asked_interval, parse_date
 from monitor.core.parse_xml import person_name, read_xml
 from monitor.core.plain import is_html
-from monitor.core.repair import mended
+from monitor.core.repair import is_cut_short, mended
 from monitor.core.urls import is_web_address, resolved
 from monitor.errors import ParseError
 from monitor.model import ParsedEntry, ParsedFeed
@@ -49,6 +49,7 @@ def _by_feedparser(body: bytes, url: str, max_entries: int) -> ParsedFeed:
         ttl=asked_interval(_text(feed, "ttl"), _text(feed, "sy_updateperiod"), _text(feed, "sy_updatefrequency")),
         entries=tuple(_entry(entry, url, atom=atom) for entry in entries[:max_entries]),
         truncated=max(0, len(entries) - max_entries),
+        cut_short=is_cut_short(body),
     )
 
 

@@ -15,6 +15,7 @@ from monitor.errors import ParseError
 
 LARGEST_BODY = 15 * 1024 * 1024  # bytes, decoded; the same as [polling] max_body by default
 PROLOG = 1024  # bytes in which an encoding may be declared (HTML: WHATWG prescan, 1024)
+GZIP, MOST_MEMBERS = b"\x1f\x8b", 300  # bgzip needs 240 for 15 MB
 ROOT_WITHIN = 65_536  # bytes of warnings and white space that servers put before a feed
 FEW_BAD_BYTES = 0.1  # of the bytes beyond ASCII: a UTF-8 text with accidents, not another encoding
 
@@ -24,6 +25,7 @@ _DECLARED = re.compile(rb"""<\?xml[^>]{0,200}?encoding\s*=\s*["']\s*([A-Za-z0-9.
 _DECLARATION = re.compile(r"^\s*<\?xml[^>]{0,400}\?>")
 _CHARSET = re.compile(r"""charset\s*=\s*["']?\s*([A-Za-z0-9._:\-]{1,40})""", re.IGNORECASE)
 _ROOT = re.compile(r"<\?xml\s|<(?:[\w.\-]+:)?(?:rss|feed|RDF)[\s>]")
+_OPEN_ROOT = re.compile(rb"\s*(?:<[?!][^>]*>\s*)*<((?:[\w.\-]+:)?(?:rss|feed|RDF))[\s>]", re.IGNORECASE)
 # Not characters of XML 1.0 (section 2.2), literal or as references.
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _FORBIDDEN_REFERENCE = re.compile(r"&#(?:0*(?:[0-8]|1[124-9]|2\d|3[01])|[xX]0*(?:[0-8bcefBCEF]|1[0-9a-fA-F]));")
@@ -78,16 +80,19 @@ def unzipped(body: bytes, *, limit: int = LARGEST_BODY) -> bytes:
 
     Raises ParseError where more than `limit` bytes come out or nothing does; a torn end keeps what came before it.
     """
-    if not body.startswith(b"\x1f\x8b"):
+    if not body.startswith(GZIP):
         return body
-    stream = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
-    try:
-        plain = stream.decompress(body, limit + 1)
-    except zlib.error as error:
-        raise ParseError(f"damaged gzip data instead of a feed ({error})") from error
-    if len(plain) > limit:
-        raise ParseError(f"gzip data of more than {limit // 1_048_576} MB")
-    return plain
+    plain, members = bytearray(), 0
+    while body.startswith(GZIP) and members < MOST_MEMBERS:  # a file may be several, one behind the other
+        stream, members = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16), members + 1
+        try:
+            plain += stream.decompress(body, limit + 1 - len(plain))
+        except zlib.error as error:
+            raise ParseError(f"damaged gzip data instead of a feed ({error})") from error
+        if len(plain) > limit:
+            raise ParseError(f"gzip data of more than {limit // 1_048_576} MB")
+        body = stream.unused_data
+    return bytes(plain)
 
 
 def charset_of(content_type: str | None) -> str | None:
@@ -145,6 +150,15 @@ def mended(body: bytes, content_type: str | None = None) -> bytes:
         parts[::2] = [_AMPERSAND.sub(_character, part) for part in parts[::2]]
         text = "".join(parts)
     return text.strip().encode("utf-8", "replace")
+
+
+def is_cut_short(text: bytes) -> bool:
+    """Whether a feed, as `mended` leaves it, breaks off: its root, or the channel that holds all, is not closed."""
+    root = _OPEN_ROOT.match(text)
+    if root is None:
+        return False
+    ends = (root[1], b"channel") if root[1].lower().endswith(b"rss") else (root[1],)
+    return not any(re.search(rb"</" + re.escape(end) + rb"\s*>", text) for end in ends)
 
 
 def _paired(match: re.Match[str]) -> str:

@@ -245,6 +245,30 @@ def test_a_damaged_feed_is_still_read(body, title):
     assert parse_feed(body, url=URL).entries[0].title == title
 
 
+TWO_ITEMS = rss(item() + item(title="Rain falls"))
+CUT = {
+    "within an item": (TWO_ITEMS[:-60], True),
+    "between the last item and the end": (TWO_ITEMS.replace(b"</channel></rss>", b""), True),
+    "after the channel": (TWO_ITEMS.replace(b"</rss>", b""), False),
+    "a gzipped file": (gzip.compress(TWO_ITEMS, 0)[:-60], True),
+    "Atom": (b'<feed xmlns="http://www.w3.org/2005/Atom"><entry><title>Strike ends</title></entry><entry>', True),
+    "damaged, and whole": (TWO_ITEMS.replace(b"Rain", b"Rain & <b>"), False),
+    "well-formed": (TWO_ITEMS, False),
+}
+
+
+@pytest.mark.parametrize(("body", "is_cut"), CUT.values(), ids=CUT)
+def test_a_document_that_breaks_off_is_known_as_such(body, is_cut):
+    feed = parse_feed(body, url=URL)
+    assert (feed.entries[0].title, feed.cut_short) == ("Strike ends", is_cut)
+
+
+def test_a_gzipped_file_may_be_several_in_a_row():
+    half = len(TWO_ITEMS) // 2
+    body = gzip.compress(TWO_ITEMS[:half]) + gzip.compress(TWO_ITEMS[half:])
+    assert parse_feed(body, url=URL) == parse_feed(TWO_ITEMS, url=URL)
+
+
 NO_FEEDS = {
     "nothing": (b"", "empty document"),
     "white space": (b" \n\t", "nothing but white space"),
