@@ -136,6 +136,51 @@ def test_f4_guids_made_anew_at_every_build_are_flagged_and_addresses_tell_items_
     assert odd(rig, OddityKind.UNSTABLE_GUIDS) is None
 
 
+def test_f4_guids_that_number_items_from_the_top_hide_no_news_and_tell_none_twice(rig):
+    """A feed of three items whose guids are their places; an item an hour, six of them on the harbour."""
+    begun(rig, count=3)
+    listed = [("Rain falls", 900), ("Bread is dearer", 901), ("A comet is seen", 902)]
+    for hour, title in enumerate(NEWS):
+        listed = [(title, hour), *listed[:2]]
+        items = (item(0, guid=f"g{place}", title=title, link=f"https://gazette.example/q{n}", when=ago(minutes=10 * n))
+                 for place, (title, n) in enumerate(listed))  # fmt: skip
+        check(rig, *items, later=timedelta(hours=1))
+    assert sorted(alert["title"] for alert in rig.alerts()) == sorted(NEWS)
+    rows = {row["title"]: row["url"] for row in rig.read(stories.list_stories, since=ago(days=30))}
+    assert {rows[title] for title in NEWS} == {f"https://gazette.example/q{hour}" for hour in range(len(NEWS))}
+
+
+def test_f4_one_item_under_one_guid_for_ever_is_news_each_time(rig):
+    begun(rig, count=1)
+    for hour, title in enumerate(NEWS):
+        check(rig, item(0, guid="latest", title=title, link=f"https://gazette.example/q{hour}"), later=timedelta(hours=1))
+    assert len(rig.alerts()) == len(NEWS)
+
+
+NEWS = ("Harbour workers walk out over pay", "Fire in a harbour warehouse is put out", "Two ferries collide in the harbour",
+        "Harbour dues are raised by a tenth", "A mine is found near the old harbour", "Dredging of the harbour begins in May")  # fmt: skip
+
+
+def test_items_without_guid_that_differ_in_the_fragment_alone_are_each_news(rig):
+    begun(rig)
+    for place, title in enumerate(NEWS[:3]):
+        link = f"https://gazette.example/live#p{place}"
+        text = f"<item><title>{title}</title><link>{link}</link></item>"
+        check(rig, text, later=timedelta(hours=1))
+    assert {alert["title"] for alert in rig.alerts()} == set(NEWS[:3])
+
+
+@pytest.mark.parametrize("title", ["Harbour workers walk out", "Harbour workers walk out over pay"])
+def test_a_corrected_address_is_kept_and_no_news(rig, title):
+    begun(rig)
+    check(rig, item(0, guid="new", title="Harbour workers walk out", link="https://gazette.example/DRAFT", when=ago(minutes=5)))
+    check(rig, item(0, guid="new", title=title, link="https://gazette.example/walk-out", when=ago(minutes=5)))
+    (alert,) = rig.alerts()
+    (story,) = (row for row in rig.read(stories.list_stories, since=ago(days=1)) if row["id"] == alert["story"])
+    (pickup,) = rig.read(stories.list_pickups, [story["id"]])[story["id"]]
+    assert (story["url"], pickup.url, pickup.title) == ("https://gazette.example/walk-out",) * 2 + (title,)
+
+
 def test_f4_without_an_address_headline_and_date_tell_items_apart(rig):
     home = "https://gazette.example/"
     begun(rig, link=home)

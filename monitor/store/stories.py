@@ -60,6 +60,7 @@ _GROW = (
         body_entry=sa.func.coalesce(sa.bindparam("body", type_=sa.String), stories.c.body_entry),
         body_length=sa.func.coalesce(sa.bindparam("body_size", type_=sa.Integer), stories.c.body_length),
         title=sa.func.coalesce(sa.bindparam("headline", type_=sa.Text), stories.c.title),
+        url=sa.func.coalesce(sa.bindparam("address", type_=sa.Text), stories.c.url),
     )
 )
 
@@ -95,9 +96,13 @@ def fresh(tx: sa.Connection, found: Sequence[Entry], now: datetime, *, churning:
     An entry is known by its id, by the fingerprint of a deleted one, or by address and headline (or date) in the same
     feed: feeds that make up new guids at every build show the same addresses, but a page such as `latest.html` is
     another item each time. Of `churning` feeds, whose guids mean nothing, the address alone tells. What has no address
-    of its own is known by headline and date.
+    of its own is known by headline and date. A known id under which address, headline and date are all others is another
+    item's: some feeds number their items from the top.
     """
     by_id, by_address, by_title = _known_entries(tx, found)
+    if any(_is_another(by_id.get(entry.id), entry) for entry in found):
+        found = [_of_its_own(entry) if _is_another(by_id.get(entry.id), entry) else entry for entry in found]
+        by_id, by_address, by_title = _known_entries(tx, found)
     gone = _known_fingerprints(tx, found, now)
     new, edited, known, renamed = [], [], Counter(), Counter()
     for entry in found:
@@ -109,7 +114,7 @@ def fresh(tx: sa.Connection, found: Sequence[Entry], now: datetime, *, churning:
             continue
         known[entry.feed] += 1
         renamed[entry.feed] += row is not None and row.id != entry.id
-        if row is not None and row.content_hash != entry.content_hash and row.revision < MOST_VERSIONS:
+        if row is not None and _differs(row, entry) and row.revision < MOST_VERSIONS:
             edited.append(
                 Known(entry=_with_id(entry, row.id), story=row.story, rule=Rule(row.rule), similarity=row.similarity)
             )
@@ -366,6 +371,20 @@ def _known_entries(tx: sa.Connection, found: Sequence[Entry]) -> tuple[dict[str,
     return by_id, alike(entries.c.url_key, addresses), by_title
 
 
+def _is_another(known: sa.Row | None, entry: Entry) -> bool:
+    """Whether an entry has nothing in common with the known one of its id but that."""
+    if known is None or known.url_key is None or entry.url_key is None:
+        return False
+    dated = known.published_at is not None and known.published_at == entry.published_at
+    return known.url_key != entry.url_key and known.title_key != entry.title_key and not dated
+
+
+def _of_its_own(entry: Entry) -> Entry:
+    """The entry under an id that half its address makes, since its guid means another item, too."""
+    half = len(entry.id) // 2
+    return replace(entry, id=entry.id[:half] + f"{entry.url_key:020x}"[-half:])
+
+
 def _known_fingerprints(tx: sa.Connection, found: Sequence[Entry], now: datetime) -> set[str]:
     """Ids of those entries that retention deleted. What is still listed is remembered for as long as it is."""
     names = {name: entry.id for entry in found for name in _fingerprints_of(entry)}
@@ -387,6 +406,12 @@ def _same_item(rows: Sequence[sa.Row], entry: Entry, *, by_address_alone: bool) 
         if dated or titled or row.content_hash == entry.content_hash or (by_address_alone and row.url_key is not None):
             return row
     return None
+
+
+def _differs(row: sa.Row, entry: Entry) -> bool:
+    """Whether an entry says something else than before, or lies elsewhere."""
+    moved = row.id == entry.id and entry.url_key is not None and row.url_key != entry.url_key
+    return moved or row.content_hash != entry.content_hash
 
 
 def _fingerprints_of(entry: Entry | sa.Row) -> tuple[str, ...]:
@@ -489,11 +514,13 @@ def _text_columns(entry: Entry, now: datetime) -> dict:
         "published_at": entry.published_at,
         "updated_at": now,
         "content_hash": entry.content_hash,
+        "url_key": entry.url_key,
         "title_key": entry.title_key,
         "text_key": entry.text_key,
         "slug": entry.slug,
         "credit": entry.credit,
         "sketch": pack(entry.sketch),
+        "url": entry.url,
         "title": entry.title,
         "summary": entry.summary,
         "body": entry.body,
@@ -549,6 +576,7 @@ def _grow_stories(tx: sa.Connection, joined: Sequence[Judged], now: datetime) ->
             "body": one.entry.id if one.body_grew else None,
             "body_size": len(one.entry.body) if one.body_grew else None,
             "headline": one.entry.title if one.is_edit and one.entry.id == one.assignment.story else None,
+            "address": one.entry.url if one.is_edit and one.entry.id == one.assignment.story else None,
         }
         for one in joined
     ]

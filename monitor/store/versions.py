@@ -22,11 +22,11 @@ MOST_VERSIONS = 24  # of one entry: pages that write the time into their text ch
 
 def keep_version(tx: sa.Connection, entry: Entry, now: datetime) -> None:
     """Keep what the database has of an entry that is about to be overwritten, and what the new version changes."""
-    columns = (entries.c.revision, entries.c.title, entries.c.summary, entries.c.body, entries.c.sketch)
+    columns = (entries.c.revision, entries.c.title, entries.c.summary, entries.c.body, entries.c.url, entries.c.sketch)
     old = tx.execute(sa.select(*columns).where(entries.c.id == entry.id)).one_or_none()
     if old is None:
         return
-    changed = [field for field in ("title", "summary", "body") if getattr(old, field) != getattr(entry, field)]
+    changed = [field for field in ("title", "summary", "body", "url") if getattr(old, field) != getattr(entry, field)]
     if unpack(old.sketch).numbers != entry.sketch.numbers:
         changed.append("figures")
     row = {
