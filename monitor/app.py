@@ -661,7 +661,7 @@ class App:
             say=self._say_read,
         )
 
-    async def _fetch_page(self, url: str, feed: Feed) -> Fetched:
+    async def _fetch_page(self, url: str, feed: Feed, may_follow: Callable[[str], bool]) -> Fetched:
         return await self.fetcher.fetch(
             url,
             own_port=_own_port(url, feed),
@@ -669,6 +669,7 @@ class App:
             max_body=LARGEST_PAGE,
             timeout=ARTICLE_TIMEOUT,
             host_gap=ARTICLE_GAP / self._speed,
+            may_follow=may_follow,
         )
 
     async def _fetch_robots(self, url: str, feed: Feed) -> Fetched:

@@ -37,6 +37,7 @@ ATTEMPTS = 3
 AGAIN_AFTER, AGAIN_AT_MOST = timedelta(minutes=10), timedelta(hours=2)  # four times as long each time
 
 Fetch = Callable[[str, Feed], Awaitable[Fetched]]
+FetchPage = Callable[[str, Feed, Callable[[str], bool]], Awaitable[Fetched]]  # the last says what may be redirected to
 ReadPage = Callable[[Fetched], Awaitable[ParsedEntry]]
 
 
@@ -47,7 +48,7 @@ class Articles:
     def __init__(
         self,
         writer: Writer,
-        fetch_page: Fetch,
+        fetch_page: FetchPage,
         fetch_robots: Fetch,
         read_page: ReadPage,
         *,
@@ -113,18 +114,24 @@ class Articles:
             return await self._settle(wanted, ArticleStatus.REFUSED, "its feed is configured no longer")
         rules = await self._rules(wanted.origin, feed)
         pause = max(GAP, timedelta(seconds=rules.delay)) if rules else GAP
+        astray = ""
+
+        def may_follow(target: str) -> bool:
+            nonlocal astray
+            why = _why_not(target, feed, rules)
+            astray = f"leads to {target[:200]}: {why}" if why else ""
+            return not why
+
         try:
-            if not belongs(wanted.url, feed):
-                return await self._settle(wanted, ArticleStatus.REFUSED, "not in a domain of its feed")
-            if rules is None:
-                return await self._settle(wanted, ArticleStatus.REFUSED, "the site's robots.txt could not be read")
-            if not may_read(rules, wanted.url):
-                return await self._settle(wanted, ArticleStatus.REFUSED, "the site's robots.txt forbids it")
-            answer = await self._fetch_page(wanted.url, feed)
+            if why := _why_not(wanted.url, feed, rules):
+                return await self._settle(wanted, ArticleStatus.REFUSED, why)
+            answer = await self._fetch_page(wanted.url, feed, may_follow)
+        except FetchError:
+            if not astray:
+                raise
+            return await self._settle(wanted, ArticleStatus.REFUSED, astray)
         finally:
             await self._writer.run(articles.pause, wanted.origin, self._clock() + pause)
-        if not belongs(answer.url, feed):
-            return await self._settle(wanted, ArticleStatus.REFUSED, f"leads to another domain: {answer.url[:200]}")
         page = await self._read_page(answer)
         crash.reach("page_read")
         return await self._writer.run(self._commit, wanted, page, self._policy(), self._clock())
@@ -195,6 +202,15 @@ def _passes(error: FeedError) -> bool:
     if not isinstance(error, FetchError) or error.permanent:
         return False
     return error.status is None or error.status == 429 or error.status >= 500
+
+
+def _why_not(url: str, feed: Feed, rules: Rules | None) -> str:
+    """Why a page must not be asked for, or ""."""
+    if not belongs(url, feed):
+        return "not in a domain of its feed"
+    if rules is None:
+        return "the site's robots.txt could not be read"
+    return "" if may_read(rules, url) else "the site's robots.txt forbids it"
 
 
 def _rules_of(kept: Mapping[str, object]) -> Rules:

@@ -101,6 +101,7 @@ class _Wish:
     max_body: int
     seconds: float  # for the whole fetch, without waiting for turns
     gap: timedelta
+    may_follow: Callable[[str], bool]
 
 
 @record
@@ -221,6 +222,7 @@ class Fetcher:
         max_body: int | None = None,
         timeout: timedelta | None = None,
         host_gap: timedelta = timedelta(0),
+        may_follow: Callable[[str], bool] = lambda target: True,
     ) -> Fetched | NotModified:
         """One GET, following up to five redirects.
 
@@ -228,8 +230,8 @@ class Fetcher:
         gave them (`Fetched.url`). `headers`, and user:password in `url`, are sent to the host of `url` alone.
         `own_port` is allowed on that host beside `allow_ports`. `accept` is "feed" or "text" (anything), or "html"
         (nothing else). `max_body` (bytes) and `timeout` stand in for those of the settings; `host_gap` is for who wants
-        a longer pause between two requests to one host. Raises FetchError in a person's words, without secrets;
-        HostHeld where no request was made.
+        a longer pause between two requests to one host, `may_follow` for who does not go wherever a redirect leads.
+        Raises FetchError in a person's words, without secrets; HostHeld where no request was made.
         """
         first = parsed(url)
         wish = _Wish(
@@ -243,6 +245,7 @@ class Fetcher:
             max_body=max_body or self._settings.max_body,
             seconds=timeout.total_seconds() if timeout else self._total,
             gap=host_gap,
+            may_follow=may_follow,
         )
         return await self._follow(wish)
 
@@ -260,6 +263,8 @@ class Fetcher:
             moved_to = str(url) if for_good else moved_to
             if url in seen:
                 raise FetchError(f"{wish.url.host} redirects in a circle", status=answer.status)
+            if not wish.may_follow(str(url)):
+                raise FetchError(f"{wish.url.host} redirects to what must not be read", permanent=True)
         raise FetchError(f"{wish.url.host} redirects more than {MOST_REDIRECTS} times")
 
     async def _take_turn(self, wish: _Wish, hop: _Hop, left: float) -> tuple[Fetched | NotModified | _Redirect, float]:

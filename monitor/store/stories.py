@@ -96,8 +96,8 @@ def fresh(tx: sa.Connection, found: Sequence[Entry], now: datetime, *, churning:
     An entry is known by its id, by the fingerprint of a deleted one, or by address and headline (or date) in the same
     feed: feeds that make up new guids at every build show the same addresses, but a page such as `latest.html` is
     another item each time. Of `churning` feeds, whose guids mean nothing, the address alone tells. What has no address
-    of its own is known by headline and date. A known id under which address, headline and date are all others is another
-    item's: some feeds number their items from the top.
+    of its own is known by headline and date. A known id under which address, headline and date are all others is
+    another item's: some feeds number their items from the top.
     """
     by_id, by_address, by_title = _known_entries(tx, found)
     if any(_is_another(by_id.get(entry.id), entry) for entry in found):
