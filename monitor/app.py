@@ -67,6 +67,7 @@ from monitor.status import status_of
 from monitor.storage import Storage
 from monitor.store import articles, channels, due, feedback, feeds, hosts, meta, outbox
 from monitor.store.channels import Recipients
+from monitor.store.database import Database
 from monitor.upkeep import sweep
 from monitor.writer import Writer
 
@@ -185,6 +186,8 @@ class App:
         """Save what has been read, settle what is being sent; doing it twice is harmless."""
         await self.ingest.stop()
         await self.articles.stop()
+        with contextlib.suppress(StoreError):
+            await self.ingest.keep_holds()
         await self.dispatcher.stop(DRAIN_PATIENCE)
 
     async def poll(self, *, only: Iterable[str] | None = None, everything: bool = False) -> tuple[FeedChecked, ...]:
@@ -759,15 +762,17 @@ class App:
 
     def _mend_times(self, tx, now: datetime) -> None:
         """The clock may have been set, back or forth, while nobody ran."""
-        config, last = self.in_force.config, meta.get_all(tx).get("last_tick")
-        behind = datetime.fromisoformat(last["at"]) - now if last else timedelta(0)
+        config, kept = self.in_force.config, meta.get_all(tx)
+        lives = [datetime.fromisoformat(kept[sign]["at"]) for sign in ("last_tick", "last_poll") if sign in kept]
+        behind = max(lives, default=now) - now
         if behind > CLOCK_JUMP:
             say("clock_jumped", level=logging.WARNING, seconds=-round(behind.total_seconds()))
             due.shift(tx, -behind)
         longest_wait = max([LONGEST_RETRY, *(route.group_wait for route in config.routes)])
         due.clamp(
             tx,
-            checks_by=now + max(config.polling.max_interval, GONE_LATER * 1.1),
+            checks_by=now + max(config.polling.max_interval, ASKED_AT_MOST),
+            gone_by=now + GONE_LATER * 1.1,
             attempts_by=now + longest_wait,
             pauses_by=now + ASKED_AT_MOST,
             held_by=now + LONGEST_HOLD,
@@ -859,8 +864,13 @@ def _recipients(senders: Mapping[str, Sender]) -> Recipients:
 
 
 def open_fetcher(config: Config) -> Fetcher:
-    """The gate, for a command that fetches without a daemon: a context manager."""
-    return Fetcher(_fetch_settings(config), now=system_clock)
+    """The gate, for a command that fetches without a daemon: a context manager. It leaves alone whom a daemon does."""
+    fetcher = Fetcher(_fetch_settings(config), now=system_clock)
+    with contextlib.suppress(StoreError, SchemaError):
+        kept = Database.open_reader(config.database)
+        with contextlib.closing(kept), kept.read() as tx:
+            fetcher.restore(hosts.list_holds(tx))
+    return fetcher
 
 
 async def fetch_once(url: str, config: Config, feed: Feed | None = None) -> tuple[bytes, str]:

@@ -186,6 +186,12 @@ class Ingest:
         if self._saver is not None:
             self._saver.cancel()
 
+    async def keep_holds(self) -> None:
+        """Note which hosts asked for peace, if that is not done yet: pages are asked for, too, beside the feeds."""
+        if (held := self._holds()) != self._held:
+            await self._writer.run(hosts.keep_holds, held)
+            self._held = held
+
     async def _abandon(self) -> None:
         for check in tuple(self._checks):
             check.cancel()

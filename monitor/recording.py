@@ -95,12 +95,13 @@ class Recorder:
         overlaps = bool(reading.familiar or found.known[reading.feed.name])
         gap = bool(reading.poison) or _possible_gap(reading, overlaps=overlaps)
         answer, habits = reading.answer, self._habits(reading, fact, gap, now)
-        due_at = self._due_at(reading, now, habits=habits, new=fact.new)
+        not_before = now + min(answer.max_age, ASKED_AT_MOST) if answer.max_age else None
+        due_at = max(self._due_at(reading, now, habits=habits, new=fact.new), not_before or now)
         return feeds.Success(
             claimed=reading.state,
             state=state,
             next_check_at=due_at,
-            not_before=now + min(answer.max_age, ASKED_AT_MOST) if answer.max_age else None,
+            not_before=not_before,
             validators=_validators(reading),
             habits=replace(habits, planned_seconds=int((due_at - now).total_seconds())),
             title=reading.parsed.title if reading.parsed else None,

@@ -480,6 +480,23 @@ def test_C1_C4_jumps_of_the_clock_are_found_told_and_what_is_due_goes_with_them(
     assert (round(back / 3600), round(ahead / 3600)) == (-6, 8)
 
 
+@pytest.mark.parametrize("jump", [timedelta(hours=-6), timedelta(days=-400)])
+def test_C1_a_clock_that_was_set_back_between_two_passes_holds_no_feed_back(desk, log, jump):
+    moment = NOW
+
+    async def passes():
+        async with app_of(desk, clock=lambda: moment) as app:
+            await app.poll()
+            return read(app, feeds.list_feeds)[0]["next_check_at"]
+
+    first = asyncio.run(passes())
+    moment += jump
+    assert asyncio.run(passes()) - first == jump
+    moment += timedelta(hours=2)
+    asyncio.run(passes())
+    assert len(desk.web.asked("/gazette")) == 2
+
+
 # ── the page, the metrics, progress ──────────────────────────────────────────────────────────────
 
 

@@ -181,6 +181,20 @@ def test_c8_a_page_that_robots_txt_keeps_from_us_is_not_reached_by_a_redirect_ei
     assert state == "refused" and error.endswith("/talks: the site's robots.txt forbids it")
 
 
+@pytest.mark.parametrize("path", ["/talks", "/robots.txt"])
+def test_c1_a_host_that_asks_for_peace_when_its_page_is_asked_for_has_it_after_a_restart(press, path):
+    press.web.forget(path)
+    press.web.page(path).says(429, headers={"Retry-After": "7200"})
+    press.polls()
+    asked = press.asked("/gazette")
+    press.again()
+    assert press.asked(path) == 1 and press.asked("/gazette") == asked
+    for command in (("explain",), ("feeds", "find")):
+        refused = press.desk.does(*command, press.web.url("/elsewhere"))
+        assert refused.exit_code != 0 and "asked us to stay away" in refused.output
+    assert press.asked("/elsewhere") == 0
+
+
 def test_c8_robots_txt_is_asked_for_once_a_day_and_a_site(press):
     press.web.page("/robots.txt").says(200, b"User-agent: *\nDisallow: /secret")
     for number in range(3):

@@ -303,6 +303,15 @@ def test_h19_b4_max_age_is_waited_for_on_200_and_304(desk, answer):
     assert len(made.times()) == 2
 
 
+def test_h19_a_feed_is_shown_as_due_when_its_server_lets_it_be(desk):
+    made = desk()
+    made.web["gazette"] = lambda now, ask: Fetched(url=OLD, status=200, body=rss("One"), max_age=DAY)
+    made.passes(MINUTE)
+    with made.database.read() as tx:
+        (row,) = feeds.list_feeds(tx)
+    assert row["next_check_at"] >= row["not_before"] == NOW + DAY
+
+
 def test_h19_a_max_age_of_a_month_is_told_and_a_day_of_it_believed(desk):
     made = desk()
     made.web["gazette"] = lambda now, ask: Fetched(url=OLD, status=200, body=rss("One"), max_age=30 * DAY)

@@ -74,6 +74,8 @@ def failed(habits: Habits, ask: Ask, *, status: int | None, now: datetime) -> Ha
     """What is known after a failure; `status` None: nobody answered."""
     if ask.url is None and habits.moved_to is not None:
         habits = replace(habits, original_asked_at=now)
+    if status == 304 and habits.last_full_at is not None:  # to an unconditional request: it is not asked so for a week
+        habits = replace(habits, last_full_at=now)
     if status == 410:
         return replace(habits, gone_answers=habits.gone_answers + 1, gone_since=habits.gone_since or now)
     return habits if status is None else replace(habits, gone_answers=0, gone_since=None)

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from monitor.model import DeliveryStatus
+from monitor.model import DeliveryStatus, FeedStatus
 from monitor.store.schema import MICROSECOND, channels, deliveries, feeds, hosts
 
 MOVED = (
@@ -33,11 +33,20 @@ def shift(tx: sa.Connection, by: timedelta) -> None:
 
 
 def clamp(
-    tx: sa.Connection, *, checks_by: datetime, attempts_by: datetime, pauses_by: datetime, held_by: datetime
+    tx: sa.Connection,
+    *,
+    checks_by: datetime,
+    gone_by: datetime,
+    attempts_by: datetime,
+    pauses_by: datetime,
+    held_by: datetime,
 ) -> None:
-    """Nothing is due later than it could have been made: the clock may have been ahead while nobody ran."""
+    """Nothing is due later than it could have been made: the clock may have been ahead while nobody ran. `gone_by` is
+    for feeds that are gone."""
+    late = sa.and_(feeds.c.state != FeedStatus.GONE, feeds.c.next_check_at > checks_by)
+    tx.execute(feeds.update().where(late).values(next_check_at=checks_by))
     latest_of = {
-        feeds.c.next_check_at: checks_by,
+        feeds.c.next_check_at: gone_by,
         feeds.c.not_before: pauses_by,
         hosts.c.until: pauses_by,
         channels.c.paused_until: pauses_by,

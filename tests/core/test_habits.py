@@ -201,3 +201,10 @@ def test_h20_b6_what_a_document_asks_is_remembered_until_another_is_read():
     assert (habits.ttl_seconds, habits.skip_hours) == (7200, 1 | 1 << 13)
     assert after(habits, NotModified(url=OLD)) == replace(habits, equal_bodies=0)
     assert after(habits, parsed=ParsedFeed(parser="lxml")).skip_hours == 0
+
+
+def test_h6_a_server_that_says_304_to_an_unconditional_request_is_asked_so_once_a_week():
+    habits = Habits(last_full_at=NOW - 8 * DAY)
+    again = failed(habits, Ask(), status=304, now=NOW)
+    assert asking(state(habits=again, validators=A), NOW + DAY).validators == A
+    assert is_forced(state(habits=again, validators=A), asking(state(habits=again, validators=A), NOW + 8 * DAY))

@@ -1,8 +1,9 @@
 from datetime import timedelta
 
+import pytest
 import sqlalchemy as sa
 
-from monitor.model import DeliveryStatus, Feed, HoldReason
+from monitor.model import DeliveryStatus, Feed, FeedStatus, HoldReason
 from monitor.store import channels, due, feeds, outbox
 from monitor.store.schema import channels as channel_table
 from monitor.store.schema import deliveries
@@ -37,12 +38,16 @@ def test_C1_times_of_day_stay(tx):
     assert time_of(tx, deliveries.c.next_attempt_at) == [NOW + HOUR]
 
 
-def test_C1_what_is_due_impossibly_late_is_due_as_late_as_it_could_be(tx):
-    feed(tx, next_check_at=NOW + 900 * HOUR)
+@pytest.mark.parametrize(("state", "latest"), [(FeedStatus.OK, 24 * HOUR), (FeedStatus.GONE, 185 * HOUR)])
+def test_C1_what_is_due_impossibly_late_is_due_as_late_as_it_could_be(tx, state, latest):
+    feed(tx, next_check_at=NOW + 900 * HOUR, state=state)
     outbox.enqueue(tx, [delivery("d1", next_attempt_at=NOW + 900 * HOUR), delivery("d2", next_attempt_at=NOW)])
     channels.pause(tx, "desk", until=NOW + 900 * HOUR, error="429")
-    due.clamp(tx, checks_by=NOW + 24 * HOUR, attempts_by=NOW + HOUR, pauses_by=NOW + 24 * HOUR, held_by=NOW + 26 * HOUR)
-    assert time_of(tx, feed_table.c.next_check_at) == [NOW + 24 * HOUR]
+    due.clamp(
+        tx, checks_by=NOW + 24 * HOUR, gone_by=NOW + 185 * HOUR, attempts_by=NOW + HOUR, pauses_by=NOW + 24 * HOUR,
+        held_by=NOW + 26 * HOUR,
+    )  # fmt: skip
+    assert time_of(tx, feed_table.c.next_check_at) == [NOW + latest]
     assert sorted(time_of(tx, deliveries.c.next_attempt_at)) == [NOW, NOW + HOUR]
     assert time_of(tx, channel_table.c.paused_until) == [NOW + 24 * HOUR]
 
