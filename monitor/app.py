@@ -141,7 +141,7 @@ class App:
         self._spread_at: datetime | None = None
         self._reloading = asyncio.Lock()
         self._reloads: set[asyncio.Task[Reloaded]] = set()
-        self.alerts_by_page = 0  # that only a story's page led to
+        self.alerts_beside = 0  # that a story's page led to, or the end of a quarantine, and no check
         self._on_checked: list[Callable[[FeedChecked], None]] = []
 
     # ── lifecycle ────────────────────────────────────────────────────────────────────────────────
@@ -414,6 +414,7 @@ class App:
         for feed, alerts in await self.writer.run(again.let_out, self.policy, self.clock()):
             say("let_out", feed=feed, alerts=alerts)
             self.metrics.alerts.inc(alerts)
+            self.alerts_beside += alerts
 
     async def _watch_tick(self) -> None:
         seen = reload.fingerprint(self.in_force.config.watchlists)
@@ -835,7 +836,7 @@ class App:
             listener(fact)
 
     def _say_read(self, fact: ArticleRead) -> None:
-        self.alerts_by_page += fact.alerts
+        self.alerts_beside += fact.alerts
         self.metrics.read(fact)
         say_fact(fact, level=logging.INFO if fact.alerts else logging.DEBUG)
 

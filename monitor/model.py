@@ -17,6 +17,7 @@ RETRACTIONS = frozenset({"kill", "withdrawn"})  # marks of messages that take a 
 IMPERATIVE = RETRACTIONS | {"correction"}  # … or correct it: nothing holds them back, nothing overtakes them
 NEAR_MISS = 0.7  # of the threshold: what comes so near is kept, also where it stays silent
 NEAR_ENOUGH = 0.5  # of the threshold: so near, the page behind a link may decide
+FIRST_WORDS = 80  # characters of a text that stand for the title which it has not
 POSTINGS = 32  # entries looked at behind one blocking key: the newest
 
 
@@ -360,6 +361,16 @@ class Entry:
     content_hash: str = ""  # of what the feed said; a change means an edit
     sketch: Sketch = Sketch()
     keys: tuple[int, ...] = ()  # blocking keys, below 2**32
+
+    @property
+    def called(self) -> str:
+        """What it goes by in lists and messages: its title, or else the first words of its text, or its address."""
+        if self.title:
+            return self.title
+        first = (self.summary or self.body).partition("\n")[0]
+        if len(first) > FIRST_WORDS:
+            first = (first[:FIRST_WORDS].rpartition(" ")[0] or first[:FIRST_WORDS]) + " …"
+        return first or self.url
 
 
 # ── stories ──────────────────────────────────────────────────────────────────────────────────────

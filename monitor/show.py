@@ -438,7 +438,7 @@ def _print_spread(out: Console, explained: Explained) -> None:
             "first" if pickup.rule is Rule.FOUNDER else f"{str(pickup.rule).replace('_', ' ')}, {pickup.similarity:g} %"
         )
         credit = f", credit {pickup.credit}" if pickup.credit else ""
-        out.print(Text(f"  {clean(pickup.outlet)} ({how}{credit}): {clean(pickup.title)}"))
+        out.print(Text(f"  {clean(pickup.outlet)} ({how}{credit}): {clean(pickup.title) or '(no title)'}"))
         for version in explained.versions.get(pickup.entry, ()):
             changed = ", ".join(version.changed) or "nothing to see"
             out.print(Text(f"    before (other {changed}): {clean(version.title)}", style="dim"))

@@ -141,6 +141,23 @@ def test_a_document_that_always_breaks_off_is_asked_for_by_its_validators_from_t
     assert rig.row()["etag"] == f'"{len(cut)}"'
 
 
+UNTITLED = "<rss version='2.0'><channel><title>Ann</title><item>{}<link>https://social.example/@ann/1</link></item></channel></rss>"
+CALLED = {
+    "its first words": (f"<description>&lt;p&gt;{HARBOUR}, says the mayor, who was there.&lt;/p&gt;</description>", f"{HARBOUR}, says the mayor, who …"),
+    "all of a short text": (f"<description>{HARBOUR}.</description>", f"{HARBOUR}."),
+}
+
+
+@pytest.mark.parametrize(("says", "called"), CALLED.values(), ids=CALLED)
+def test_a_story_without_title_goes_by(rig, says, called):
+    rig.web["gazette"] = rss("A comet is seen over the hills")
+    rig.check()
+    rig.web["gazette"] = UNTITLED.format(says).encode()
+    rig.check(ignore_schedule=True)
+    story = next(row for row in rig.read(stories.list_stories, since=ago(days=1)) if "comet" not in row["title"])
+    assert story["title"] == called
+
+
 class Narrow(Room):
     """Room for a few documents that remembers how many were in it at most."""
 

@@ -90,7 +90,7 @@ def poll(ctx: click.Context, everything: bool, names: tuple[str, ...], accept_em
     checked = asyncio.run(once())
     failed = [fact for fact in checked if fact.outcome == "failed"]
     new, pickups, alerts = (sum(getattr(fact, key) for fact in checked) for key in ("new", "pickups", "alerts"))
-    alerts += app.alerts_by_page
+    alerts += app.alerts_beside
     click.echo(f"{len(checked)} feeds checked, {new} new entries, {pickups} of them copies, {alerts} alerts", err=True)
     left_alone = (wanted if everything or names else set()) - {fact.feed for fact in checked}
     if left_alone:

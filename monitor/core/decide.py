@@ -111,7 +111,7 @@ def alert_of(
         level=match.level or Level.NORMAL,
         score=match.score,
         reason=reason,
-        title=entry.title,
+        title=entry.called,
         url=entry.url,
         created_at=now,
     )

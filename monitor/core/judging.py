@@ -410,7 +410,7 @@ def _refreshed(message: Message, entry: Entry, after: Standing, changed: Update 
     if weaker or (message.mark in RETRACTIONS and changed.reason not in updates.RETRACTED):
         return render.with_spread(message, after.pickups)
     mark = updates.MARKS.get(changed.reason, "update")
-    title = message.title if changed.reason in updates.RETRACTED else entry.headline or entry.title
+    title = message.title if changed.reason in updates.RETRACTED else entry.headline or entry.called
     return render.corrected(message, after.pickups, title=title, mark=mark, news=changed.news)
 
 

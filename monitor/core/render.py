@@ -58,7 +58,7 @@ def message_for(
     story for this watchlist; `zone` is where the readers are; `base_url` that of the status page, or "";
     `feedback_key` signs the link by which readers judge the alert.
     """
-    title = shorten(entry.headline or entry.title or entry.url, TITLE_LENGTH)
+    title = shorten(entry.headline or entry.called, TITLE_LENGTH)
     message = Message(
         headline="",
         mark=mark,

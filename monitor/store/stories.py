@@ -559,7 +559,7 @@ def _story_row(one: Judged, now: datetime) -> tuple:
     entry, seen_at = one.entry, as_number(now)
     published_at = as_number(entry.published_at) if entry.published_at else None
     return (
-        entry.id, entry.title, entry.url, entry.language, entry.credit, seen_at, published_at, seen_at, 1,
+        entry.id, entry.called, entry.url, entry.language, entry.credit, seen_at, published_at, seen_at, 1,
         one.assignment.related, entry.id, len(entry.summary), entry.id, len(entry.body),
     )  # fmt: skip
 
@@ -575,7 +575,7 @@ def _grow_stories(tx: sa.Connection, joined: Sequence[Judged], now: datetime) ->
             "lead_size": len(one.entry.summary) if one.lead_grew else None,
             "body": one.entry.id if one.body_grew else None,
             "body_size": len(one.entry.body) if one.body_grew else None,
-            "headline": one.entry.title if one.is_edit and one.entry.id == one.assignment.story else None,
+            "headline": one.entry.called if one.is_edit and one.entry.id == one.assignment.story else None,
             "address": one.entry.url if one.is_edit and one.entry.id == one.assignment.story else None,
         }
         for one in joined

@@ -82,3 +82,7 @@ def test_urgent_waits_for_nothing_and_others_for_the_first_copies():
     routes = (Route(channels=("desk",), group_wait=WAIT),)
     assert [to.wait for to in recipients_of(alert(), routes, CHANNELS)] == [WAIT]
     assert [to.wait for to in recipients_of(alert(level=Level.URGENT), routes, CHANNELS)] == [timedelta(0)]
+
+
+def test_an_alert_on_what_has_no_title_goes_by_its_first_words():
+    assert decided(about=replace(entry(), title="", summary="A toot.\nAnother.")).alert.title == "A toot."
