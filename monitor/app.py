@@ -199,10 +199,10 @@ class App:
         checked: list[FeedChecked] = []
         self._on_checked.append(checked.append)
         configured = self.in_force.feeds
+        await self._let_out()  # first, or a check begun before finds its feed in quarantine still
         await self.ingest.start(
             configured, limit=len(configured), only=only, ignore_schedule=everything or only is not None
         )
-        await self._let_out()
         await self.ingest.finish()
         await self._tell_operator()
         await self.dispatcher.drain()

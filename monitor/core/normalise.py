@@ -35,15 +35,18 @@ def normalise(
 ) -> tuple[Entry, ...]:
     """Every entry of a feed document, oldest last as the feed has it; entries that say nothing at all are left out.
 
-    Of two items that are the same in everything that identifies one the first stays: feeds repeat themselves.
-    `default_language` is that of feeds which name none. `leave_out`: places of items that need not be worked out, but
-    have a say in what identifies the others.
+    Of two items that are the same in everything that identifies one the first stays: feeds repeat themselves, also with
+    the headline before an edit. `default_language` is that of feeds which name none. `leave_out`: places of items that
+    need not be worked out, but have a say in what identifies the others.
     """
     if len(leave_out) == len(parsed.entries):
         return ()
     outlet = feed.outlet or plain_text(parsed.title) or feed.name
-    links = Counter(url_identity(raw.link) for raw in parsed.entries if raw.link)
-    guids = Counter(raw.guid for raw in parsed.entries if raw.guid)
+    items = {
+        (raw.guid, url_identity(raw.link or ""), (raw.guid and raw.published_at) or place)
+        for place, raw in enumerate(parsed.entries)
+    }
+    links, guids = Counter(link for _, link, _ in items), Counter(guid for guid, _, _ in items)
     suffixes = suffixes_of(raw.title for raw in parsed.entries)
     entries: dict[str, Entry] = {}
     for place, raw in enumerate(parsed.entries):

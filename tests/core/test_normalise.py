@@ -40,6 +40,12 @@ def test_an_item_that_stands_twice_is_one():
     assert len(entries(item(guid="1"), item(guid="1"))) == 1
 
 
+def test_an_item_that_stands_twice_with_its_old_and_its_new_headline_is_one():
+    same = {"guid": "1", "link": "https://gazette.example/1", "published_at": NOW}
+    (one,) = entries(item("Harbour workers walk out", **same), item("Harbour workers go home", **same))
+    assert one.id == entries(item("Harbour workers walk out", **same))[0].id
+
+
 IDENTITIES = [
     ("the guid, whatever else changes", item(guid="1"), item("Another headline", guid="1", link="https://gazette.example/2"), True),
     ("the address where there is no guid", item(link="https://gazette.example/1"), item("Another", link="http://www.gazette.example/1?utm_source=rss"), True),
