@@ -347,6 +347,7 @@ class Ingest:
         standings = stories.standings(tx, joined)
         judged = pipeline.judge(arrivals, standings, policy, replace(history, held=doubtful), now=now)
         stories.save(tx, judged, now)
+        stories.save_addresses(tx, found.moved)
         outbox.enqueue_all(tx, judged)
         configured = {reading.feed.name: reading.feed for reading in batch}
         pages, elsewhere = worth_reading(judged, configured, policy, seeding=history.seeding, held=doubtful, now=now)

@@ -181,6 +181,13 @@ def test_a_corrected_address_is_kept_and_no_news(rig, title):
     assert (story["url"], pickup.url, pickup.title) == ("https://gazette.example/walk-out",) * 2 + (title,)
 
 
+def test_a_site_that_moves_alerts_on_nothing_that_it_had_before(rig):
+    check(rig, *(item(n, title=title, when=NOW - timedelta(hours=30)) for n, title in enumerate(NEWS)))
+    fact = check(rig, *(item(n, title=title, link=f"https://gazette.example/new/{n}", when=NOW - timedelta(hours=30)) for n, title in enumerate(NEWS)))
+    assert (fact.new, rig.alerts()) == (0, ())
+    assert {row["url"] for row in rig.read(stories.list_stories, since=ago(days=30))} == {f"https://gazette.example/new/{n}" for n in range(len(NEWS))}
+
+
 def test_f4_without_an_address_headline_and_date_tell_items_apart(rig):
     home = "https://gazette.example/"
     begun(rig, link=home)

@@ -86,6 +86,7 @@ class Fresh:
 
     new: tuple[Entry, ...] = ()
     edited: tuple[Known, ...] = ()
+    moved: tuple[Entry, ...] = ()  # known ones that say the same at another address
     known: Counter[str] = field(default_factory=Counter)  # entries known already, by feed …
     renamed: Counter[str] = field(default_factory=Counter)  # … and those of them that came under another guid
 
@@ -104,7 +105,7 @@ def fresh(tx: sa.Connection, found: Sequence[Entry], now: datetime, *, churning:
         found = [_of_its_own(entry) if _is_another(by_id.get(entry.id), entry) else entry for entry in found]
         by_id, by_address, by_title = _known_entries(tx, found)
     gone = _known_fingerprints(tx, found, now)
-    new, edited, known, renamed = [], [], Counter(), Counter()
+    new, edited, moved, known, renamed = [], [], [], Counter(), Counter()
     for entry in found:
         alike = by_address if entry.url_key else by_title
         places = alike.get((entry.feed, entry.url_key or entry.title_key), ())
@@ -114,11 +115,15 @@ def fresh(tx: sa.Connection, found: Sequence[Entry], now: datetime, *, churning:
             continue
         known[entry.feed] += 1
         renamed[entry.feed] += row is not None and row.id != entry.id
-        if row is not None and _differs(row, entry) and row.revision < MOST_VERSIONS:
+        if row is None or row.revision >= MOST_VERSIONS:
+            continue
+        if row.content_hash != entry.content_hash:
             edited.append(
                 Known(entry=_with_id(entry, row.id), story=row.story, rule=Rule(row.rule), similarity=row.similarity)
             )
-    return Fresh(new=tuple(new), edited=tuple(edited), known=known, renamed=renamed)
+        elif row.id == entry.id and entry.url_key is not None and row.url_key != entry.url_key:
+            moved.append(entry)
+    return Fresh(new=tuple(new), edited=tuple(edited), moved=tuple(moved), known=known, renamed=renamed)
 
 
 def known_texts(tx: sa.Connection, feed: str, found: Sequence[Entry]) -> frozenset[str | int]:
@@ -193,6 +198,16 @@ def save(tx: sa.Connection, judged: Sequence[Judged], now: datetime) -> None:
     insert_plain(tx, "stories", _STORY_COLUMNS, [_story_row(one, now) for one in founders])
     _grow_stories(tx, [one for one in judged if one.is_edit or one.assignment.story != one.entry.id], now)
     save_decisions(tx, judged, now)
+
+
+def save_addresses(tx: sa.Connection, moved: Sequence[Entry]) -> None:
+    """Write where entries lie now. That is no edit, and judged by nobody: a site that moves has no news."""
+    for entry in moved:
+        where = {"url": entry.url, "url_key": entry.url_key, "revision": entries.c.revision + 1}
+        tx.execute(entries.update().where(entries.c.id == entry.id).values(where))
+        tx.execute(stories.update().where(stories.c.id == entry.id).values(url=entry.url))
+    if moved:
+        _save_keys(tx, moved)
 
 
 def save_decisions(tx: sa.Connection, judged: Sequence[Judged], now: datetime) -> None:
@@ -406,12 +421,6 @@ def _same_item(rows: Sequence[sa.Row], entry: Entry, *, by_address_alone: bool) 
         if dated or titled or row.content_hash == entry.content_hash or (by_address_alone and row.url_key is not None):
             return row
     return None
-
-
-def _differs(row: sa.Row, entry: Entry) -> bool:
-    """Whether an entry says something else than before, or lies elsewhere."""
-    moved = row.id == entry.id and entry.url_key is not None and row.url_key != entry.url_key
-    return moved or row.content_hash != entry.content_hash
 
 
 def _fingerprints_of(entry: Entry | sa.Row) -> tuple[str, ...]:
