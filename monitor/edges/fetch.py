@@ -299,7 +299,7 @@ class Fetcher:
                 if isinstance(error, AskAgain):
                     error.took = loop.time() - began
                 raise
-            self._lanes.release(host)
+            self._lanes.release(host, self._now())
             return answer, spent + loop.time() - began
 
     async def _ask(self, wish: _Wish, hop: _Hop, left: float, *, lenient: bool) -> Fetched | NotModified | _Redirect:

@@ -71,15 +71,18 @@ class Lanes:
             lane.users -= 1
 
     def hold(self, host: str, asked: timedelta | None, now: datetime) -> None:
-        """This host answered 429: leave it alone as long as it asked, else 15 minutes and twice as long each time."""
-        lane = self._lane(host)
-        wait = asked or FIRST_HOLD * 2 ** min(lane.holds, 10)
-        lane.held_until, lane.holds = now + min(wait, LONGEST_HOLD), lane.holds + 1
+        """This host answered 429: leave it alone as long as it asked, else 15 minutes and twice as long each time.
+        Answers to requests that were under way together count once; the longest wait among them counts."""
+        lane, held = self._lane(host), self.held_for(host, now) or timedelta(0)
+        lane.holds += not held
+        wait = asked or FIRST_HOLD * 2 ** min(lane.holds - 1, 10)
+        lane.held_until = now + max(held, min(wait, LONGEST_HOLD))
 
-    def release(self, host: str) -> None:
-        """This host answered well again."""
-        lane = self._lane(host)
-        lane.held_until, lane.holds = None, 0
+    def release(self, host: str, now: datetime) -> None:
+        """This host answered well again, if it has not asked for peace while this answer was under way."""
+        if self.held_for(host, now) is None:
+            lane = self._lane(host)
+            lane.held_until, lane.holds = None, 0
 
     def held_for(self, host: str, now: datetime) -> timedelta | None:
         """How much longer this host must be left alone; None where it may be asked."""

@@ -352,6 +352,22 @@ def test_h17_a_host_that_said_429_is_left_alone_by_all_its_feeds_until_then(web)
     run(scenario, now=lambda: clock[0])
 
 
+def test_h17_an_answer_that_was_under_way_when_its_host_said_429_does_not_end_the_hold(web):
+    web.page("/slow").answers(lambda _: (0.3, head(200, [("Content-Length", "3")]) + b"abc"))
+    web.page("/busy").says(429, headers={"Retry-After": "3600"})
+
+    async def scenario(fetcher):
+        slow = asyncio.create_task(fetcher.fetch(web.url("/slow"), own_port=web.port))
+        with pytest.raises(FetchError):
+            await fetcher.fetch(web.url("/busy"), own_port=web.port)
+        assert (await slow).body == b"abc"
+        with pytest.raises(HostHeld):
+            await fetcher.fetch(web.url("/busy"), own_port=web.port)
+
+    run(scenario, per_host=2)
+    assert len(web.requests) == 2
+
+
 def test_h18_a_503_holds_its_own_feed_only(web):
     web.page("/a").says(503, headers={"Retry-After": "3600"})
     web.page("/b").says(200, FEED)
