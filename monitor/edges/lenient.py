@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+import io
+import re
 import socket
 import ssl
 from collections.abc import Callable
@@ -25,6 +27,8 @@ from monitor.errors import OddAnswer
 
 THREADS = 2  # such servers are rare; systemd's TasksMax counts threads
 CHUNK = 65_536
+
+_NAME = re.compile(rb"([!-9;-~]+)[ \t]*:")  # of printable ASCII
 
 Begin = Callable[[Head], Any]  # of an answer whose head has come: what it is, or what takes its body
 
@@ -159,6 +163,7 @@ class _Call:
 
     def _exchanged(self) -> Any:
         connection = http.client.HTTPConnection(self._url.raw_host, self._url.port)
+        connection.response_class = _Response
         connection.sock = self._socket
         connection.putrequest("GET", self._url.raw_path_qs, skip_host=True, skip_accept_encoding=True)
         default = self._url.is_default_port()
@@ -183,6 +188,38 @@ class _Call:
         if response.length:
             raise http.client.IncompleteRead(b"", response.length)
         return begun.finish()
+
+
+class _Response(http.client.HTTPResponse):
+    """An answer whose head is read to its end: the parser drops all that follows a line that it cannot read."""
+
+    def begin(self) -> None:
+        self.fp = _HeadReader(self.fp.detach())
+        super().begin()
+        self.fp.in_head = False
+
+
+class _HeadReader(io.BufferedReader):
+    """While a head is read, lines that are neither its status nor a header are left out, and so are blanks around names
+    and values. What follows passes as it came."""
+
+    in_head = at_status = True
+    _kept = False  # the last header: what continues one that was left out is left out, too
+
+    def readline(self, size: int | None = -1) -> bytes:
+        while True:
+            line = super().readline(size)
+            if not self.in_head or not line.endswith(b"\n"):  # or it is too long, or broke off
+                return line
+            if self.at_status or line in (b"\r\n", b"\n"):
+                self.at_status, self._kept = not self.at_status, False  # an interim answer's head has another behind it
+                return line
+            text = line.rstrip(b"\r\n").replace(b"\r", b" ")  # which the parser takes for an end of line
+            if name := _NAME.match(text):
+                text = name[1] + b": " + text[name.end() :].strip(b" \t")
+            self._kept = name is not None or (self._kept and text[:1] in (b" ", b"\t"))
+            if self._kept:
+                return text + b"\r\n"
 
 
 def _trusting_anyone() -> ssl.SSLContext:

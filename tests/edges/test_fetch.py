@@ -559,7 +559,9 @@ ODD = {
     "a header with a space in its name": b"HTTP/1.1 200 OK\r\nX Powered: by\r\nContent-Length: %d\r\n\r\n",
     "a line that is no header": b"HTTP/1.1 200 OK\r\nwarning!\r\nContent-Length: %d\r\n\r\n",
     "a header without a name": b"HTTP/1.1 200 OK\r\n: x\r\nContent-Length: %d\r\n\r\n",
-}
+    "a line that is no header, behind an interim answer": (
+        b"HTTP/1.1 100 Continue\r\nwarning!\r\n\r\nHTTP/1.1 200 OK\r\nwarning!\r\nContent-Length: %d\r\n\r\n"),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("sent", ODD.values(), ids=ODD)
@@ -572,6 +574,54 @@ def test_an_odd_answer_is_read_leniently_once_its_host_has_its_turn_again(web, s
     assert same == list(first.headers) and second.header("Connection") == "close"
 
 
+LENIENT = b"HTTP/1.x 200 OK\r\n"
+ODD_LINES = {
+    "a line that is no header": b"bad line",
+    "a line that is no header, and is continued": b"bad line\r\n Content-Length: 3\r\n\tETag: x",
+    "a name with a blank in it": b"Content Length: 3",
+    "a name that is not ASCII": b"\xe9: x",
+    "no name": b": x",
+    "a header and a line of blanks": b"X: y\r\n \r\n\t",
+    "half a line": b"X: y\rbad line",
+    "a line of line ends": b"\r\r",
+    "an envelope's line": b"From x",
+}
+
+
+@pytest.mark.parametrize("odd", ODD_LINES.values(), ids=ODD_LINES)
+@pytest.mark.parametrize("fields", [b"Transfer-Encoding: chunked", b"Transfer-Encoding : chunked", b"transfer-encoding:chunked \t"])
+def test_what_follows_an_odd_line_is_read(web, odd, fields):
+    said = b'ETag: "a" \r\n%s\r\n%s\r\nContent-Type: text/xml;\r\n charset=utf-8' % (odd, fields)
+    web.page("/feed.xml").breaks_off(LENIENT + said + b"\r\n\r\n3\r\nbad\r\n6\r\n\r line\r\n0\r\nbad\r\n\r\n")
+    found = get(web)
+    assert (found.body, found.validators.etag) == (b"bad\r line", '"a"')
+    assert found.content_type.split() == ["text/xml;", "charset=utf-8"]
+
+
+@pytest.mark.parametrize("odd", ODD_LINES.values(), ids=ODD_LINES)
+def test_t4_t8_lengths_that_follow_an_odd_line_count(web, odd):
+    web.page("/cut").breaks_off(LENIENT + b'ETag: "v1"\r\n%s\r\nContent-Length: 9\r\n\r\n<rss>' % odd)
+    web.page("/two").breaks_off(LENIENT + b"Content-Length: 5\r\n%s\r\nContent-Length: 3\r\n\r\n<rss>" % odd)
+    assert "broke off" in str(fails(web, "/cut"))
+    assert "not valid HTTP" in str(fails(web, "/two"))
+
+
+def test_a_line_that_continues_nothing_is_left_out(web):
+    web.page("/feed.xml").breaks_off(LENIENT + b" X: y\r\nContent-Length: 5\r\n\r\n<rss>")
+    assert get(web).body == b"<rss>"
+
+
+def test_r4_blanks_within_a_line_take_no_time(web):
+    web.page("/feed.xml").breaks_off(LENIENT + b"X: a%sb\r\nY%sb\r\n\r\n<rss>" % ((b" " * 60_000,) * 2))
+    began = time.monotonic()
+    assert get(web).body == b"<rss>" and time.monotonic() - began < 2
+
+
+def test_an_odd_line_without_end_is_not_read_in_pieces(web):
+    web.page("/feed.xml").breaks_off(LENIENT + b"x" * 65_537 + b"Content-Length: 3\r\n\r\nabcde")
+    assert "not valid HTTP" in str(fails(web))
+
+
 def test_an_odd_host_is_asked_leniently_from_then_on(web):
     web.page("/feed.xml").breaks_off(ODD["a status line of words"] % len(FEED) + FEED)
 
@@ -582,7 +632,6 @@ def test_an_odd_host_is_asked_leniently_from_then_on(web):
     assert len(web.requests) == 4
 
 
-LENIENT = b"HTTP/1.x 200 OK\r\n"
 STILL_REFUSED = {
     "T4 cut short": (LENIENT + b"Content-Length: 100\r\n\r\n<rss>", "broke off"),
     "T4 a bad chunk": (LENIENT + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nzz\r\n", "broke off"),
