@@ -24,6 +24,8 @@ _PLAIN = re.compile(
     rf"https?://[a-z0-9-]+(?:\.[a-z0-9-]+)*(?::(?!0|80/|443/)[0-9]{{1,5}})?(?=/)(?!.*#){_EXACT.pattern}"
 )
 
+_ODD_BYTE = re.compile("[\udc80-\udcff]")
+
 Headers = tuple[tuple[str, str], ...]
 
 
@@ -44,7 +46,9 @@ def parsed(text: str) -> URL:
 
 
 def redirected(url: URL, location: str) -> URL:
-    """Where `location` leads from `url`. Raises FetchError where we do not follow."""
+    """Where `location` leads from `url`; surrogates in it stand for bytes that are not UTF-8, and those are escaped.
+    Raises FetchError where we do not follow."""
+    location = _ODD_BYTE.sub(lambda byte: f"%{ord(byte[0]) - 0xDC00:02X}", location)
     try:
         joined = url.join(URL(location, encoded=bool(_EXACT.fullmatch(location))))
     except ValueError as error:

@@ -225,6 +225,21 @@ def test_h10_redirects_are_followed(web, status):
     assert found.moved_to == (found.url if status in (301, 308) else None)
 
 
+LOCATIONS = {
+    "Latin-1": (b"/caf\xe9.xml?q=\xfc&x=%2f", "/caf%E9.xml?q=%FC&x=%2f"),
+    "Latin-1, and a blank": (b"/caf\xe9 a.xml", "/caf%E9%20a.xml"),
+    "UTF-8": ("/café.xml".encode(), "/caf%C3%A9.xml"),
+    "both": (b"/\xc3\xa9\xe9", "/%C3%A9%E9"),
+}
+
+
+@pytest.mark.parametrize(("location", "asked"), LOCATIONS.values(), ids=LOCATIONS)
+def test_h10_no_byte_of_a_redirects_address_is_lost(web, location, asked):
+    web.page("/old").redirects(location)
+    web.page(asked.partition("?")[0]).says(200, FEED)
+    assert get(web, "/old").body == FEED and web.requests[1].target == asked
+
+
 def test_h9_only_permanent_redirects_count_as_a_move(web):
     web.page("/a").redirects("/b", status=301)
     web.page("/b").redirects("/c", status=302)
