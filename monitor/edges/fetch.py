@@ -15,6 +15,7 @@ import functools
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import nullcontext
 from contextvars import ContextVar
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -287,7 +288,8 @@ class Fetcher:
     ) -> tuple[Fetched | NotModified | _Redirect, float]:
         """As above; of `left` so many seconds are `spent`."""
         url, host, loop = hop.url, hop.host, asyncio.get_running_loop()
-        async with self._lanes.turn(host, wish.gap, self._ready):
+        means = self._lenient.threads if lenient else nullcontext()
+        async with self._lanes.turn(host, wish.gap, self._ready, means=means):
             if held := self._lanes.held_for(host, self._now()):
                 raise HostHeld(f"{url.host} asked us to stay away for another {held}", status=429, retry_after=held)
             began = loop.time()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -48,17 +48,23 @@ class Lanes:
 
     @asynccontextmanager
     async def turn(
-        self, host: str, gap: timedelta = timedelta(0), ready: Callable[[], Awaitable[None]] | None = None
+        self,
+        host: str,
+        gap: timedelta = timedelta(0),
+        ready: Callable[[], Awaitable[None]] | None = None,
+        *,
+        means: AbstractAsyncContextManager = nullcontext(),
     ) -> AsyncIterator[None]:
-        """Waits for this host's turn; what runs inside is one request. `gap` is for who wants a longer pause. `ready`
-        is awaited last, when one of the turns that all share is taken."""
+        """Waits for this host's turn; what runs inside is one request. `gap` is for who wants a longer pause. `means`
+        are what this request takes besides: waited for before one of the turns that all share is taken. `ready` is
+        awaited last."""
         loop, lane, pause = asyncio.get_running_loop(), self._lane(host), max(self._gap, gap.total_seconds())
         self._longest_gap = max(self._longest_gap, pause)
         lane.users += 1
         try:
             async with lane.turns:
                 await self._pause(lane, pause)
-                async with self._slow if lane.slow else nullcontext(), self._all:
+                async with self._slow if lane.slow else nullcontext(), means, self._all:
                     if ready is not None:
                         await ready()
                     began = lane.busy_at = loop.time()

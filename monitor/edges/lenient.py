@@ -25,7 +25,7 @@ from monitor.edges.answers import Head
 from monitor.edges.trust import aiohttp
 from monitor.errors import OddAnswer
 
-THREADS = 2  # such servers are rare; systemd's TasksMax counts threads
+THREADS, FOR_ASKING = 8, 6  # such servers are rare; systemd's TasksMax counts threads. The rest looks at certificates
 CHUNK = 65_536
 
 _NAME = re.compile(rb"([!-9;-~]+)[ \t]*:")  # of printable ASCII
@@ -35,7 +35,7 @@ Begin = Callable[[Head], Any]  # of an answer whose head has come: what it is, o
 
 class Lenient:
     """Asks; `dial` makes the socket for an address or raises PermissionError, `tls` says whom to trust, limits are in
-    seconds."""
+    seconds. Who asks holds one of `threads`, lest it wait for one while its time runs."""
 
     def __init__(
         self,
@@ -48,6 +48,7 @@ class Lenient:
     ):
         self._dial, self._resolver, self._tls = dial, resolver, tls
         self._connect, self._read = connect, read
+        self.threads = asyncio.Semaphore(FOR_ASKING)
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="wirewatch-lenient")
 
     def close(self) -> None:
@@ -114,7 +115,7 @@ class _Call:
     def run(self, addresses: list[tuple]) -> Any:
         """Connect, ask, read."""
         try:
-            self._socket = self._connected(addresses)
+            self._connect(addresses)
             if self._over:
                 raise ConnectionAbortedError("given up")
             return self._exchanged()
@@ -131,35 +132,37 @@ class _Call:
     def certificate(self, addresses: list[tuple]) -> bytes:
         """Connect, and see whom with."""
         try:
-            self._socket = self._connected(addresses)
+            self._connect(addresses)
             return self._socket.getpeercert(binary_form=True) or b""
         finally:
             if self._socket is not None:
                 self._socket.close()
 
-    def _connected(self, addresses: list[tuple]) -> socket.socket:
+    def _connect(self, addresses: list[tuple]) -> None:
         last: OSError | None = None
         for address in addresses:
+            if self._over:
+                break
             try:
-                found = self._how._dial(address)
+                self._socket = self._how._dial(address)
             except PermissionError as error:
                 last = error
                 continue
-            self._socket = found
             try:
-                found.settimeout(self._how._connect)
-                found.connect(address[4])
-                return self._secured(found)
+                self._socket.settimeout(self._how._connect)
+                self._socket.connect(address[4])
+                return self._secure()
             except OSError as error:
-                found.close()
+                self._socket.close()
                 last = error
         raise last or OSError("the name has no address")
 
-    def _secured(self, plain: socket.socket) -> socket.socket:
+    def _secure(self) -> None:
         if self._url.scheme == "https":
-            plain = self._tls().wrap_socket(plain, server_hostname=self._url.raw_host)
-        plain.settimeout(self._how._read)
-        return plain
+            named = self._url.raw_host
+            self._socket = self._tls().wrap_socket(self._socket, server_hostname=named, do_handshake_on_connect=False)
+            self._socket.do_handshake()  # only now, so that it can be cut off
+        self._socket.settimeout(self._how._read)
 
     def _exchanged(self) -> Any:
         connection = http.client.HTTPConnection(self._url.raw_host, self._url.port)

@@ -29,6 +29,7 @@ from aiohttp.abc import AbstractResolver
 
 from monitor.edges.answers import Body
 from monitor.edges.fetch import ACCEPT, Fetcher, FetchSettings
+from monitor.edges.lenient import FOR_ASKING, THREADS
 from monitor.errors import FetchError, HostHeld
 from monitor.model import Fetched, NotModified, Validators
 from tests.fakeweb import Ending, FakeWeb, head
@@ -679,15 +680,53 @@ def test_t3_both_readings_share_one_deadline(web):
     assert len(web.requests) == 2
 
 
+LATIN = Validators(etag='"\xe9"')  # goes out leniently at once
+
+
+def test_r3_slow_odd_servers_take_no_time_and_no_turn_from_others(web):
+    web.page("/feed.xml").answers(lambda _: (0.5, LENIENT + b"Content-Length: 3\r\n\r\nabc"))
+    web.page("/other").says(200, FEED)
+    hosts = [f"h{n}" for n in range(3 * FOR_ASKING)]
+
+    async def scenario(fetcher):
+        async def ask(host, path, **wishes):
+            url = web.url(path, host=f"{host}.test")
+            return (await fetcher.fetch(url, own_port=web.port, **wishes)).body, time.monotonic() - began
+
+        began = time.monotonic()
+        slow = [asyncio.create_task(ask(host, "/feed.xml", validators=LATIN)) for host in hosts]
+        await asyncio.sleep(0.1)
+        return await ask("other", "/other"), await asyncio.gather(*slow)
+
+    dns = FakeDNS(**dict.fromkeys(["other", *hosts], HERE))
+    (body, took), slow = run(scenario, resolver=dns, timeout=timedelta(seconds=0.9), concurrency=FOR_ASKING + 1)
+    assert body == FEED and took < 0.4
+    assert {body for body, _ in slow} == {b"abc"} and max(took for _, took in slow) > 1.4
+
+
+def test_r3_a_handshake_that_nobody_waits_for_any_more_keeps_no_thread(web):
+    web.page("/feed.xml").breaks_off(LENIENT + b"Content-Length: 3\r\n\r\nabc")
+    hosts = [f"h{n}" for n in range(2 * THREADS)]
+
+    async def scenario(fetcher):
+        silent = (fetcher.fetch(f"https://{host}.test:{port}/", own_port=port, validators=LATIN) for host in hosts)
+        for error in await asyncio.gather(*silent, return_exceptions=True):
+            assert "not done within 0.6 s" in str(error)
+        return await fetcher.fetch(web.url("/feed.xml"), own_port=web.port, validators=LATIN)
+
+    with socket.create_server(("127.0.0.1", 0), backlog=100) as listener:  # accepts, and says nothing
+        port = listener.getsockname()[1]
+        assert run(scenario, resolver=FakeDNS(**dict.fromkeys(hosts, HERE)), timeout=timedelta(seconds=0.6)).body == b"abc"
+
+
 def test_s1_s2_a_lenient_reading_dials_nothing_that_is_forbidden(web, forbidden):
     web.page("/feed.xml").breaks_off(b"HTTP/1.x 302 Found\r\nLocation: " + forbidden.url("/").encode() + b"\r\n\r\n")
     assert "is not allowed" in str(fails(web))  # the port
     assert "not to be connected to" in str(fails(web, settings={"allow_ports": (forbidden.port,)}))
-    latin = Validators(etag='"\xe9"')  # goes out leniently at once
-    assert "not to be connected to" in str(fails(forbidden, "/", validators=latin))
+    assert "not to be connected to" in str(fails(forbidden, "/", validators=LATIN))
     dns = FakeDNS(rebinds=(("127.0.0.2",),))
     assert "not to be connected to" in str(
-        fails(forbidden, "/", host="rebinds.test", resolver=dns, validators=latin)
+        fails(forbidden, "/", host="rebinds.test", resolver=dns, validators=LATIN)
     )
 
 
