@@ -250,13 +250,15 @@ class Fetcher:
     # ── hops ─────────────────────────────────────────────────────────────────────────────────────
 
     async def _follow(self, wish: _Wish) -> Fetched | NotModified:
-        url, seen, for_good, moved_to, left = wish.url, set(), True, None, wish.seconds
+        url, origin, seen, for_good, moved_to, left = wish.url, None, set(), True, None, wish.seconds
         while len(seen) <= MOST_REDIRECTS:
-            answer, took = await self._take_turn(wish, _hop(wish, url), left)
+            hop = _hop(wish, url)
+            check_port(url, (*self._settings.allow_ports, *((wish.own_port,) if hop.is_home else ())), origin)
+            answer, took = await self._take_turn(wish, hop, left)
             if not isinstance(answer, _Redirect):
                 return answer if moved_to is None else replace(answer, moved_to=moved_to)
             seen.add(url)
-            url, left = redirected(url, answer.location), max(left - took, 0)
+            url, origin, left = redirected(url, answer.location), url, max(left - took, 0)
             for_good = for_good and answer.status in FOR_GOOD
             moved_to = str(url) if for_good else moved_to
             if url in seen:
@@ -265,7 +267,6 @@ class Fetcher:
 
     async def _take_turn(self, wish: _Wish, hop: _Hop, left: float) -> tuple[Fetched | NotModified | _Redirect, float]:
         """The answer, and how many seconds it took once it was this host's turn."""
-        check_port(hop.url, (*self._settings.allow_ports, *((wish.own_port,) if hop.is_home else ())))
         host = hop.host
         if host in self._odd or not _sayable(hop.validators):
             return await self._turn(wish, hop, left, lenient=True)

@@ -1039,6 +1039,28 @@ def test_s8_nor_redirected_to(web, url):
     assert "redirects to" in str(fails(web))
 
 
+NO_ADDRESSES = {
+    "http://127.0.0.1:99999/f": "not an address",
+    "http://127.0.0.1:port/f": "not an address",
+    "http://127.0.0.1:-1/f": "not an address",
+    "http://xn--/": "not an address",
+    "http://xn--/ä": "not an address",
+    "http://[::1/": "not an address",
+    "http://127.0.0.1:0/x": "port 0 is none that can be connected to",
+    "http:///x": "names no host",
+}
+
+
+@pytest.mark.parametrize(("url", "words"), NO_ADDRESSES.items(), ids=NO_ADDRESSES)
+def test_s8_what_is_no_address_is_called_so_and_who_redirects_there_is_named(web, url, words):
+    with pytest.raises(FetchError, match=words):
+        run(lambda fetcher: fetcher.fetch(url))
+    if url != "http:///x":  # which leads to the same host
+        web.page("/feed.xml").redirects(url)
+        error = str(fails(web))
+        assert words in error and error.startswith("127.0.0.1 redirects to")
+
+
 @pytest.mark.parametrize("port", [22, 25, 6379, 8080])
 def test_s10_unusual_ports_are_refused_unless_allowed(port):
     with pytest.raises(FetchError, match=f"port {port} is not allowed"):
@@ -1046,8 +1068,9 @@ def test_s10_unusual_ports_are_refused_unless_allowed(port):
 
 
 def test_s10_a_feeds_own_port_is_for_its_own_host(web):
-    web.page("/feed.xml").redirects(web.url("/", host="other.test"))
-    assert f"port {web.port} is not allowed" in str(fails(web, resolver=FakeDNS(other=HERE)))
+    web.page("/feed.xml").redirects(web.url("/?key=k3y", host="other.test", user="me:s3cret"))
+    error = str(fails(web, resolver=FakeDNS(other=HERE)))
+    assert error == f"127.0.0.1 redirects to other.test: port {web.port} is not allowed; see [polling] allow_ports"
     assert len(web.requests) == 1
 
 
