@@ -14,6 +14,7 @@ from email.utils import parsedate_to_datetime
 from monitor.errors import FetchError
 from monitor.model import Validators, record
 
+LARGEST_HEAD, MOST_INTERIM = 256 * 1024, 10  # of one answer, its interim ones (1xx) included (design: limits)
 LONGEST_VALIDATOR = 1024  # bytes; a longer ETag is not kept (design: H2)
 LONGEST_WAIT = timedelta(hours=24)  # the longest Retry-After that is believed (design: limits)
 LONGEST_AGE = timedelta(days=365)  # RFC 9111 lets max-age be any number; pace has its own cap
@@ -56,6 +57,25 @@ class Head:
         """How long the body is said to be, in bytes; 0 where that is not said."""
         said = (self.get("Content-Length") or "").strip()
         return int(said) if said.isascii() and said.isdigit() and len(said) < 20 else 0
+
+
+class Heads:
+    """Counts the heads of one answer, interim ones and its own, and gives up where they are too many or too large."""
+
+    def __init__(self, host: str):
+        self._host, self._count, self._size = host, 0, 0
+
+    def begin(self) -> None:
+        """One more. Raises FetchError where it is one too many."""
+        self._count += 1
+        if self._count > MOST_INTERIM + 1:
+            raise FetchError(f"{self._host} sends more than {MOST_INTERIM} interim answers (1xx)")
+
+    def feed(self, size: int) -> None:
+        """So many bytes of it. Raises FetchError where they are too many."""
+        self._size += size
+        if self._size > LARGEST_HEAD:
+            raise FetchError(f"{self._host}: the headers of its answer are larger than {LARGEST_HEAD:,} bytes")
 
 
 def validators_of(headers: Iterable[tuple[bytes, bytes]]) -> Validators:

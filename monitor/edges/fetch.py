@@ -25,7 +25,7 @@ from yarl import URL
 
 from monitor import __version__
 from monitor.edges.addresses import Network, refusal
-from monitor.edges.answers import Body, Head, coding_of, max_age_of, shown, validators_of
+from monitor.edges.answers import Body, Head, Heads, coding_of, max_age_of, shown, validators_of
 from monitor.edges.certificates import HAS_EXPIRED, valid_until
 from monitor.edges.hops import (
     STANDARD_PORTS,
@@ -148,6 +148,26 @@ class _Document:
         return FetchError(f"{self._host}: {error}", status=self._head.status)
 
 
+class _Response(aiohttp.ClientResponse):
+    """An answer whose heads are counted: aiohttp takes any number of interim ones, and limits each header alone."""
+
+    async def start(self, connection: aiohttp.connector.Connection) -> aiohttp.ClientResponse:
+        heads, protocol = Heads(self.host), connection.protocol
+        read = protocol.read
+
+        async def counted():
+            message, payload = await read()
+            heads.begin()
+            heads.feed(sum(len(name) + len(value) + len(": \r\n") for name, value in message.raw_headers))
+            return message, payload
+
+        protocol.read = counted
+        try:
+            return await super().start(connection)
+        finally:
+            del protocol.read
+
+
 class Fetcher:
     """Fetches; an async context manager that lives within one event loop.
 
@@ -189,6 +209,7 @@ class Fetcher:
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._connect, sock_read=self._read),
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
+            response_class=_Response,
             auto_decompress=False,
             max_line_size=HEADER_LINE,
             max_field_size=HEADER_LINE,

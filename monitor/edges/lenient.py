@@ -8,6 +8,7 @@ whoever waits for it gives up. Connections are not kept. It understands nothing 
 from __future__ import annotations
 
 import asyncio
+import functools
 import http.client
 import io
 import re
@@ -21,7 +22,7 @@ from typing import Any
 
 from yarl import URL
 
-from monitor.edges.answers import Head
+from monitor.edges.answers import Head, Heads
 from monitor.edges.trust import aiohttp
 from monitor.errors import OddAnswer
 
@@ -166,7 +167,7 @@ class _Call:
 
     def _exchanged(self) -> Any:
         connection = http.client.HTTPConnection(self._url.raw_host, self._url.port)
-        connection.response_class = _Response
+        connection.response_class = functools.partial(_Response, Heads(self._url.host))
         connection.sock = self._socket
         connection.putrequest("GET", self._url.raw_path_qs, skip_host=True, skip_accept_encoding=True)
         default = self._url.is_default_port()
@@ -194,11 +195,18 @@ class _Call:
 
 
 class _Response(http.client.HTTPResponse):
-    """An answer whose head is read to its end: the parser drops all that follows a line that it cannot read."""
+    """An answer whose head is read to its end, where the parser drops all that follows a line that it cannot read, and
+    that may be preceded by any interim answer, where the parser knows 100 alone."""
+
+    def __init__(self, heads: Heads, *args, **named):
+        super().__init__(*args, **named)
+        self.fp = _HeadReader(self.fp.detach(), heads)
 
     def begin(self) -> None:
-        self.fp = _HeadReader(self.fp.detach())
         super().begin()
+        while 101 < self.status < 200:
+            self.headers = None
+            super().begin()
         self.fp.in_head = False
 
 
@@ -206,16 +214,24 @@ class _HeadReader(io.BufferedReader):
     """While a head is read, lines that are neither its status nor a header are left out, and so are blanks around names
     and values. What follows passes as it came."""
 
-    in_head = at_status = True
-    _kept = False  # the last header: what continues one that was left out is left out, too
+    def __init__(self, raw: io.RawIOBase, heads: Heads):
+        super().__init__(raw)
+        self._heads = heads
+        self.in_head = self._at_status = True
+        self._kept = False  # the last header: what continues one that was left out is left out, too
 
     def readline(self, size: int | None = -1) -> bytes:
         while True:
             line = super().readline(size)
             if not self.in_head or not line.endswith(b"\n"):  # or it is too long, or broke off
                 return line
-            if self.at_status or line in (b"\r\n", b"\n"):
-                self.at_status, self._kept = not self.at_status, False  # an interim answer's head has another behind it
+            self._heads.feed(len(line))
+            if self._at_status:
+                self._heads.begin()
+                self._at_status = self._kept = False
+                return line
+            if line in (b"\r\n", b"\n"):
+                self._at_status = True  # an interim answer has another behind it
                 return line
             text = line.rstrip(b"\r\n").replace(b"\r", b" ")  # which the parser takes for an end of line
             if name := _NAME.match(text):

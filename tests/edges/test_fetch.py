@@ -38,6 +38,7 @@ NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 FEED = b"<rss><channel><title>A feed</title></channel></rss>"
 A = Validators(etag='"a"')
+LATIN = Validators(etag='"\xe9"')  # goes out leniently at once
 SETTINGS = FetchSettings(
     contact="desk@example.org",
     timeout=timedelta(seconds=10),
@@ -510,6 +511,42 @@ def test_broken_transport_is_an_error(web, sent, ending, words):
     assert len(web.requests) == 1 or words != "without an answer", "what is no HTTP is asked for leniently, what is silent is not"
 
 
+READERS = pytest.mark.parametrize("odd", [b"", b"bad line\r\n"], ids=["strict", "lenient"])
+
+
+@READERS
+def test_r2_a_head_is_256_kib_at_most(web, odd):
+    def says(headers, size):
+        return head(200, [("X", "y" * size)] * headers)[:-2] + odd + b"Content-Length: 3\r\n\r\nabc"
+
+    web.page("/large").breaks_off(says(90, 2_800))
+    web.page("/many").breaks_off(says(90, 3_000))
+    web.page("/long").breaks_off(says(90, 60_000))
+    web.page("/none").breaks_off(b"HTTP/1.1 200 OK\r\n" + b"bad line\r\n" * 30_000 + b"Content-Length: 3\r\n\r\nabc")
+    assert get(web, "/large").body == b"abc"
+    for path in ("/many", "/long", "/none"):
+        assert "the headers of its answer are larger than 262,144 bytes" in str(fails(web, path))
+
+
+@READERS
+@pytest.mark.parametrize("status", [100, 102, 103])
+def test_r2_ten_interim_answers_and_no_more(web, odd, status):
+    interim, last = head(status, [("Link", "</a>")]), head(200, [("Content-Length", "3")])[:-2] + odd + b"\r\nabc"
+
+    def endless(_):
+        while True:
+            yield interim * 100
+
+    web.page("/ten").breaks_off(interim * 10 + last)
+    web.page("/eleven").breaks_off(interim * 11 + last)
+    web.page("/endless").answers(endless)
+    assert get(web, "/ten").body == b"abc"
+    began = time.monotonic()
+    for path in ("/eleven", "/endless"):
+        assert "sends more than 10 interim answers" in str(fails(web, path, validators=LATIN if odd else Validators()))
+    assert time.monotonic() - began < 2
+
+
 @pytest.mark.parametrize("ending", Ending)
 @pytest.mark.parametrize("is_back", [True, False], ids=["and is back", "and still does"])
 def test_b3_a_kept_connection_that_breaks_costs_one_more_request_at_the_hosts_next_turn(web, ending, is_back):
@@ -678,9 +715,6 @@ def test_t3_both_readings_share_one_deadline(web):
     web.page("/feed.xml").answers(lambda _: slow)
     assert "not done within 0.6 s" in str(fails(web, settings=HASTY | {"read_timeout": timedelta(seconds=5)}))
     assert len(web.requests) == 2
-
-
-LATIN = Validators(etag='"\xe9"')  # goes out leniently at once
 
 
 def test_r3_slow_odd_servers_take_no_time_and_no_turn_from_others(web):
