@@ -24,7 +24,7 @@ MOST_MEMBERS = 1000  # of one gzip body; bgzip needs 240 for 15 MB
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _SECONDS = re.compile(r"(\d{1,12})(?:\.\d+)?\d*", re.ASCII)
-_DIRECTIVE = re.compile(r"([a-z-]+)\s*(?:=\s*\"?([^\",]*)\"?)?", re.IGNORECASE)
+_DIRECTIVE = re.compile(r"([a-z-]+)\s*(?:=\s*(?:\"([^\"]*)\"|([^\",;]*)))?", re.IGNORECASE)
 
 
 @record
@@ -92,10 +92,10 @@ def validators_of(headers: Iterable[tuple[bytes, bytes]]) -> Validators:
 
 def max_age_of(cache_control: str, age: str = "") -> timedelta | None:
     """How much longer the server calls its answer fresh, from Cache-Control and Age; None where it does not say."""
-    directives = {name.lower(): value for name, value in _DIRECTIVE.findall(cache_control)}
-    if "no-cache" in directives or "no-store" in directives:
-        return None
-    seconds, spent = _SECONDS.fullmatch(directives.get("max-age", "").strip()), _SECONDS.fullmatch(age.strip())
+    directives = [(name.lower(), (quoted or bare).strip()) for name, quoted, bare in _DIRECTIVE.findall(cache_control)]
+    if any(name == "no-store" or (name, value) == ("no-cache", "") for name, value in directives):
+        return None  # no-cache with a value is about the headers that it names
+    seconds, spent = _SECONDS.fullmatch(dict(directives).get("max-age", "")), _SECONDS.fullmatch(age.strip())
     if seconds is None:
         return None
     left = min(int(seconds[1]), LONGEST_AGE.total_seconds()) - (int(spent[1]) if spent else 0)
@@ -104,8 +104,8 @@ def max_age_of(cache_control: str, age: str = "") -> timedelta | None:
 
 def retry_after_of(value: str | None, now: datetime) -> timedelta | None:
     """How long the server asks us to stay away (seconds or a date), at most 24 h; None where it makes no sense."""
-    value = (value or "").strip()
-    if seconds := _SECONDS.fullmatch(value):
+    value = (value or "").strip(' \t"')
+    if seconds := _SECONDS.fullmatch(value.partition(",")[0].rstrip()):  # two headers that became one
         wait = timedelta(seconds=min(int(seconds[1]), LONGEST_WAIT.total_seconds()))
     else:
         try:
