@@ -1,6 +1,6 @@
 """Hostile cases of group R, what would eat time or memory, each by its id.
 
-    R1 R2       tests/edges/test_fetch.py: bombs, bodies without end
+    R1 R2       tests/edges/test_fetch.py: bombs, bodies and heads without end
     R3          tests/edges/test_fetch.py, tests/edges/test_lanes.py and tests/test_app.py: a slow host keeps nobody waiting
     R4          here: there are no regular expressions in watchlists, so none can be hostile
     R6          here: words end where people think, in every script

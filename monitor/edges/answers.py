@@ -14,6 +14,7 @@ from email.utils import parsedate_to_datetime
 from monitor.errors import FetchError
 from monitor.model import Validators, record
 
+LARGEST_HEAD, MOST_INTERIM = 256 * 1024, 10  # of one answer, its interim ones (1xx) included (design: limits)
 LONGEST_VALIDATOR = 1024  # bytes; a longer ETag is not kept (design: H2)
 LONGEST_WAIT = timedelta(hours=24)  # the longest Retry-After that is believed (design: limits)
 LONGEST_AGE = timedelta(days=365)  # RFC 9111 lets max-age be any number; pace has its own cap
@@ -23,7 +24,7 @@ MOST_MEMBERS = 1000  # of one gzip body; bgzip needs 240 for 15 MB
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _SECONDS = re.compile(r"(\d{1,12})(?:\.\d+)?\d*", re.ASCII)
-_DIRECTIVE = re.compile(r"([a-z-]+)\s*(?:=\s*\"?([^\",]*)\"?)?", re.IGNORECASE)
+_DIRECTIVE = re.compile(r"([a-z-]+)\s*(?:=\s*(?:\"([^\"]*)\"|([^\",;]*)))?", re.IGNORECASE)
 
 
 @record
@@ -58,6 +59,25 @@ class Head:
         return int(said) if said.isascii() and said.isdigit() and len(said) < 20 else 0
 
 
+class Heads:
+    """Counts the heads of one answer, interim ones and its own, and gives up where they are too many or too large."""
+
+    def __init__(self, host: str):
+        self._host, self._count, self._size = host, 0, 0
+
+    def begin(self) -> None:
+        """One more. Raises FetchError where it is one too many."""
+        self._count += 1
+        if self._count > MOST_INTERIM + 1:
+            raise FetchError(f"{self._host} sends more than {MOST_INTERIM} interim answers (1xx)")
+
+    def feed(self, size: int) -> None:
+        """So many bytes of it. Raises FetchError where they are too many."""
+        self._size += size
+        if self._size > LARGEST_HEAD:
+            raise FetchError(f"{self._host}: the headers of its answer are larger than {LARGEST_HEAD:,} bytes")
+
+
 def validators_of(headers: Iterable[tuple[bytes, bytes]]) -> Validators:
     """What to send back next time, byte for byte; nothing where it is empty, over 1 KiB or has control characters.
 
@@ -72,10 +92,10 @@ def validators_of(headers: Iterable[tuple[bytes, bytes]]) -> Validators:
 
 def max_age_of(cache_control: str, age: str = "") -> timedelta | None:
     """How much longer the server calls its answer fresh, from Cache-Control and Age; None where it does not say."""
-    directives = {name.lower(): value for name, value in _DIRECTIVE.findall(cache_control)}
-    if "no-cache" in directives or "no-store" in directives:
-        return None
-    seconds, spent = _SECONDS.fullmatch(directives.get("max-age", "").strip()), _SECONDS.fullmatch(age.strip())
+    directives = [(name.lower(), (quoted or bare).strip()) for name, quoted, bare in _DIRECTIVE.findall(cache_control)]
+    if any(name == "no-store" or (name, value) == ("no-cache", "") for name, value in directives):
+        return None  # no-cache with a value is about the headers that it names
+    seconds, spent = _SECONDS.fullmatch(dict(directives).get("max-age", "")), _SECONDS.fullmatch(age.strip())
     if seconds is None:
         return None
     left = min(int(seconds[1]), LONGEST_AGE.total_seconds()) - (int(spent[1]) if spent else 0)
@@ -84,8 +104,8 @@ def max_age_of(cache_control: str, age: str = "") -> timedelta | None:
 
 def retry_after_of(value: str | None, now: datetime) -> timedelta | None:
     """How long the server asks us to stay away (seconds or a date), at most 24 h; None where it makes no sense."""
-    value = (value or "").strip()
-    if seconds := _SECONDS.fullmatch(value):
+    value = (value or "").strip(' \t"')
+    if seconds := _SECONDS.fullmatch(value.partition(",")[0].rstrip()):  # two headers that became one
         wait = timedelta(seconds=min(int(seconds[1]), LONGEST_WAIT.total_seconds()))
     else:
         try:

@@ -15,6 +15,7 @@ import functools
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import nullcontext
 from contextvars import ContextVar
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -24,7 +25,7 @@ from yarl import URL
 
 from monitor import __version__
 from monitor.edges.addresses import Network, refusal
-from monitor.edges.answers import Body, Head, coding_of, max_age_of, shown, validators_of
+from monitor.edges.answers import Body, Head, Heads, coding_of, max_age_of, shown, validators_of
 from monitor.edges.certificates import HAS_EXPIRED, valid_until
 from monitor.edges.hops import (
     STANDARD_PORTS,
@@ -148,6 +149,26 @@ class _Document:
         return FetchError(f"{self._host}: {error}", status=self._head.status)
 
 
+class _Response(aiohttp.ClientResponse):
+    """An answer whose heads are counted: aiohttp takes any number of interim ones, and limits each header alone."""
+
+    async def start(self, connection: aiohttp.connector.Connection) -> aiohttp.ClientResponse:
+        heads, protocol = Heads(self.host), connection.protocol
+        read = protocol.read
+
+        async def counted():
+            message, payload = await read()
+            heads.begin()
+            heads.feed(sum(len(name) + len(value) + len(": \r\n") for name, value in message.raw_headers))
+            return message, payload
+
+        protocol.read = counted
+        try:
+            return await super().start(connection)
+        finally:
+            del protocol.read
+
+
 class Fetcher:
     """Fetches; an async context manager that lives within one event loop.
 
@@ -189,6 +210,7 @@ class Fetcher:
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._connect, sock_read=self._read),
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
+            response_class=_Response,
             auto_decompress=False,
             max_line_size=HEADER_LINE,
             max_field_size=HEADER_LINE,
@@ -252,13 +274,15 @@ class Fetcher:
     # ── hops ─────────────────────────────────────────────────────────────────────────────────────
 
     async def _follow(self, wish: _Wish) -> Fetched | NotModified:
-        url, seen, for_good, moved_to, left = wish.url, set(), True, None, wish.seconds
+        url, origin, seen, for_good, moved_to, left = wish.url, None, set(), True, None, wish.seconds
         while len(seen) <= MOST_REDIRECTS:
-            answer, took = await self._take_turn(wish, _hop(wish, url), left)
+            hop = _hop(wish, url)
+            check_port(url, (*self._settings.allow_ports, *((wish.own_port,) if hop.is_home else ())), origin)
+            answer, took = await self._take_turn(wish, hop, left)
             if not isinstance(answer, _Redirect):
                 return answer if moved_to is None else replace(answer, moved_to=moved_to)
             seen.add(url)
-            url, left = redirected(url, answer.location), max(left - took, 0)
+            url, origin, left = redirected(url, answer.location), url, max(left - took, 0)
             for_good = for_good and answer.status in FOR_GOOD
             moved_to = str(url) if for_good else moved_to
             if url in seen:
@@ -269,7 +293,6 @@ class Fetcher:
 
     async def _take_turn(self, wish: _Wish, hop: _Hop, left: float) -> tuple[Fetched | NotModified | _Redirect, float]:
         """The answer, and how many seconds it took once it was this host's turn."""
-        check_port(hop.url, (*self._settings.allow_ports, *((wish.own_port,) if hop.is_home else ())))
         host = hop.host
         if host in self._odd or not _sayable(hop.validators):
             return await self._turn(wish, hop, left, lenient=True)
@@ -292,7 +315,8 @@ class Fetcher:
     ) -> tuple[Fetched | NotModified | _Redirect, float]:
         """As above; of `left` so many seconds are `spent`."""
         url, host, loop = hop.url, hop.host, asyncio.get_running_loop()
-        async with self._lanes.turn(host, wish.gap, self._ready):
+        means = self._lenient.threads if lenient else nullcontext()
+        async with self._lanes.turn(host, wish.gap, self._ready, means=means):
             if held := self._lanes.held_for(host, self._now()):
                 raise HostHeld(f"{url.host} asked us to stay away for another {held}", status=429, retry_after=held)
             began = loop.time()
@@ -304,7 +328,7 @@ class Fetcher:
                 if isinstance(error, AskAgain):
                     error.took = loop.time() - began
                 raise
-            self._lanes.release(host)
+            self._lanes.release(host, self._now())
             return answer, spent + loop.time() - began
 
     async def _ask(self, wish: _Wish, hop: _Hop, left: float, *, lenient: bool) -> Fetched | NotModified | _Redirect:

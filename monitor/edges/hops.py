@@ -24,6 +24,8 @@ _PLAIN = re.compile(
     rf"https?://[a-z0-9-]+(?:\.[a-z0-9-]+)*(?::(?!0|80/|443/)[0-9]{{1,5}})?(?=/)(?!.*#){_EXACT.pattern}"
 )
 
+_ODD_BYTE = re.compile("[\udc80-\udcff]")
+
 Headers = tuple[tuple[str, str], ...]
 
 
@@ -33,28 +35,31 @@ def parsed(text: str) -> URL:
     plain = _PLAIN.fullmatch(text) is not None
     try:
         url = URL(text, encoded=plain)
-        scheme, host, port = url.scheme, url.raw_host, url.port
+        scheme, host, port = url.scheme, url.host, url.port
     except ValueError as error:
         raise FetchError("this is not an address that can be fetched", permanent=True) from error
     if scheme not in ("http", "https"):
         raise FetchError(f"only http and https addresses are fetched, not {shown(scheme or 'none')}", permanent=True)
-    if not host or not port:
+    if not host:
         raise FetchError("the address names no host", permanent=True)
+    if not port:
+        raise FetchError("port 0 is none that can be connected to", permanent=True)
     return url if plain else _as_written(url.with_user(None).with_fragment(None), text)
 
 
 def redirected(url: URL, location: str) -> URL:
-    """Where `location` leads from `url`. Raises FetchError where we do not follow."""
+    """Where `location` leads from `url`; surrogates in it stand for bytes that are not UTF-8, and those are escaped.
+    Raises FetchError where we do not follow."""
+    location = _ODD_BYTE.sub(lambda byte: f"%{ord(byte[0]) - 0xDC00:02X}", location)
     try:
         joined = url.join(URL(location, encoded=bool(_EXACT.fullmatch(location))))
-    except ValueError as error:
-        raise FetchError("redirects to something that is not an address") from error
-    try:
         target = parsed(str(joined))
     except FetchError as error:
-        raise FetchError(f"redirects to what we do not fetch: {error}", permanent=True) from error
+        raise FetchError(f"{url.host} redirects to what we do not fetch: {error}", permanent=True) from error
+    except ValueError as error:
+        raise FetchError(f"{url.host} redirects to something that is not an address") from error
     if url.scheme == "https" and target.scheme == "http":
-        raise FetchError(f"redirects from https to plain http ({target.host}), which anyone could forge")
+        raise FetchError(f"{url.host} redirects from https to plain http ({target.host}), which anyone could forge")
     return target
 
 
@@ -64,10 +69,11 @@ def host_key(url: URL) -> str:
     return host if url.port in STANDARD_PORTS else f"{host}:{url.port}"
 
 
-def check_port(url: URL, allowed: tuple[int, ...]) -> None:
-    """Raises FetchError where the address has a port that is not allowed."""
+def check_port(url: URL, allowed: tuple[int, ...], origin: URL | None = None) -> None:
+    """Raises FetchError where the address has a port that is not allowed; `origin` redirects there."""
     if url.port not in allowed:
-        raise FetchError(f"port {url.port} is not allowed; see [polling] allow_ports", permanent=True)
+        who = f"{origin.host} redirects to {url.host}: " if origin else ""
+        raise FetchError(f"{who}port {url.port} is not allowed; see [polling] allow_ports", permanent=True)
 
 
 def authorization(text: str) -> Headers:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -48,17 +48,23 @@ class Lanes:
 
     @asynccontextmanager
     async def turn(
-        self, host: str, gap: timedelta = timedelta(0), ready: Callable[[], Awaitable[None]] | None = None
+        self,
+        host: str,
+        gap: timedelta = timedelta(0),
+        ready: Callable[[], Awaitable[None]] | None = None,
+        *,
+        means: AbstractAsyncContextManager = nullcontext(),
     ) -> AsyncIterator[None]:
-        """Waits for this host's turn; what runs inside is one request. `gap` is for who wants a longer pause. `ready`
-        is awaited last, when one of the turns that all share is taken."""
+        """Waits for this host's turn; what runs inside is one request. `gap` is for who wants a longer pause. `means`
+        are what this request takes besides: waited for before one of the turns that all share is taken. `ready` is
+        awaited last."""
         loop, lane, pause = asyncio.get_running_loop(), self._lane(host), max(self._gap, gap.total_seconds())
         self._longest_gap = max(self._longest_gap, pause)
         lane.users += 1
         try:
             async with lane.turns:
                 await self._pause(lane, pause)
-                async with self._slow if lane.slow else nullcontext(), self._all:
+                async with self._slow if lane.slow else nullcontext(), means, self._all:
                     if ready is not None:
                         await ready()
                     began = lane.busy_at = loop.time()
@@ -71,15 +77,18 @@ class Lanes:
             lane.users -= 1
 
     def hold(self, host: str, asked: timedelta | None, now: datetime) -> None:
-        """This host answered 429: leave it alone as long as it asked, else 15 minutes and twice as long each time."""
-        lane = self._lane(host)
-        wait = asked or FIRST_HOLD * 2 ** min(lane.holds, 10)
-        lane.held_until, lane.holds = now + min(wait, LONGEST_HOLD), lane.holds + 1
+        """This host answered 429: leave it alone as long as it asked, else 15 minutes and twice as long each time.
+        Answers to requests that were under way together count once; the longest wait among them counts."""
+        lane, held = self._lane(host), self.held_for(host, now) or timedelta(0)
+        lane.holds += not held
+        wait = asked or FIRST_HOLD * 2 ** min(lane.holds - 1, 10)
+        lane.held_until = now + max(held, min(wait, LONGEST_HOLD))
 
-    def release(self, host: str) -> None:
-        """This host answered well again."""
-        lane = self._lane(host)
-        lane.held_until, lane.holds = None, 0
+    def release(self, host: str, now: datetime) -> None:
+        """This host answered well again, if it has not asked for peace while this answer was under way."""
+        if self.held_for(host, now) is None:
+            lane = self._lane(host)
+            lane.held_until, lane.holds = None, 0
 
     def held_for(self, host: str, now: datetime) -> timedelta | None:
         """How much longer this host must be left alone; None where it may be asked."""

@@ -8,7 +8,10 @@ whoever waits for it gives up. Connections are not kept. It understands nothing 
 from __future__ import annotations
 
 import asyncio
+import functools
 import http.client
+import io
+import re
 import socket
 import ssl
 from collections.abc import Callable
@@ -19,19 +22,21 @@ from typing import Any
 
 from yarl import URL
 
-from monitor.edges.answers import Head
+from monitor.edges.answers import Head, Heads
 from monitor.edges.trust import aiohttp
 from monitor.errors import OddAnswer
 
-THREADS = 2  # such servers are rare; systemd's TasksMax counts threads
+THREADS, FOR_ASKING = 8, 6  # such servers are rare; systemd's TasksMax counts threads. The rest looks at certificates
 CHUNK = 65_536
+
+_NAME = re.compile(rb"([!-9;-~]+)[ \t]*:")  # of printable ASCII
 
 Begin = Callable[[Head], Any]  # of an answer whose head has come: what it is, or what takes its body
 
 
 class Lenient:
     """Asks; `dial` makes the socket for an address or raises PermissionError, `tls` says whom to trust, limits are in
-    seconds."""
+    seconds. Who asks holds one of `threads`, lest it wait for one while its time runs."""
 
     def __init__(
         self,
@@ -44,6 +49,7 @@ class Lenient:
     ):
         self._dial, self._resolver, self._tls = dial, resolver, tls
         self._connect, self._read = connect, read
+        self.threads = asyncio.Semaphore(FOR_ASKING)
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="wirewatch-lenient")
 
     def close(self) -> None:
@@ -110,7 +116,7 @@ class _Call:
     def run(self, addresses: list[tuple]) -> Any:
         """Connect, ask, read."""
         try:
-            self._socket = self._connected(addresses)
+            self._connect(addresses)
             if self._over:
                 raise ConnectionAbortedError("given up")
             return self._exchanged()
@@ -127,38 +133,41 @@ class _Call:
     def certificate(self, addresses: list[tuple]) -> bytes:
         """Connect, and see whom with."""
         try:
-            self._socket = self._connected(addresses)
+            self._connect(addresses)
             return self._socket.getpeercert(binary_form=True) or b""
         finally:
             if self._socket is not None:
                 self._socket.close()
 
-    def _connected(self, addresses: list[tuple]) -> socket.socket:
+    def _connect(self, addresses: list[tuple]) -> None:
         last: OSError | None = None
         for address in addresses:
+            if self._over:
+                break
             try:
-                found = self._how._dial(address)
+                self._socket = self._how._dial(address)
             except PermissionError as error:
                 last = error
                 continue
-            self._socket = found
             try:
-                found.settimeout(self._how._connect)
-                found.connect(address[4])
-                return self._secured(found)
+                self._socket.settimeout(self._how._connect)
+                self._socket.connect(address[4])
+                return self._secure()
             except OSError as error:
-                found.close()
+                self._socket.close()
                 last = error
         raise last or OSError("the name has no address")
 
-    def _secured(self, plain: socket.socket) -> socket.socket:
+    def _secure(self) -> None:
         if self._url.scheme == "https":
-            plain = self._tls().wrap_socket(plain, server_hostname=self._url.raw_host)
-        plain.settimeout(self._how._read)
-        return plain
+            named = self._url.raw_host
+            self._socket = self._tls().wrap_socket(self._socket, server_hostname=named, do_handshake_on_connect=False)
+            self._socket.do_handshake()  # only now, so that it can be cut off
+        self._socket.settimeout(self._how._read)
 
     def _exchanged(self) -> Any:
         connection = http.client.HTTPConnection(self._url.raw_host, self._url.port)
+        connection.response_class = functools.partial(_Response, Heads(self._url.host))
         connection.sock = self._socket
         connection.putrequest("GET", self._url.raw_path_qs, skip_host=True, skip_accept_encoding=True)
         default = self._url.is_default_port()
@@ -183,6 +192,53 @@ class _Call:
         if response.length:
             raise http.client.IncompleteRead(b"", response.length)
         return begun.finish()
+
+
+class _Response(http.client.HTTPResponse):
+    """An answer whose head is read to its end, where the parser drops all that follows a line that it cannot read, and
+    that may be preceded by any interim answer, where the parser knows 100 alone."""
+
+    def __init__(self, heads: Heads, *args, **named):
+        super().__init__(*args, **named)
+        self.fp = _HeadReader(self.fp.detach(), heads)
+
+    def begin(self) -> None:
+        super().begin()
+        while 101 < self.status < 200:
+            self.headers = None
+            super().begin()
+        self.fp.in_head = False
+
+
+class _HeadReader(io.BufferedReader):
+    """While a head is read, lines that are neither its status nor a header are left out, and so are blanks around names
+    and values. What follows passes as it came."""
+
+    def __init__(self, raw: io.RawIOBase, heads: Heads):
+        super().__init__(raw)
+        self._heads = heads
+        self.in_head = self._at_status = True
+        self._kept = False  # the last header: what continues one that was left out is left out, too
+
+    def readline(self, size: int | None = -1) -> bytes:
+        while True:
+            line = super().readline(size)
+            if not self.in_head or not line.endswith(b"\n"):  # or it is too long, or broke off
+                return line
+            self._heads.feed(len(line))
+            if self._at_status:
+                self._heads.begin()
+                self._at_status = self._kept = False
+                return line
+            if line in (b"\r\n", b"\n"):
+                self._at_status = True  # an interim answer has another behind it
+                return line
+            text = line.rstrip(b"\r\n").replace(b"\r", b" ")  # which the parser takes for an end of line
+            if name := _NAME.match(text):
+                text = name[1] + b": " + text[name.end() :].strip(b" \t")
+            self._kept = name is not None or (self._kept and text[:1] in (b" ", b"\t"))
+            if self._kept:
+                return text + b"\r\n"
 
 
 def _trusting_anyone() -> ssl.SSLContext:

@@ -29,6 +29,7 @@ from aiohttp.abc import AbstractResolver
 
 from monitor.edges.answers import Body
 from monitor.edges.fetch import ACCEPT, Fetcher, FetchSettings
+from monitor.edges.lenient import FOR_ASKING, THREADS
 from monitor.errors import FetchError, HostHeld
 from monitor.model import Fetched, NotModified, Validators
 from tests.fakeweb import Ending, FakeWeb, head
@@ -37,6 +38,7 @@ NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 FEED = b"<rss><channel><title>A feed</title></channel></rss>"
 A = Validators(etag='"a"')
+LATIN = Validators(etag='"\xe9"')  # goes out leniently at once
 SETTINGS = FetchSettings(
     contact="desk@example.org",
     timeout=timedelta(seconds=10),
@@ -225,6 +227,21 @@ def test_h10_redirects_are_followed(web, status):
     assert found.moved_to == (found.url if status in (301, 308) else None)
 
 
+LOCATIONS = {
+    "Latin-1": (b"/caf\xe9.xml?q=\xfc&x=%2f", "/caf%E9.xml?q=%FC&x=%2f"),
+    "Latin-1, and a blank": (b"/caf\xe9 a.xml", "/caf%E9%20a.xml"),
+    "UTF-8": ("/café.xml".encode(), "/caf%C3%A9.xml"),
+    "both": (b"/\xc3\xa9\xe9", "/%C3%A9%E9"),
+}
+
+
+@pytest.mark.parametrize(("location", "asked"), LOCATIONS.values(), ids=LOCATIONS)
+def test_h10_no_byte_of_a_redirects_address_is_lost(web, location, asked):
+    web.page("/old").redirects(location)
+    web.page(asked.partition("?")[0]).says(200, FEED)
+    assert get(web, "/old").body == FEED and web.requests[1].target == asked
+
+
 def test_h9_only_permanent_redirects_count_as_a_move(web):
     web.page("/a").redirects("/b", status=301)
     web.page("/b").redirects("/c", status=302)
@@ -316,6 +333,9 @@ RETRY_AFTER = {
     "an old-fashioned date": ("Sunday, 01-Mar-26 14:00:00 GMT", 2 * HOUR),
     "absent": (None, None),
     "negative": ("-5", None),
+    "in quotes": ('"7200"', 2 * HOUR),
+    "a date in quotes": ('"Sun, 01 Mar 2026 14:00:00 GMT"', 2 * HOUR),
+    "said twice": ("7200, 7200", 2 * HOUR),
     "words": ("abc", None),
     "a date in the past": ("Sun, 01 Mar 2020 14:00:00 GMT", None),
     "three years: a day is believed": ("99999999", DAY),
@@ -352,6 +372,22 @@ def test_h17_a_host_that_said_429_is_left_alone_by_all_its_feeds_until_then(web)
     run(scenario, now=lambda: clock[0])
 
 
+def test_h17_an_answer_that_was_under_way_when_its_host_said_429_does_not_end_the_hold(web):
+    web.page("/slow").answers(lambda _: (0.3, head(200, [("Content-Length", "3")]) + b"abc"))
+    web.page("/busy").says(429, headers={"Retry-After": "3600"})
+
+    async def scenario(fetcher):
+        slow = asyncio.create_task(fetcher.fetch(web.url("/slow"), own_port=web.port))
+        with pytest.raises(FetchError):
+            await fetcher.fetch(web.url("/busy"), own_port=web.port)
+        assert (await slow).body == b"abc"
+        with pytest.raises(HostHeld):
+            await fetcher.fetch(web.url("/busy"), own_port=web.port)
+
+    run(scenario, per_host=2)
+    assert len(web.requests) == 2
+
+
 def test_h18_a_503_holds_its_own_feed_only(web):
     web.page("/a").says(503, headers={"Retry-After": "3600"})
     web.page("/b").says(200, FEED)
@@ -371,6 +407,13 @@ MAX_AGE = {
     "max-age=0": None,
     "no-cache, max-age=60": None,
     "max-age=60, no-store": None,
+    'no-cache="Set-Cookie", max-age=43200': 12 * HOUR,
+    'no-cache="Set-Cookie, max-age=3", max-age=60': timedelta(minutes=1),
+    'no-cache="Set-Cookie", no-cache, max-age=60': None,
+    'no-cache="", max-age=60': None,
+    'no-cache="Set-Cookie, max-age=60': None,
+    "max-age=600; public": timedelta(minutes=10),
+    "max-age=600; no-cache": None,
     "max-age=-1": None,
     "max-age=soon": None,
     "s-maxage=600": None,
@@ -478,6 +521,42 @@ def test_broken_transport_is_an_error(web, sent, ending, words):
     assert len(web.requests) == 1 or words != "without an answer", "what is no HTTP is asked for leniently, what is silent is not"
 
 
+READERS = pytest.mark.parametrize("odd", [b"", b"bad line\r\n"], ids=["strict", "lenient"])
+
+
+@READERS
+def test_r2_a_head_is_256_kib_at_most(web, odd):
+    def says(headers, size):
+        return head(200, [("X", "y" * size)] * headers)[:-2] + odd + b"Content-Length: 3\r\n\r\nabc"
+
+    web.page("/large").breaks_off(says(90, 2_800))
+    web.page("/many").breaks_off(says(90, 3_000))
+    web.page("/long").breaks_off(says(90, 60_000))
+    web.page("/none").breaks_off(b"HTTP/1.1 200 OK\r\n" + b"bad line\r\n" * 30_000 + b"Content-Length: 3\r\n\r\nabc")
+    assert get(web, "/large").body == b"abc"
+    for path in ("/many", "/long", "/none"):
+        assert "the headers of its answer are larger than 262,144 bytes" in str(fails(web, path))
+
+
+@READERS
+@pytest.mark.parametrize("status", [100, 102, 103])
+def test_r2_ten_interim_answers_and_no_more(web, odd, status):
+    interim, last = head(status, [("Link", "</a>")]), head(200, [("Content-Length", "3")])[:-2] + odd + b"\r\nabc"
+
+    def endless(_):
+        while True:
+            yield interim * 100
+
+    web.page("/ten").breaks_off(interim * 10 + last)
+    web.page("/eleven").breaks_off(interim * 11 + last)
+    web.page("/endless").answers(endless)
+    assert get(web, "/ten").body == b"abc"
+    began = time.monotonic()
+    for path in ("/eleven", "/endless"):
+        assert "sends more than 10 interim answers" in str(fails(web, path, validators=LATIN if odd else Validators()))
+    assert time.monotonic() - began < 2
+
+
 @pytest.mark.parametrize("ending", Ending)
 @pytest.mark.parametrize("is_back", [True, False], ids=["and is back", "and still does"])
 def test_b3_a_kept_connection_that_breaks_costs_one_more_request_at_the_hosts_next_turn(web, ending, is_back):
@@ -543,7 +622,9 @@ ODD = {
     "a header with a space in its name": b"HTTP/1.1 200 OK\r\nX Powered: by\r\nContent-Length: %d\r\n\r\n",
     "a line that is no header": b"HTTP/1.1 200 OK\r\nwarning!\r\nContent-Length: %d\r\n\r\n",
     "a header without a name": b"HTTP/1.1 200 OK\r\n: x\r\nContent-Length: %d\r\n\r\n",
-}
+    "a line that is no header, behind an interim answer": (
+        b"HTTP/1.1 100 Continue\r\nwarning!\r\n\r\nHTTP/1.1 200 OK\r\nwarning!\r\nContent-Length: %d\r\n\r\n"),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("sent", ODD.values(), ids=ODD)
@@ -556,6 +637,54 @@ def test_an_odd_answer_is_read_leniently_once_its_host_has_its_turn_again(web, s
     assert same == list(first.headers) and second.header("Connection") == "close"
 
 
+LENIENT = b"HTTP/1.x 200 OK\r\n"
+ODD_LINES = {
+    "a line that is no header": b"bad line",
+    "a line that is no header, and is continued": b"bad line\r\n Content-Length: 3\r\n\tETag: x",
+    "a name with a blank in it": b"Content Length: 3",
+    "a name that is not ASCII": b"\xe9: x",
+    "no name": b": x",
+    "a header and a line of blanks": b"X: y\r\n \r\n\t",
+    "half a line": b"X: y\rbad line",
+    "a line of line ends": b"\r\r",
+    "an envelope's line": b"From x",
+}
+
+
+@pytest.mark.parametrize("odd", ODD_LINES.values(), ids=ODD_LINES)
+@pytest.mark.parametrize("fields", [b"Transfer-Encoding: chunked", b"Transfer-Encoding : chunked", b"transfer-encoding:chunked \t"])
+def test_what_follows_an_odd_line_is_read(web, odd, fields):
+    said = b'ETag: "a" \r\n%s\r\n%s\r\nContent-Type: text/xml;\r\n charset=utf-8' % (odd, fields)
+    web.page("/feed.xml").breaks_off(LENIENT + said + b"\r\n\r\n3\r\nbad\r\n6\r\n\r line\r\n0\r\nbad\r\n\r\n")
+    found = get(web)
+    assert (found.body, found.validators.etag) == (b"bad\r line", '"a"')
+    assert found.content_type.split() == ["text/xml;", "charset=utf-8"]
+
+
+@pytest.mark.parametrize("odd", ODD_LINES.values(), ids=ODD_LINES)
+def test_t4_t8_lengths_that_follow_an_odd_line_count(web, odd):
+    web.page("/cut").breaks_off(LENIENT + b'ETag: "v1"\r\n%s\r\nContent-Length: 9\r\n\r\n<rss>' % odd)
+    web.page("/two").breaks_off(LENIENT + b"Content-Length: 5\r\n%s\r\nContent-Length: 3\r\n\r\n<rss>" % odd)
+    assert "broke off" in str(fails(web, "/cut"))
+    assert "not valid HTTP" in str(fails(web, "/two"))
+
+
+def test_a_line_that_continues_nothing_is_left_out(web):
+    web.page("/feed.xml").breaks_off(LENIENT + b" X: y\r\nContent-Length: 5\r\n\r\n<rss>")
+    assert get(web).body == b"<rss>"
+
+
+def test_r4_blanks_within_a_line_take_no_time(web):
+    web.page("/feed.xml").breaks_off(LENIENT + b"X: a%sb\r\nY%sb\r\n\r\n<rss>" % ((b" " * 60_000,) * 2))
+    began = time.monotonic()
+    assert get(web).body == b"<rss>" and time.monotonic() - began < 2
+
+
+def test_an_odd_line_without_end_is_not_read_in_pieces(web):
+    web.page("/feed.xml").breaks_off(LENIENT + b"x" * 65_537 + b"Content-Length: 3\r\n\r\nabcde")
+    assert "not valid HTTP" in str(fails(web))
+
+
 def test_an_odd_host_is_asked_leniently_from_then_on(web):
     web.page("/feed.xml").breaks_off(ODD["a status line of words"] % len(FEED) + FEED)
 
@@ -566,7 +695,6 @@ def test_an_odd_host_is_asked_leniently_from_then_on(web):
     assert len(web.requests) == 4
 
 
-LENIENT = b"HTTP/1.x 200 OK\r\n"
 STILL_REFUSED = {
     "T4 cut short": (LENIENT + b"Content-Length: 100\r\n\r\n<rss>", "broke off"),
     "T4 a bad chunk": (LENIENT + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nzz\r\n", "broke off"),
@@ -599,15 +727,50 @@ def test_t3_both_readings_share_one_deadline(web):
     assert len(web.requests) == 2
 
 
+def test_r3_slow_odd_servers_take_no_time_and_no_turn_from_others(web):
+    web.page("/feed.xml").answers(lambda _: (0.5, LENIENT + b"Content-Length: 3\r\n\r\nabc"))
+    web.page("/other").says(200, FEED)
+    hosts = [f"h{n}" for n in range(3 * FOR_ASKING)]
+
+    async def scenario(fetcher):
+        async def ask(host, path, **wishes):
+            url = web.url(path, host=f"{host}.test")
+            return (await fetcher.fetch(url, own_port=web.port, **wishes)).body, time.monotonic() - began
+
+        began = time.monotonic()
+        slow = [asyncio.create_task(ask(host, "/feed.xml", validators=LATIN)) for host in hosts]
+        await asyncio.sleep(0.1)
+        return await ask("other", "/other"), await asyncio.gather(*slow)
+
+    dns = FakeDNS(**dict.fromkeys(["other", *hosts], HERE))
+    (body, took), slow = run(scenario, resolver=dns, timeout=timedelta(seconds=0.9), concurrency=FOR_ASKING + 1)
+    assert body == FEED and took < 0.4
+    assert {body for body, _ in slow} == {b"abc"} and max(took for _, took in slow) > 1.4
+
+
+def test_r3_a_handshake_that_nobody_waits_for_any_more_keeps_no_thread(web):
+    web.page("/feed.xml").breaks_off(LENIENT + b"Content-Length: 3\r\n\r\nabc")
+    hosts = [f"h{n}" for n in range(2 * THREADS)]
+
+    async def scenario(fetcher):
+        silent = (fetcher.fetch(f"https://{host}.test:{port}/", own_port=port, validators=LATIN) for host in hosts)
+        for error in await asyncio.gather(*silent, return_exceptions=True):
+            assert "not done within 0.6 s" in str(error)
+        return await fetcher.fetch(web.url("/feed.xml"), own_port=web.port, validators=LATIN)
+
+    with socket.create_server(("127.0.0.1", 0), backlog=100) as listener:  # accepts, and says nothing
+        port = listener.getsockname()[1]
+        assert run(scenario, resolver=FakeDNS(**dict.fromkeys(hosts, HERE)), timeout=timedelta(seconds=0.6)).body == b"abc"
+
+
 def test_s1_s2_a_lenient_reading_dials_nothing_that_is_forbidden(web, forbidden):
     web.page("/feed.xml").breaks_off(b"HTTP/1.x 302 Found\r\nLocation: " + forbidden.url("/").encode() + b"\r\n\r\n")
     assert "is not allowed" in str(fails(web))  # the port
     assert "not to be connected to" in str(fails(web, settings={"allow_ports": (forbidden.port,)}))
-    latin = Validators(etag='"\xe9"')  # goes out leniently at once
-    assert "not to be connected to" in str(fails(forbidden, "/", validators=latin))
+    assert "not to be connected to" in str(fails(forbidden, "/", validators=LATIN))
     dns = FakeDNS(rebinds=(("127.0.0.2",),))
     assert "not to be connected to" in str(
-        fails(forbidden, "/", host="rebinds.test", resolver=dns, validators=latin)
+        fails(forbidden, "/", host="rebinds.test", resolver=dns, validators=LATIN)
     )
 
 
@@ -920,6 +1083,28 @@ def test_s8_nor_redirected_to(web, url):
     assert "redirects to" in str(fails(web))
 
 
+NO_ADDRESSES = {
+    "http://127.0.0.1:99999/f": "not an address",
+    "http://127.0.0.1:port/f": "not an address",
+    "http://127.0.0.1:-1/f": "not an address",
+    "http://xn--/": "not an address",
+    "http://xn--/ä": "not an address",
+    "http://[::1/": "not an address",
+    "http://127.0.0.1:0/x": "port 0 is none that can be connected to",
+    "http:///x": "names no host",
+}
+
+
+@pytest.mark.parametrize(("url", "words"), NO_ADDRESSES.items(), ids=NO_ADDRESSES)
+def test_s8_what_is_no_address_is_called_so_and_who_redirects_there_is_named(web, url, words):
+    with pytest.raises(FetchError, match=words):
+        run(lambda fetcher: fetcher.fetch(url))
+    if url != "http:///x":  # which leads to the same host
+        web.page("/feed.xml").redirects(url)
+        error = str(fails(web))
+        assert words in error and error.startswith("127.0.0.1 redirects to")
+
+
 @pytest.mark.parametrize("port", [22, 25, 6379, 8080])
 def test_s10_unusual_ports_are_refused_unless_allowed(port):
     with pytest.raises(FetchError, match=f"port {port} is not allowed"):
@@ -927,8 +1112,9 @@ def test_s10_unusual_ports_are_refused_unless_allowed(port):
 
 
 def test_s10_a_feeds_own_port_is_for_its_own_host(web):
-    web.page("/feed.xml").redirects(web.url("/", host="other.test"))
-    assert f"port {web.port} is not allowed" in str(fails(web, resolver=FakeDNS(other=HERE)))
+    web.page("/feed.xml").redirects(web.url("/?key=k3y", host="other.test", user="me:s3cret"))
+    error = str(fails(web, resolver=FakeDNS(other=HERE)))
+    assert error == f"127.0.0.1 redirects to other.test: port {web.port} is not allowed; see [polling] allow_ports"
     assert len(web.requests) == 1
 
 

@@ -64,18 +64,35 @@ def test_whoever_has_a_turn_waits_until_its_answer_can_be_taken():
 
 def test_h17_a_host_that_names_no_time_is_left_alone_twice_as_long_each_time_until_it_answers():
     async def scenario():
-        turns, found = lanes(), []
+        turns, found, now = lanes(), [], NOW
         for _ in range(9):
-            turns.hold("a.test", None, NOW)
-            found.append(turns.held_for("a.test", NOW) / MINUTE)
-        turns.release("a.test")
-        assert turns.held_for("a.test", NOW) is None and turns.held_for("b.test", NOW) is None
-        turns.hold("a.test", 3 * MINUTE, NOW)
-        assert turns.held_for("a.test", NOW + 2 * MINUTE) == MINUTE
-        assert turns.held_for("a.test", NOW + 3 * MINUTE) is None
+            turns.hold("a.test", None, now)
+            found.append(turns.held_for("a.test", now) / MINUTE)
+            now += turns.held_for("a.test", now)
+        turns.release("a.test", now)
+        assert turns.held_for("a.test", now) is None and turns.held_for("b.test", now) is None and not turns.holds()
+        turns.hold("a.test", 3 * MINUTE, now)
+        assert turns.held_for("a.test", now + 2 * MINUTE) == MINUTE
+        assert turns.held_for("a.test", now + 3 * MINUTE) is None
         return found
 
     assert asyncio.run(scenario()) == [15, 30, 60, 120, 240, 480, 960, 1440, 1440]
+
+
+@pytest.mark.parametrize(("first", "second", "held"), [
+    (60 * MINUTE, MINUTE, 60), (MINUTE, 60 * MINUTE, 60), (60 * MINUTE, None, 60), (None, None, 15), (None, MINUTE, 15),
+])  # fmt: skip
+def test_h17_of_two_answers_that_were_under_way_together_the_longer_wait_counts_once(first, second, held):
+    async def scenario():
+        turns = lanes()
+        for asked in (first, second):
+            turns.hold("a.test", asked, NOW)
+        (hold,) = turns.holds()
+        assert hold.until == NOW + held * MINUTE and hold.times == 1
+        turns.hold("a.test", None, hold.until)
+        return turns.held_for("a.test", hold.until) / MINUTE
+
+    assert asyncio.run(scenario()) == 30
 
 
 def test_hosts_that_nobody_asks_any_more_are_forgotten_but_not_their_holds():
