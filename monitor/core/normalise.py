@@ -138,7 +138,10 @@ def _identity(raw: ParsedEntry, words: str, *, shared_guid: bool, shared_link: b
     """What tells an item from all others of its feed: its guid, else its address, else both with its words and date."""
     if raw.guid and not shared_guid:
         return f"guid {raw.guid}"
-    if raw.link and not raw.guid and not shared_link and "#" not in raw.link:  # a fragment may be all that tells them
+    fragment = (raw.link or "").partition("#")[
+        2
+    ]  # it may be all that tells items apart, but for trackers: "xtor=RSS-1"
+    if raw.link and not raw.guid and not shared_link and (not fragment or "=" in fragment):
         return f"link {url_identity(raw.link) or canonical_url(raw.link[:URL_LENGTH])}"
     date = raw.published_at.isoformat() if raw.published_at else ""
     return f"words {raw.guid or ''} {raw.link or ''} {words} {date}"

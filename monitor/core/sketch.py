@@ -57,7 +57,9 @@ DATELINE = re.compile(
     r"(?:,\s+\w{3,9}\.?\s+\d{1,2})?\s*(?:\([^)\n]{2,30}\))?\s*(?:[-–—:]|--)\s+"
     r"|[^\n(]{0,40}\((?:Reuters|AP|AFP|dpa|PA|PTI|ANI|Bloomberg|Xinhua|TASS|Yonhap|Kyodo|ANSA|EFE)\)\s*(?:[-–—]+\s*)?)"
 )
-LIVE_WORDS = ("happened", "ighlights", "ライブ", "direct", "vivo", "онлайн", "실시간")  # LIVE needs one, or "live"
+# Words of which a live page's headline has one, as they are folded; the last two also within others.
+LIVE_WORDS = frozenset("live liveticker happened highlights direct directo vivo онлаин".split())
+LIVE_PARTS = ("ライブ", "실시간")
 LIVE = re.compile(
     r"\blive\b|\bas it happened\b|\bhighlights:|【ライブ】|\bliveticker\b|\ben directo?\b|\b(?:en|ao) vivo\b"
     r"|\bонлайн\b|실시간",
@@ -66,22 +68,19 @@ LIVE = re.compile(
 NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 # Days of the week in English, German, French, Spanish, Portuguese, Italian and Russian; dates in English: elsewhere
 # the number of the day speaks.
-_WEEKDAYS = (
-    r"(?:mon|tues|wednes|thurs|fri|satur|sun)day|(?:mon|diens|donners|frei|sams|sonn)tag|mittwoch"
-    r"|(?:lun|mar|mercre|jeu|vendre|same)di|dimanche|lunes|martes|miercoles|jueves|viernes|sabado|domingo"
-    r"|(?:segunda|terca|quarta|quinta|sexta)-feira|(?:lune|marte|mercole|giove|vener)di|sabato|domenica"
-    r"|понедельник|вторник|сред[ау]|четверг|пятниц[ау]|суббот[ау]|воскресенье"
+_WEEKDAYS = frozenset(
+    "monday tuesday wednesday thursday friday saturday sunday"
+    " montag dienstag mittwoch donnerstag freitag samstag sonntag"
+    " lundi mardi mercredi jeudi vendredi samedi dimanche lunes martes miercoles jueves viernes sabado domingo"
+    " lunedi martedi mercoledi giovedi venerdi sabato domenica"
+    " понедельник вторник среда среду четверг пятница пятницу суббота субботу воскресенье".split()
 )
+_DAY_WORDS = _WEEKDAYS | {"feira"}  # a headline with a day in it has one of these, or a number
 DAY = re.compile(
-    rf"\b(?:{_WEEKDAYS}"
+    rf"\b(?:{'|'.join(sorted(_WEEKDAYS))}|(?:segunda|terca|quarta|quinta|sexta)-feira"
     r"|(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.? \d{1,2}"
     r"|\d{1,2} (?:january|february|march|april|may|june|july|august|september|october|november|december)"
     r"|\d{1,2}/\d{1,2}/(?:20)?\d{2}|\d{1,2}\.\d{1,2}\.(?:20)?\d{2}|20\d{2}-\d{2}-\d{2})\b"
-)
-DIGIT = re.compile(r"\d")
-DAYISH = re.compile(  # without which, or a digit, DAY needs no look; all begin with a letter, which is found fast
-    r"day|tag|mittw|di\b|manche|nes\b|tes\b|les\b|ves\b|bado|ming|feira|bato|menica"
-    r"|недел|втор|сред|четв|пятн|субб|воскр"
 )
 
 
@@ -149,14 +148,15 @@ def sketch_of(headline: str, summary: str, body: str) -> Sketched:
         body_shingles = frozenset()
     elif not lead:
         lead = frozenset(in_body[: reach - 2])  # those of its first words
+    numbers = _numbers(headline)
     sketch = Sketch(
         words=tuple(words),
         names=_names(headline, words),
-        numbers=_numbers(headline),
-        days=_days(headline),
+        numbers=numbers,
+        days=_days(headline, words, numbers),
         lead=lead,
         body=frozenset([h for h in body_shingles if h % BODY_SAMPLE == 0]),
-        live=_is_live(headline),
+        live=_is_live(headline, words),
     )
     return Sketched(sketch=sketch, words=tuple(body_words if trusted else summary_words))
 
@@ -217,18 +217,16 @@ def _names(headline: str, words: list[str]) -> frozenset[str]:
     return countries.union(*[(word.lower(),) if word.isascii() else fold_words(word) for word in named])
 
 
-def _is_live(headline: str) -> bool:
-    likely = "live" in headline.lower() or any(word in headline for word in LIVE_WORDS)
+def _is_live(headline: str, words: list[str]) -> bool:
+    likely = not LIVE_WORDS.isdisjoint(words) or any(part in headline for part in LIVE_PARTS)
     return likely and LIVE.search(headline) is not None
 
 
-def _days(headline: str) -> frozenset[str]:
-    folded = headline.casefold()
-    if DIGIT.search(folded) is None and DAYISH.search(folded) is None:
+def _days(headline: str, words: list[str], numbers: frozenset[str]) -> frozenset[str]:
+    if not numbers and _DAY_WORDS.isdisjoint(words):
         return frozenset()
-    if not folded.isascii():
-        folded = _bare(folded)
-    return frozenset(DAY.findall(folded))
+    folded = headline.casefold()
+    return frozenset(DAY.findall(folded if folded.isascii() else _bare(folded)))
 
 
 def _numbers(headline: str) -> frozenset[str]:
