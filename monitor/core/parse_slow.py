@@ -60,7 +60,7 @@ def _parsed(body: bytes) -> Any:
     try:
         return feedparser.parse(stream, response_headers=_UTF8, sanitize_html=False, resolve_relative_uris=False)
     except Exception as error:  # feedparser lets through whatever its own code stumbles over
-        raise ParseError(f"damaged feed ({type(error).__name__}: {str(error)[:100]})") from error
+        raise ParseError("damaged feed: it is too broken to be read") from error
 
 
 def _entry(entry: Any, url: str, *, atom: bool) -> ParsedEntry:

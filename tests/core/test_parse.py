@@ -221,6 +221,34 @@ ENCODINGS = {
 }
 
 
+LABELS = {
+    "cp932": ("ストライキ終了①", "Windows-31J x-sjis ms_kanji shift-jis csShiftJIS"),
+    "euc_jp": ("ストライキ終了", "x-euc-jp"),
+    "gb18030": ("罢工结束镕", "x-gbk gb_2312-80 csgb2312"),
+    "big5hkscs": ("罷工結束", "x-x-big5 cn-big5"),
+    "cp949": ("파업 똠방", "windows-949 ks_c_5601-1987 ksc_5601 korean"),
+    "cp874": ("การประท้วง", "dos-874 windows-874 iso885911"),
+    "cp1251": (RUSSIAN, "x-cp1251 cp1251"),
+    "cp1252": ("café “x”", "iso88591 x-cp1252 l1"),
+    "mac_cyrillic": (RUSSIAN, "x-mac-cyrillic x-mac-ukrainian"),
+    "iso8859_8": ("שביתה", "iso-8859-8-i logical visual"),
+    "koi8_r": (RUSSIAN, "koi8 koi"),
+}
+
+
+@pytest.mark.parametrize(("codec", "label"), [(codec, label) for codec in LABELS for label in LABELS[codec][1].split()])
+def test_x9_an_encoding_goes_by_many_names(codec, label):
+    title = LABELS[codec][0]
+    body = rss(item(title=title)).decode().replace("utf-8", label).encode(codec)
+    assert only(body).title == title
+    assert only(body.replace(label.encode(), b"x-unknown"), content_type=f"text/xml; charset={label}").title == title
+
+
+@pytest.mark.parametrize("label", ["utf8", "UTF_8", "unicode-1-1-utf-8", "utf8mb4", "x-utf-7", "unicode-1-1-utf-7"])
+def test_x9_utf_8_is_read_whatever_it_is_called(label):
+    assert only(rss(item(title=RUSSIAN + " +ADw-")).replace(b"utf-8", label.encode())).title == RUSSIAN + " +ADw-"
+
+
 @pytest.mark.parametrize(("body", "content_type", "title"), ENCODINGS.values(), ids=ENCODINGS)
 def test_x9_text_is_readable_in(body, content_type, title):
     assert only(body, content_type=content_type).title == title
@@ -235,6 +263,10 @@ MENDED = {
     "a bare ampersand": (rss(item(title="Fish & Chips")), "Fish & Chips"),
     "control characters, literal and as references": (rss(item(title="Str\x07ike&#27; ends")), "Strike ends"),
     "an emoji in halves": (rss(item(title="&#55357;&#56832; ends")), "\U0001f600 ends"),
+    "an emoji in hexadecimal halves": (rss(item(title="&#xD83D;&#xde00; &#xD83D;&#56832; ends")), "\U0001f600 \U0001f600 ends"),
+    "half an emoji": (rss(item(title="Str&#xD800;ike&#55296; &#xDE00;&#xD83D;ends")), "Strike ends"),
+    "references beyond Unicode": (rss(item(title="Str&#1114112;ike&#x110000; ends&#99999999999;&#0;")), "Strike ends"),
+    "references to no characters": (rss(item(title="Str&#xFFFE;ike&#65535; ends")), "Strike ends"),
     "a torn end": (rss(item() + "<item><title>Half")[:-30], "Strike ends"),
     "a gzipped file": (gzip.compress(rss(item())), "Strike ends"),
 }
@@ -382,6 +414,15 @@ def test_a_fault_of_feedparser_is_guarded_against(inner, field, expected):
     body = rss("<odd:x/>" + item(inner)).replace(b"BAD", b"\xe9")  # the prefix is undeclared, so that only feedparser reads it
     feed = parse_slow(body, URL)
     assert (feed.parser, getattr(feed.entries[0], field)) == ("feedparser", expected)
+
+
+def test_what_feedparser_stumbles_over_is_told_in_words(monkeypatch):
+    def stumble(*_, **__):
+        return "\ud83d".encode()
+
+    monkeypatch.setattr("feedparser.parse", stumble)
+    with pytest.raises(ParseError, match="^damaged feed: it is too broken to be read$"):
+        parse_slow(rss("<odd:x/>" + item()), URL)
 
 
 def test_a_document_that_is_a_path_is_never_opened(tmp_path):
