@@ -98,7 +98,7 @@ def looks_like_feed(body: bytes) -> bool:
     """Whether a document seems to be a feed, whatever its name or header say; it may still be damaged."""
     body = unzipped(body)
     if looks_like_json(body):
-        return b'"items"' in body
+        return b'"items"' in body.replace(b"\x00", b"")  # as good as decoded, for UTF-16
     return _FEED_ROOT.search(body[:ROOT_WITHIN].replace(b"\x00", b"")) is not None
 
 
