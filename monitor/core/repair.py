@@ -31,7 +31,9 @@ _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _REFERENCE = re.compile(r"&#(?:([0-9]++)|[xX]([0-9a-fA-F]++));")
 _HALVES = re.compile("[\ud800-\udbff][\udc00-\udfff]")  # of one character, as broken encoders of emoji write them
 _CDATA = re.compile(r"(<!\[CDATA\[.*?\]\]>)", re.DOTALL)
-_AMPERSAND = re.compile(r"&(?!(?:amp|lt|gt|quot|apos|#\d{1,7}|#x[0-9a-fA-F]{1,6});)(?:([A-Za-z][A-Za-z0-9]{1,31});)?")
+_AMPERSAND = re.compile(r"&(?!(?:amp|lt|gt|quot|apos|#\d{1,7}|#x[0-9a-fA-F]{1,6});)(?:([A-Za-z][\w.\-]{0,31});)?")
+# An entity that a document defines as plain text; what refers to others, or outside, is left alone.
+_ENTITY = re.compile(r"""<!ENTITY\s+([A-Za-z][\w.\-]{0,31})\s+(?:"([^"'&%<]{0,200})"|'([^"'&%<]{0,200})')\s*>""")
 # What is declared and what is meant: browsers read the superset (WHATWG encoding standard, "labels").
 _MEANT = {
     "iso8859-1": "cp1252",
@@ -156,18 +158,17 @@ def decoded(body: bytes, content_type: str | None = None) -> str:
 
 def mended(body: bytes, content_type: str | None = None) -> bytes:
     """The document as UTF-8 that an XML parser may accept: nothing before its root, no declaration, no forbidden
-    characters, entities of HTML as characters, ampersands escaped. What it says is otherwise untouched."""
+    characters, entities of HTML and its own as text, ampersands escaped. What it says is otherwise untouched."""
     text = decoded(body, content_type).lstrip("\ufeff")
+    entities = _entities(text)
     if (root := _ROOT.search(text, 0, ROOT_WITHIN)) is not None:
         text = text[root.start() :]
     text = _DECLARATION.sub("", text, count=1)
     text = _HALVES.sub(_joined, _REFERENCE.sub(_possible, text))
     text = _FORBIDDEN.sub("", text)
-    if "<!ENTITY" not in text:
-        parts = _CDATA.split(text)  # every second part is CDATA, where an ampersand is a letter
-        parts[::2] = [_AMPERSAND.sub(_character, part) for part in parts[::2]]
-        text = "".join(parts)
-    return text.strip().encode("utf-8", "replace")
+    parts = _CDATA.split(text)  # every second part is CDATA, where an ampersand is a letter
+    parts[::2] = [_AMPERSAND.sub(lambda match: _character(match, entities), part) for part in parts[::2]]
+    return "".join(parts).strip().encode("utf-8", "replace")
 
 
 def is_cut_short(text: bytes) -> bool:
@@ -192,8 +193,16 @@ def _joined(match: re.Match[str]) -> str:
     return match[0].encode("utf-16-le", "surrogatepass").decode("utf-16-le")
 
 
-def _character(match: re.Match[str]) -> str:
-    return html5.get(f"{match[1]};") or f"&amp;{match[0][1:]}"
+def _entities(text: str) -> dict[str, str]:
+    """The entities that a document defines for itself; none where they would swell it."""
+    found = {match[1]: match[2] or match[3] or "" for match in _ENTITY.finditer(text, 0, ROOT_WITHIN)}
+    longest = max(map(len, found.values()), default=0)
+    return found if text.count("&") * longest <= LARGEST_BODY else {}
+
+
+def _character(match: re.Match[str], entities: dict[str, str]) -> str:
+    known = entities.get(match[1]) if match[1] else None
+    return known if known is not None else html5.get(f"{match[1]};") or f"&amp;{match[0][1:]}"
 
 
 def _is_utf8(body: bytes) -> bool:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from monitor.core.feed_dates import asked_interval, parse_date
 from monitor.core.normalise import normalise
-from monitor.core.parse import parse_fast, parse_feed, parse_slow
+from monitor.core.parse import looks_like_feed, parse_fast, parse_feed, parse_slow
 from monitor.core.plain import plain_text
 from monitor.errors import ParseError
 from monitor.model import Feed
@@ -108,6 +108,42 @@ def test_a_json_feed_is_read_whole():
     assert (second.body, second.body_is_text) == ("<p>x</p>", False)
 
 
+JSON = '{"version": "https://jsonfeed.org/version/1.1", "title": "F", "items": [{"id": 1, "title": "Strike ends"}]}'
+JSON_IN = {
+    "UTF-8 with a byte order mark": b"\xef\xbb\xbf" + JSON.encode(),
+    "UTF-16": JSON.encode("utf-16"),
+    "UTF-16, the other way round": b"\xfe\xff" + JSON.encode("utf-16-be"),
+    "a server's notice and it": b"<br />\n<b>Notice</b>: x {y} in <b>z.php</b> on line <b>3</b><br />\n" + JSON.encode() + b"\n",
+}
+
+
+@pytest.mark.parametrize("body", JSON_IN.values(), ids=JSON_IN)
+def test_a_json_feed_is_known_in(body):
+    assert looks_like_feed(body)
+    assert only(body).title == "Strike ends"
+
+
+AUTHORS = {
+    "a list, 1.1": ('"authors": [{"name": "Ada"}, {"name": "Tom"}], "author": {"name": "No"}', "Ada, Tom"),
+    "one, 1.0": ('"author": {"name": "Ada"}', "Ada"),
+    "an empty list beside one": ('"authors": [], "author": {"name": "Ada"}', "Ada"),
+    "a list of nobody beside one": ('"authors": [{"url": "x"}, 7], "author": {"name": "Ada"}', "Ada"),
+}
+
+
+@pytest.mark.parametrize(("inner", "author"), AUTHORS.values(), ids=AUTHORS)
+def test_json_names_its_authors_by(inner, author):
+    assert only(f'{{"items": [{{"title": "t", {inner}}}]}}'.encode()).author == author
+
+
+IDS = {"7": "7", "7.0": "7", "1.5": "1.5", "1e3": "1000", "1e400": None, "NaN": None, "9" * 400: None, "true": None}
+
+
+@pytest.mark.parametrize(("written", "guid"), IDS.items(), ids=[written[:5] for written in IDS])
+def test_an_id_in_json_may_be_a_number(written, guid):
+    assert only(f'{{"items": [{{"title": "t", "id": {written}}}]}}'.encode()).guid == guid
+
+
 LINKS = {
     "RSS's own link before Atom's": "<link>https://a.test/1</link>"
     "<l:link xmlns:l='http://www.w3.org/2005/Atom' href='/2'/>",
@@ -118,6 +154,13 @@ LINKS = {
     "<f:origLink xmlns:f='http://rssnamespace.org/feedburner/ext/1.0'>https://a.test/1</f:origLink>",
     "a permanent guid where there is no link": "<guid>https://a.test/1</guid>",
     "a link in CDATA": "<link> <![CDATA[https://a.test/1]]>\n</link>",
+    "a page before anything else": "<link xmlns='http://www.w3.org/2005/Atom' href='/1.json' type='application/json'/>"
+    "<link xmlns='http://www.w3.org/2005/Atom' href='https://a.test/1' type='application/xhtml+xml'/>",
+    "what is no page where there is no page": "<link xmlns='http://www.w3.org/2005/Atom' href='https://a.test/1' type='application/pdf'/>",
+    "a relation in full": "<a:link xmlns:a='http://www.w3.org/2005/Atom' href='https://a.test/1'"
+    " rel='http://www.iana.org/assignments/relation/alternate'/>",
+    "a relation in capitals": "<a:link xmlns:a='http://www.w3.org/2005/Atom' rel=' Alternate ' href='https://a.test/1'/>",
+    "Atom's id where there is no link": "<id xmlns='http://www.w3.org/2005/Atom'>https://a.test/1</id>",
 }
 
 
@@ -126,8 +169,19 @@ def test_the_link_is_where_the_story_is(inner):
     assert only(rss(item(inner))).link == "https://a.test/1"
 
 
+def test_the_link_is_what_identifies_an_item_where_that_is_an_address():
+    rdf = b'<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns="http://purl.org/rss/1.0/">'
+    rdf += b'<item rdf:about="https://a.test/1"><title>t</title></item></rdf:RDF>'
+    json = b'{"items": [{"id": "https://a.test/1", "title": "t"}, {"id": "1", "title": "t"}]}'
+
+    assert only(rdf).link == "https://a.test/1"
+    assert [entry.link for entry in parse_feed(json, url=URL).entries] == ["https://a.test/1", None]
+    assert only(rss(item("<guid>/story/1</guid>"))).link == "https://harbour.test/story/1"
+
+
 NO_LINKS = {
     "a guid that is no permalink": "<guid isPermaLink='false'>https://a.test/1</guid>",
+    "a guid that is no permalink, in odd letters": "<guid isPermaLink=' False '>https://a.test/1</guid>",
     "a guid that is no address": "<guid>17</guid>",
     "only a picture": "<enclosure url='https://a.test/1.jpg' type='image/jpeg' length='1'/>",
 }
@@ -172,6 +226,52 @@ def test_x14_namespaces_count_and_not_prefixes():
     body += b"<title:title>No</title:title><x:title>Yes</x:title></x:item></x:channel></x:rss>"
 
     assert only(body).title == "Yes"
+
+
+FIELDS = (
+    "<title>Strike ends</title><link>https://a.test/1</link><guid isPermaLink='false'>g1</guid><description>Short</description>"
+    "<author>desk@a.test (Ada)</author><pubDate>Thu, 16 May 2024 10:00:00 GMT</pubDate>"
+)
+IN_RSS = f"<rss version='2.0'{{}}><channel><title>F</title><item>{FIELDS}</item></channel></rss>"
+SLIPS = {
+    "Atom": IN_RSS.format(" xmlns='http://www.w3.org/2005/Atom'"),
+    "Atom, of the channel": IN_RSS.format("").replace("<channel>", "<channel xmlns='http://www.w3.org/2005/Atom'>"),
+    "Dublin Core": IN_RSS.format(" xmlns='http://purl.org/dc/elements/1.1/'"),
+    "Media RSS": IN_RSS.format(" xmlns='http://search.yahoo.com/mrss/' xmlns:media='http://search.yahoo.com/mrss/'").replace(
+        "<item>", "<item><media:title>Photo</media:title>"
+    ),
+    "XHTML": IN_RSS.format(" xmlns='http://www.w3.org/1999/xhtml'"),
+    "a secure RSS 0.90": IN_RSS.format(" xmlns='https://my.netscape.com/rdf/simple/0.9'"),
+    "none, of Atom": "<feed><title>F</title><entry><title>Strike ends</title><link href='https://a.test/1'/><id>g1</id>"
+    "<content type='text'>Short</content><author><name>Ada</name></author><published>2024-05-16T10:00:00Z</published></entry></feed>",
+    "a secure Atom": "<feed xmlns='https://www.w3.org/2005/Atom/'><title>F</title><entry><title>Strike ends</title>"
+    "<link href='https://a.test/1'/><id>g1</id><summary>Short</summary><author><name>Ada</name></author>"
+    "<published>2024-05-16T10:00:00Z</published></entry></feed>",
+    "secure modules": "<rss version='2.0' xmlns:d='https://purl.org/dc/elements/1.1' xmlns:c='https://purl.org/rss/1.0/modules/content'>"
+    "<channel><title>F</title><item><title>Strike ends</title><link>https://a.test/1</link><guid isPermaLink='false'>g1</guid>"
+    "<c:encoded>Short</c:encoded><d:creator>Ada</d:creator><d:date>2024-05-16T10:00:00Z</d:date></item></channel></rss>",
+}
+
+
+@pytest.mark.parametrize("document", SLIPS.values(), ids=SLIPS)
+def test_a_wrong_namespace_loses_nothing(document):
+    feed = parse_fast(document.encode(), url=URL)
+    (entry,) = feed.entries
+    assert (feed.title, entry.title, entry.link, entry.guid) == ("F", "Strike ends", "https://a.test/1", "g1")
+    assert (entry.summary or entry.body, entry.author) == ("Short", "Ada")
+    assert entry.published_at == datetime(2024, 5, 16, 10, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("name", ["pubdate", "date", "published", "updated"])
+def test_dates_by_the_names_of_other_formats_are_read(name):
+    entry = parse_fast(rss(item(f"<{name}>2024-05-16T10:00:00Z</{name}>")), url=URL).entries[0]
+    assert (entry.published_at or entry.updated_at) == datetime(2024, 5, 16, 10, tzinfo=UTC)
+
+
+def test_a_text_in_base64_is_decoded():
+    body = b'<feed version="0.3" xmlns="http://purl.org/atom/ns#"><entry><title>t</title>'
+    body += b'<content type="text/html" mode="base64">PGI+U2hvcnQ8L2I+</content></entry></feed>'
+    assert only(body).body == "<b>Short</b>"
 
 
 # ── encodings ────────────────────────────────────────────────────────────────────────────────────
@@ -337,6 +437,9 @@ HOSTILE = {
     "X2 an entity that is a file": rss(
         item(title="&x;"), before="<!DOCTYPE x [<!ENTITY x SYSTEM 'file:///etc/passwd'>]>"
     ),
+    "X1 a short entity, very many times": rss(
+        item(title="&a;") + "<x>" + "&a;" * 200_000 + "</x>", before=f"<!DOCTYPE x [<!ENTITY a '{'lol' * 60}'>]>"
+    ),
     "X15 a stylesheet elsewhere": rss(item(), before="<?xml-stylesheet href='http://127.0.0.1:9/x.xsl' type='text/xsl'?>"),
     "X15 an inclusion": rss("<x:include xmlns:x='http://www.w3.org/2001/XInclude' href='/etc/passwd'/>" + item()),
 }
@@ -347,6 +450,26 @@ def test_x1_x2_x15_nothing_is_fetched_or_expanded_for(body):
     (entry,) = parse_feed(body, url=URL).entries
 
     assert "root:" not in entry.title and "lollol" not in entry.title and len(entry.title) < 10_000
+
+
+OWN = '<!DOCTYPE rss [<!ENTITY base "https://a.test">\n<!ENTITY when \'16 May 2024\'>]>'
+
+
+@pytest.mark.parametrize("before", ["", "<?xml version='1.0'?>\n"])
+def test_a_documents_own_entities_are_read_wherever_they_stand(before):
+    inner = "<title>At &base;</title><link>&base;/1</link><pubDate>&when; 10:00 GMT</pubDate><guid>&base;/1</guid>"
+    body = f"{before}{OWN}<rss version='2.0'><channel><title>&base;</title><item>{inner}</item></channel></rss>".encode()
+
+    assert parse_fast(body, url=URL) is None
+    feed = parse_feed(body, url=URL)
+    (entry,) = feed.entries
+    assert (feed.title, entry.title, entry.link, entry.guid) == ("https://a.test", "At https://a.test", "https://a.test/1", "https://a.test/1")
+    assert entry.published_at == datetime(2024, 5, 16, 10, tzinfo=UTC)
+
+
+def test_an_entity_of_the_channel_alone_is_not_lost_either():
+    body = rss(item(), channel="<title>&base;</title>", before=OWN)
+    assert parse_feed(body, url=URL).title == "https://a.test"
 
 
 OUTSIDE = {
@@ -405,6 +528,7 @@ FAULTS = {
     "BST is UTC": ("<pubDate>Thu, 16 May 2024 10:00:00 BST</pubDate>", "published_at", datetime(2024, 5, 16, 9, tzinfo=UTC)),
     "CEST is UTC": ("<pubDate>Thu, 16 May 2024 10:00:00 CEST</pubDate>", "published_at", datetime(2024, 5, 16, 8, tzinfo=UTC)),
     "days of other languages are unknown": ("<pubDate>jeu., 16 mai 2024 10:00:00 +0200</pubDate>", "published_at", datetime(2024, 5, 16, 8, tzinfo=UTC)),
+    "a guid that is no address is the link": ("<guid>17</guid>", "link", None),
     "one bad byte spoils all": ("<description>Забастовка закончилась BAD</description>", "summary", "Забастовка закончилась é"),
 }  # fmt: skip
 
