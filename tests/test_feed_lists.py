@@ -195,6 +195,13 @@ def test_find_asks_what_the_page_names_and_says_what_is_there(desk):
     assert "does not work" in desk.does("feeds", "find", desk.web.url("/site")).stdout
 
 
+def test_find_is_not_misled_by_a_page_that_mentions_feeds(desk):
+    script = "<script>var t = \"<rss version='2.0'>\"</script>"
+    desk.web.page("/site").says(200, page(link("/gazette"), head=script), headers=HTML)
+    (found,) = desk.lines("feeds", "find", desk.web.url("/site"), "--json")
+    assert (found["url"], found["how"], found["entries"]) == (desk.web.url("/gazette"), "page", 1)
+
+
 def test_find_tries_the_usual_places_until_one_works_and_no_more(desk):
     desk.web.page("/site").says(200, page(), headers=HTML)
     desk.web.page("/rss.xml").says(200, page(), headers=HTML)

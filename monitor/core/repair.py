@@ -159,7 +159,7 @@ def decoded(body: bytes, content_type: str | None = None) -> str:
 def mended(body: bytes, content_type: str | None = None) -> bytes:
     """The document as UTF-8 that an XML parser may accept: nothing before its root, no declaration, no forbidden
     characters, entities of HTML and its own as text, ampersands escaped. What it says is otherwise untouched."""
-    text = decoded(body, content_type).lstrip("\ufeff")
+    text = decoded(body, content_type).lstrip("\ufeff \t\r\n")
     entities = _entities(text)
     if (root := _ROOT.search(text, 0, ROOT_WITHIN)) is not None:
         text = text[root.start() :]

@@ -8,6 +8,7 @@
 """
 
 import gzip
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -16,8 +17,9 @@ from hypothesis import strategies as st
 
 from monitor.core.feed_dates import asked_interval, parse_date
 from monitor.core.normalise import normalise
-from monitor.core.parse import looks_like_feed, parse_fast, parse_feed, parse_slow
+from monitor.core.parse import looks_like_feed, parse_fast, parse_feed, parse_slow, what_instead
 from monitor.core.plain import plain_text
+from monitor.core.repair import mended
 from monitor.errors import ParseError
 from monitor.model import Feed
 from tests.fakeweb import FakeWeb
@@ -359,6 +361,11 @@ def test_x9_text_is_readable_in(body, content_type, title):
 MENDED = {
     "white space before the declaration": (b"\n  " + rss(item()), "Strike ends"),
     "a server's warning before it": (b"<br />\n<b>Warning</b>: x in <b>y.php</b>\n" + rss(item()), "Strike ends"),
+    "a whole page before it": (b"<!DOCTYPE html><html><body><b>Warning</b>: x</body></html>\n" + rss(item()), "Strike ends"),
+    "a script before it": (b"<script>document.write('<rss>')</script>" + rss(item()), "Strike ends"),
+    "a torn page before Atom": (b"<html><p>x" + atom("<title>Strike ends</title>"), "Strike ends"),
+    "white space without end before it": (b" \n" * 40_000 + rss(item()), "Strike ends"),
+    "white space without end before it, and damage": (b" \n" * 40_000 + rss(item("<x>&y;")), "Strike ends"),
     "an entity of HTML": (rss(item(title="Strike&nbsp;ends&hellip;")), "Strike\xa0ends…"),
     "a bare ampersand": (rss(item(title="Fish & Chips")), "Fish & Chips"),
     "control characters, literal and as references": (rss(item(title="Str\x07ike&#27; ends")), "Strike ends"),
@@ -406,6 +413,13 @@ NO_FEEDS = {
     "white space": (b" \n\t", "nothing but white space"),
     "a page": (b"<!DOCTYPE html><html><body>x</body></html>", "HTML page"),
     "an XHTML page": (b'<?xml version="1.0"?><!DOCTYPE html PUBLIC "x"><html xmlns="y"/>', "HTML page"),
+    "a page that mentions a feed": (b'<!DOCTYPE html><title>x</title><script>var t="<rss version=2.0>";</script>', "HTML page"),
+    "a page with a script that makes feeds": (
+        b"<!DOCTYPE html><script>s='<?xml version=1.0?><rss version=2.0><channel>'</script><p>x</p>",
+        "HTML page",
+    ),
+    "a page with an element of that name": (b"<html><body><feed id='app'></feed></body></html>", "HTML page"),
+    "a page that explains feeds": (b"<!-- <rss><channel> --><html><body><textarea><rss><channel></textarea></body></html>", "HTML page"),
     "a picture": (b"\x89PNG\r\n\x1a\n\0\0", "an image (PNG)"),
     "a PDF document": (b"%PDF-1.7 x", "a PDF document"),
     "the path of a file": (b"/etc/passwd", "plain text"),
@@ -426,6 +440,18 @@ def test_x10_x12_what_is_no_feed_is_refused_in_words(body, words):
         parse_feed(body, url=URL)
 
     assert words in str(refusal.value) or words == "gzip"
+
+
+BEGINNINGS = ["<!-- --> ", "<!--", "<?xml >", "<script>", "<rss ", "<rss>  ", "<feed xmlns", "<feed " + "xmln" * 9999, "<a:", "&#1"]
+
+
+@pytest.mark.parametrize("beginning", BEGINNINGS, ids=[beginning[:12] for beginning in BEGINNINGS])
+def test_x12_a_hostile_beginning_takes_no_time(beginning):
+    started = time.process_time()
+    for before in ("", "<p><rss >"):
+        body = (before + beginning * (70_000 // len(beginning))).encode()
+        what_instead(body), mended(body)
+    assert time.process_time() - started < 1
 
 
 BOMB = "<!DOCTYPE x [<!ENTITY a 'lol'>" + "".join(f"<!ENTITY b{n} '{'&a;' * 99}'>" for n in range(9)) + "]>"
