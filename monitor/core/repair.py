@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import re
 import zlib
+from html import escape
 from html.entities import html5
 
 from monitor.errors import ParseError
@@ -201,8 +202,8 @@ def _entities(text: str) -> dict[str, str]:
 
 
 def _character(match: re.Match[str], entities: dict[str, str]) -> str:
-    known = entities.get(match[1]) if match[1] else None
-    return known if known is not None else html5.get(f"{match[1]};") or f"&amp;{match[0][1:]}"
+    known = entities.get(match[1], html5.get(f"{match[1]};"))
+    return f"&amp;{match[0][1:]}" if known is None else escape(known, quote=False)
 
 
 def _is_utf8(body: bytes) -> bool:

@@ -384,6 +384,11 @@ def test_a_damaged_feed_is_still_read(body, title):
     assert parse_feed(body, url=URL).entries[0].title == title
 
 
+def test_entities_of_html_that_are_signs_of_xml_stay_escaped():
+    feed = parse_feed(rss(item(title="Fish &AMP; Chips &LT; peas")), url=URL)
+    assert (feed.parser, feed.entries[0].title) == ("lxml", "Fish & Chips < peas")
+
+
 TWO_ITEMS = rss(item() + item(title="Rain falls"))
 CUT = {
     "within an item": (TWO_ITEMS[:-60], True),
