@@ -1,6 +1,6 @@
 """`feeds find`: from a page's address to its feeds, each asked once so that it is known to work.
 
-A person asks, so it goes as a browser would: the page, then at most a handful of addresses, one after another. Takes
+A person asks, so it goes as a browser would: the page, then a few addresses, one after another. Takes
 the edges as arguments, writes nothing.
 """
 
@@ -16,6 +16,7 @@ from monitor.errors import FeedError, ParseError
 from monitor.model import Fetched, ParsedFeed, record
 
 MOST_DECLARED = 5  # of the feeds that a page names; some name one for every column
+MOST_TRIED = 15  # where none of those works
 
 Fetch = Callable[[str], Awaitable[Fetched]]
 Parse = Callable[[Fetched], Awaitable[ParsedFeed]]
@@ -42,6 +43,10 @@ async def find_feeds(url: str, fetch: Fetch, parse: Parse) -> tuple[FoundFeed, .
             return (_found(page.url, "itself", await parse(page)),)
     places = places_on(page.body, url=page.url, content_type=page.content_type)
     named = [await _asked(place, fetch, parse) for place in places[:MOST_DECLARED]]
+    for place in places[MOST_DECLARED:MOST_TRIED]:
+        if any(one.error is None for one in named):
+            break
+        named.append(await _asked(place, fetch, parse))
     if any(one.error is None for one in named):
         return tuple(named)
     return (*named, *await _first_that_works(common_places(page.url), {place.url for place in places}, fetch, parse))

@@ -35,16 +35,15 @@ def plan(outlines: Iterable[Outline], config: Config) -> Plan:
     new: list[Feed] = []
     known, unfit = [], []
     for outline in outlines:
-        url = outline.url.removeprefix("feed:") if outline.url.startswith("feed:http") else outline.url
-        key = spelt_alike(url)
-        if not is_web_address(url):
+        key = spelt_alike(outline.url)
+        if not is_web_address(outline.url):
             unfit.append(outline)
         elif key in names:
             known.append((outline, names[key]))
         else:
-            name = unused(name_from_url(url), names.values())
+            name = unused(name_from_url(outline.url), names.values())
             names[key] = name
-            new.append(Feed(name=name, url=url, outlet=_one_line(outline.title) or None, tags=outline.tags))
+            new.append(Feed(name=name, url=outline.url, outlet=_one_line(outline.title) or None, tags=outline.tags))
     return Plan(new=tuple(new), known=tuple(known), unfit=tuple(unfit))
 
 

@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "crash": set(),
     "units": {"errors"},
     "toml_file": {"record", "errors", "units"},
-    "opml": GROUND,
+    "opml": {*GROUND, "core.urls"},
     "config_file": {"units"},
     "config": {*GROUND, "config_file", "toml_file", "opml"},
     "config_example": {"config_file"},

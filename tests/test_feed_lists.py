@@ -106,6 +106,19 @@ def test_titles_are_data_in_the_configuration(desk):
     assert fields(load_config(desk.config, {}))[1:] == [("herald-example", "https://herald.example/", " ".join(evil.split()), ('"]', "#"))]
 
 
+MEANT = {
+    "feed://pod.example/feed": "http://pod.example/feed",
+    "FEED:https://pod.example/feed": "https://pod.example/feed",
+}
+
+
+@pytest.mark.parametrize(("written", "meant"), MEANT.items(), ids=MEANT)
+def test_addresses_for_old_readers_are_imported_from_any_namespace(tmp_path, written, meant):
+    path = tmp_path / "old.opml"
+    path.write_text(f"<opml version='2.0' xmlns='http://opml.org/spec2'><body><outline text='P' xmlUrl='{written}'/></body></opml>")
+    assert read_opml(path) == (Outline(url=meant, title="P"),)
+
+
 BROKEN = {
     "no XML": "hello",
     "another document": "<rss version='2.0'><channel/></rss>",
@@ -147,6 +160,8 @@ def test_what_is_exported_can_be_imported_with_its_tags(tmp_path):
     outlines = (
         Outline(url="https://a.example/1", title="A <&>", tags=("uk", "broadcaster")),
         Outline(url="https://a.example/2", title="B", tags=("uk",)),
+        Outline(url="https://a.example/4", title="D", tags=("uk", "Politics, UK", "news/world", "broadcaster")),
+        Outline(url="https://a.example/5", title="E", tags=("a/b",)),
         Outline(url="https://a.example/3", title="C"),
     )
     path = tmp_path / "out.opml"
@@ -173,6 +188,11 @@ DECLARED = [
     ("each once", (link("/a"), link("/a")), ["https://gazette.example/a"]),
     ("no other alternates", (link("/de", kind="text/html"), link("/s.css", kind="text/css", rel="stylesheet"), link("/api", kind="application/json")), []),
     ("no other schemes", (link("javascript:alert(1)"), link("file:///etc/passwd"), link("feed:https://x.example/f")), ["https://x.example/f"]),
+    ("XML by its plain types", (link("/a", kind="text/xml"), link("/b", kind="application/xml; charset=utf-8"), link("/o", kind="text/xml+oembed")), ["https://gazette.example/a", "https://gazette.example/b"]),
+    ("feeds by relation", (link("/a", rel="feed", kind=""), link("/b", rel="FEED alternate"), link("/c", rel="feed", kind="text/html")), ["https://gazette.example/a", "https://gazette.example/b"]),
+    ("a base that stands behind", (link("a"), "<base href='https://x.example/y/'>", "<base href='https://z.example/'>"), ["https://x.example/y/a"]),
+    ("fragments are no other feeds", (link("/a#x"), link("/a"), link("/a#y")), ["https://gazette.example/a"]),
+    ("the scheme of old readers", (link("feed://x.example/f"),), ["http://x.example/f"]),
     ("links in the text where none is declared", ("<a href='/rss.xml'>RSS</a><a href='/feedback'>Write</a><a href='/news/feed/'>x</a>",), ["https://gazette.example/rss.xml", "https://gazette.example/news/feed/"]),
 ]  # fmt: skip
 
@@ -193,6 +213,25 @@ def test_find_asks_what_the_page_names_and_says_what_is_there(desk):
     assert (good["url"], good["how"], good["title"], good["entries"]) == (desk.web.url("/gazette"), "page", "Gazette", 1)
     assert (dead["title"], dead["entries"]) == ("Old", 0) and "404" in dead["error"]
     assert "does not work" in desk.does("feeds", "find", desk.web.url("/site")).stdout
+
+
+def test_find_is_not_misled_by_a_page_that_mentions_feeds(desk):
+    script = "<script>var t = \"<rss version='2.0'>\"</script>"
+    desk.web.page("/site").says(200, page(link("/gazette"), head=script), headers=HTML)
+    (found,) = desk.lines("feeds", "find", desk.web.url("/site"), "--json")
+    assert (found["url"], found["how"], found["entries"]) == (desk.web.url("/gazette"), "page", 1)
+
+
+def test_find_goes_on_where_the_first_declared_feeds_are_dead(desk):
+    dead = [link(f"/dead/{number}") for number in range(6)]
+    desk.web.page("/site").says(200, page(*dead, link("/gazette"), link("/never")), headers=HTML)
+    found = desk.lines("feeds", "find", desk.web.url("/site"), "--json")
+    assert [one["error"] is None for one in found] == [False] * 6 + [True]
+
+
+def test_find_understands_the_scheme_of_old_readers(desk):
+    (found,) = desk.lines("feeds", "find", f"feed:{desk.web.url('/gazette')}", "--json")
+    assert (found["url"], found["how"]) == (desk.web.url("/gazette"), "itself")
 
 
 def test_find_tries_the_usual_places_until_one_works_and_no_more(desk):

@@ -123,9 +123,11 @@ def find_feeds(ctx: click.Context, url: str, as_json: bool) -> None:
     import asyncio
 
     from monitor import show, show_feeds
+    from monitor.core.urls import without_feed_scheme
     from monitor.errors import FetchError
 
     config = config_of(ctx, or_default=True)
+    url = without_feed_scheme(url)
     try:
         found = asyncio.run(_find(url if "://" in url else f"https://{url}", config))
     except FetchError as error:

@@ -57,15 +57,27 @@ _ZONES = {
 
 _NAME = r"(?P<month>[^\W\d_]{3,12})"
 _ZONE = r"\s*(?:(?:GMT|UTC?)?\s*(?P<sign>[+\-−])(?P<oh>\d{1,2}):?(?P<om>\d{2})?(?!\d)|(?P<zone>[A-Za-z]{1,5})\b)?"
+_HALF = r"\s*(?P<half>[AaPp]\.?\s?[Mm]\b\.?|[πμ]\.?μ\.?|[Öö][ÖöSs]\b)?"
 _RFC822 = re.compile(
     r"\s*(?:\w{2,12}\.?,?\s+)?(?P<day>\d{1,2})[ \-]" + _NAME + r"[ \-](?P<year>\d{4}|\d{2})\s+"
-    r"(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2}))?" + _ZONE + r"\s*(?:\([^)]*\))?\s*$"
+    r"(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2}))?" + _HALF + _ZONE + r"\s*(?:\([^)]*\))?\s*$"
 )
 _CLOCK = re.compile(
-    r"(?<![\d:+\-−])(?P<hour>\d{1,2})(?::|時|시\s*)(?P<minute>\d{1,2})(?:[:分](?P<second>\d{2})(?:[.,]\d+)?)?分?"
-    r"\s*(?P<half>[ap]\.?m\b\.?)?" + _ZONE,
+    r"(?<![\d:+\-−])(?P<before>[上下]午|午[前後]|오[전후]|凌晨|早上|晚上|새벽|저녁|밤)?\s*(?P<hour>\d{1,2})"
+    r"(?:(?::|[時点點]|시\s*|\s?h\s?)(?P<minute>\d{1,2})(?:[:分](?P<second>\d{2})(?:[.,]\d+)?)?[分분]?"
+    r"|[時点點시]|\s?h\b|(?=\s?[ap]\.?m\b))" + _HALF + _ZONE,
     re.IGNORECASE,
 )
+# Of a day that is known without it: "16. Mai 2024 10.30 Uhr".
+_DOTTED_CLOCK = re.compile(
+    r"(?<=\s)(?P<hour>\d{1,2})\.(?P<minute>\d{2})(?:\.(?P<second>\d{2}))?(?:\s*Uhr)?\s*$", re.IGNORECASE
+)
+_COMPACT = re.compile(r"\s*((?:19|20)\d{6})(\d{4}(?:\d{2})?)\s*(Z|[+\-]\d{2}:?\d{2})?\s*", re.ASCII)
+# Whether half a day is the later one; what may be either ("晚上12:30") is not known.
+_HALVES = {
+    **dict.fromkeys(("am", "πμ", "öö", "上午", "午前", "오전", "凌晨", "早上", "새벽"), False),
+    **dict.fromkeys(("pm", "μμ", "ös", "下午", "午後", "오후"), True),
+}
 _HOUR = re.compile(r"[01]?\d|2[0-4]", re.ASCII)
 _JOIN = r"[\s.,/\-]*(?:de[l]?\s+|of\s+)?"
 _DAY = r"(?P<day>\d{1,2})(?:st|nd|rd|th|er|º|ª|\.)?"
@@ -136,9 +148,13 @@ def _rfc822(text: str) -> datetime | None:
 
 
 def _iso(text: str) -> datetime | None:
+    if compact := _COMPACT.fullmatch(text):
+        text = f"{compact[1]}T{compact[2]}{compact[3] or ''}"
     try:
         value = datetime.fromisoformat(text.strip())
     except ValueError:
+        return None
+    if value.microsecond and text.strip()[13:14] in (".", ","):  # 10.30 is a clock, not three tenths of an hour
         return None
     if len(text.strip()) == 8 and "-" not in text:  # 20240516 and 00000000 alike: the loose reader looks closer
         return None
@@ -159,6 +175,12 @@ def _epoch(text: str) -> datetime | None:
 
 def _loose(text: str) -> datetime | None:
     clock = _CLOCK.search(text)
+    dotted = None if clock else _DOTTED_CLOCK.search(text)
+    return (_dated(text, dotted) if dotted else None) or _dated(text, clock)
+
+
+def _dated(text: str, clock: re.Match[str] | None) -> datetime | None:
+    """The date in what a clock leaves of a text, at that time of day."""
     days = f"{text[: clock.start()]} {text[clock.end() :]}" if clock else text
     days = days.replace("T ", " ")
     for pattern in _DATES:
@@ -173,15 +195,22 @@ def _instant(date: Said, clock: Said | None) -> datetime | None:
         return None
     if clock is None:
         return day
-    offset = _offset(clock)
-    hour = int(clock["hour"])
-    half = (clock.get("half") or "").lower()
-    if half:
-        hour = hour % 12 + (12 if half.startswith("p") else 0)
-    minute, second = int(clock["minute"]), int(clock["second"] or 0)
-    if offset is None or hour > 24 or minute > 59 or second > 60:
+    offset, hour = _offset(clock), _hour(clock)
+    minute, second = int(clock["minute"] or 0), int(clock["second"] or 0)
+    if offset is None or hour is None or hour > 24 or minute > 59 or second > 60:
         return None
     return day + timedelta(hours=hour, minutes=minute - offset, seconds=min(second, 59))  # a leap second is the last
+
+
+def _hour(said: Said) -> int | None:
+    """The hour, None where it cannot be in its half of the day, or nobody knows which half."""
+    hour, half = int(said["hour"]), said.get("before") or said.get("half")
+    if not half:
+        return hour
+    late = _HALVES.get(re.sub(r"[.\s]", "", half).lower())
+    if late is None or hour > 12:
+        return hour if late else None
+    return hour % 12 + 12 * late
 
 
 def _day_of(said: Said) -> datetime | None:
@@ -208,12 +237,12 @@ def _sides(first: int, second: int) -> tuple[int | None, int]:
 
 def _offset(said: Said) -> int | None:
     """Minutes east of Greenwich, 0 for zones unknown or unsaid, None for nonsense."""
-    if said["sign"]:
+    if said.get("sign"):
         minutes = int(said["oh"]) * 60 + int(said["om"] or 0)
         if minutes > WIDEST_OFFSET:
             return None
         return minutes if said["sign"] == "+" else -minutes
-    return _ZONES.get((said["zone"] or "").lower(), 0)
+    return _ZONES.get((said.get("zone") or "").lower(), 0)
 
 
 @lru_cache(maxsize=512)

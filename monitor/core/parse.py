@@ -36,8 +36,15 @@ _MAGIC = (
 )
 _FEED_ROOT = re.compile(rb"<(?:[\w.\-]+:)?(?:rss|feed|rdf)[\s>]", re.IGNORECASE)
 _HTML = re.compile(
-    rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>\s*|<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body|script|meta|div|p|br)[\s>/]",
+    rb"(?:\xef\xbb\xbf)?\s*(?>(?:<\?xml[^>]*>\s*|<!--.*?-->\s*)*)<(?:!doctype\s+html|html|head|body|script|style|title|meta|link|div|p|br)[\s>/]",
     re.IGNORECASE | re.DOTALL,
+)
+# What a page may hold a feed's words in, and a root that can be nothing but a feed's: with a channel or a namespace.
+_NOT_SHOWN = re.compile(
+    rb"<(?:!--.*?(?:-->|\Z)|(script|style|textarea)(?=[\s/>]).*?(?:</\1\s*>|\Z))", re.IGNORECASE | re.DOTALL
+)
+_ROOT_IN_PAGE = re.compile(
+    rb"<(?:[\w.\-]+:)?(?:(?:rss|rdf)(?:\s[^<>]*)?>\s*<(?:[\w.\-]+:)?channel[\s>]|feed\s[^<>]*xmlns)", re.IGNORECASE
 )
 _HTML_TAG = re.compile(rb"</(?:html|head|body|article|main|section|div|p|h[1-6]|span|a|title)\s*>", re.IGNORECASE)
 _OTHER_ROOTS = (
@@ -98,13 +105,13 @@ def looks_like_feed(body: bytes) -> bool:
     """Whether a document seems to be a feed, whatever its name or header say; it may still be damaged."""
     body = unzipped(body)
     if looks_like_json(body):
-        return b'"items"' in body
-    return _FEED_ROOT.search(body[:ROOT_WITHIN].replace(b"\x00", b"")) is not None
+        return b'"items"' in body.replace(b"\x00", b"")  # as good as decoded, for UTF-16
+    return _has_feed_root(_head(body))
 
 
 def looks_like_html(body: bytes) -> bool:
     """Whether a document is an HTML page or a piece of one."""
-    head = body[:ROOT_WITHIN].replace(b"\x00", b"")
+    head = _head(body)
     return _HTML.match(head) is not None or len(_HTML_TAG.findall(head)) >= 2
 
 
@@ -115,14 +122,25 @@ def _cut(feed: ParsedFeed) -> ParsedFeed:
 
 
 def _other_markup(body: bytes) -> str | None:
-    head = body[:ROOT_WITHIN].replace(b"\x00", b"")  # as good as decoded, for UTF-16
-    if _FEED_ROOT.search(head) or head.startswith(_EBCDIC):
+    head = _head(body)
+    if _has_feed_root(head) or head.startswith(_EBCDIC):
         return None
     if b"<" not in head:
         return "plain text" if _is_text(head) else "binary data"
     if _HTML.match(head):
         return "an HTML page"
     return next((words for root, words in _OTHER_ROOTS if root.search(head)), None)
+
+
+def _head(body: bytes) -> bytes:
+    return body.lstrip()[:ROOT_WITHIN].replace(b"\x00", b"")  # as good as decoded, for UTF-16
+
+
+def _has_feed_root(head: bytes) -> bool:
+    """Whether a feed begins here, be it behind warnings in HTML; a page that mentions one is none."""
+    if _FEED_ROOT.search(head) is None:
+        return False
+    return not _HTML.match(head) or _ROOT_IN_PAGE.search(_NOT_SHOWN.sub(b"", head)) is not None
 
 
 def _is_text(head: bytes) -> bool:

@@ -11,17 +11,18 @@ from typing import Any
 
 from monitor.core.feed_dates import parse_date
 from monitor.core.plain import is_html
-from monitor.core.repair import decoded
-from monitor.core.urls import resolved
+from monitor.core.repair import ROOT_WITHIN, decoded
+from monitor.core.urls import is_web_address, resolved
 from monitor.errors import ParseError
 from monitor.model import ParsedEntry, ParsedFeed
 
+_VERSION = re.compile(rb'\{\s*"version"\s*:\s*"https?:(?:\\?/){2}(?:www\.)?jsonfeed\.org')
 _STRAY = re.compile("[\x00\ud800-\udfff]")  # JSON can escape what no database and no terminal takes
 
 
 def looks_like_json(body: bytes) -> bool:
-    """Whether the document begins as a JSON object or array does."""
-    return body.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[")
+    """Whether the document begins as a JSON object or array does, or is a JSON Feed behind a server's warnings."""
+    return _begun(body) is not None
 
 
 def read_json(body: bytes, *, url: str, max_entries: int) -> ParsedFeed:
@@ -41,9 +42,17 @@ def read_json(body: bytes, *, url: str, max_entries: int) -> ParsedFeed:
     )
 
 
+def _begun(body: bytes) -> bytes | None:
+    """The document from where its JSON begins; None where there is none."""
+    if body.lstrip(b"\xef\xbb\xbf\xff\xfe\x00 \t\r\n")[:1] in (b"{", b"["):
+        return body
+    match = _VERSION.search(body, 0, ROOT_WITHIN) if body[-100:].rstrip().endswith(b"}") else None
+    return body[match.start() :] if match else None
+
+
 def _loaded(body: bytes) -> Any:
     try:
-        return json.loads(decoded(body).lstrip("\ufeff"), strict=False)
+        return json.loads(decoded(_begun(body) or body).lstrip("\ufeff"), strict=False)
     except RecursionError as error:
         raise ParseError("JSON nested too deeply") from error
     except ValueError as error:  # malformed, or a number of thousands of digits
@@ -52,10 +61,11 @@ def _loaded(body: bytes) -> Any:
 
 def _entry(item: dict[str, Any], url: str) -> ParsedEntry:
     html, text = _text(item, "content_html"), _text(item, "content_text")
-    title, summary = _text(item, "title"), _text(item, "summary")
+    title, summary, guid = _text(item, "title"), _text(item, "summary"), _text(item, "id")
+    link = _address(item, "url", base=url) or _address(item, "external_url", base=url)
     return ParsedEntry(
-        guid=_text(item, "id") or None,
-        link=_address(item, "url", base=url) or _address(item, "external_url", base=url),
+        guid=guid or None,
+        link=link or (guid if is_web_address(guid) else None),
         title=title,
         summary=summary,
         body=html or text,
@@ -72,8 +82,10 @@ def _entry(item: dict[str, Any], url: str) -> ParsedEntry:
 def _text(fields: dict[str, Any], name: str) -> str:
     """A text field; ids may be numbers (the specification asks readers to take them)."""
     value = fields.get(name)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value) if abs(value) < 10**30 else ""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        if not abs(value) < 10**30:  # NaN is neither less nor more
+            return ""
+        return str(int(value) if value == int(value) else value)
     return _STRAY.sub("", value).strip() if isinstance(value, str) else ""
 
 
@@ -84,6 +96,9 @@ def _address(fields: dict[str, Any], name: str, *, base: str) -> str | None:
 
 def _authors(item: dict[str, Any]) -> str:
     listed = item.get("authors")  # 1.1
-    people = listed if isinstance(listed, list) else [item.get("author")]  # 1.0
-    names = [_text(person, "name") for person in people if isinstance(person, dict)]
-    return ", ".join(dict.fromkeys(filter(None, names)))
+    names = _names(listed) if isinstance(listed, list) else []
+    return ", ".join(dict.fromkeys(names or _names([item.get("author")])))  # 1.0
+
+
+def _names(people: list[Any]) -> list[str]:
+    return [name for person in people if isinstance(person, dict) and (name := _text(person, "name"))]

@@ -4,7 +4,8 @@ Slow (feedparser needs about eight times as long), so callers run it where it ca
 feedparser, which is imported when it is first needed: it costs as much start-up time as all the rest.
 
 What is guarded: the last of several links wins in it, a photograph's title, caption and text count as the story's, it
-reads 2020/1/10 as the first of November and BST as UTC, and it opens files whose name is a feed's body.
+takes a number that identifies an item for its address, reads 2020/1/10 as the first of November and BST as UTC, and
+opens files whose name is a feed's body.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from io import BytesIO
 from typing import Any
 
 from monitor.core.feed_dates import asked_interval, parse_date
-from monitor.core.parse_xml import person_name, read_xml
+from monitor.core.parse_xml import is_alternate, is_page, person_name, read_xml
 from monitor.core.plain import is_html
 from monitor.core.repair import is_cut_short, mended
 from monitor.core.urls import is_web_address, resolved
@@ -60,7 +61,7 @@ def _parsed(body: bytes) -> Any:
     try:
         return feedparser.parse(stream, response_headers=_UTF8, sanitize_html=False, resolve_relative_uris=False)
     except Exception as error:  # feedparser lets through whatever its own code stumbles over
-        raise ParseError(f"damaged feed ({type(error).__name__}: {str(error)[:100]})") from error
+        raise ParseError("damaged feed: it is too broken to be read") from error
 
 
 def _entry(entry: Any, url: str, *, atom: bool) -> ParsedEntry:
@@ -102,14 +103,13 @@ def _address(fields: Any, url: str) -> str | None:
     original = _text(fields, "feedburner_origlink")
     if is_web_address(original):
         return original
-    pages = [link for link in fields.get("links") or [] if link.get("rel") == "alternate" and _is_page(link)]
+    links = [link for link in fields.get("links") or [] if is_alternate(link.get("rel") or "")]
+    pages = [link for link in links if is_page(link.get("type"))]
     address = next((link["href"].strip() for link in pages if (link.get("href") or "").strip()), "")
     address = address or _text(fields, "link")
+    if address == _text(fields, "id") and not (is_web_address(address) or address.startswith("/")):
+        return None
     return resolved(address, base=url) if address else None
-
-
-def _is_page(link: Any) -> bool:
-    return "html" in (link.get("type") or "text/html")
 
 
 def _date(entry: Any, *names: str) -> datetime | None:

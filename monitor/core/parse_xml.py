@@ -31,15 +31,13 @@ RSS = frozenset(
         "http://channel.netscape.com/rdf/simple/0.9/",
         "http://backend.userland.com/rss",
         "http://backend.userland.com/rss2",
-        "http://backend.userland.com/RSS2",
         "http://blogs.law.harvard.edu/tech/rss",
     }
 )
 RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 XML = "http://www.w3.org/XML/1998/namespace"
 ABOUT, LANGUAGE, BASE = f"{{{RDF}}}about", f"{{{XML}}}lang", f"{{{XML}}}base"
-# Short names of the other namespaces that say something of an item.
-_SHORT = {
+_NAMESPACES = {
     **dict.fromkeys(ATOM, "atom:"),
     **dict.fromkeys(RSS, ""),
     "http://purl.org/dc/elements/1.1/": "dc:",
@@ -53,10 +51,24 @@ _SHORT = {
     "http://www.youtube.com/xml/schemas/2015": "yt:",
     "http://search.yahoo.com/mrss/": "media:",
 }
+
+
+def _bare(namespace: str) -> str:
+    """What publishers mean who write https, capitals or no last slash."""
+    return namespace.lower().replace("https:", "http:", 1).rstrip("/")
+
+
+# Short names of the namespaces that say something of an item.
+_SHORT = {_bare(namespace): short for namespace, short in _NAMESPACES.items()}
 _MAIL_AND_NAME = re.compile(r"^\s*[^\s@()]+@[^\s()]+\s*\(\s*([^()]+?)\s*\)\s*$")
 _ROOTS = frozenset({"rss", "rdf", "feed", "channel"})
-_PUBLISHED = ("pubDate", "atom:published", "atom:issued", "dcterms:issued", "dc:date", "atom:created")
-_UPDATED = ("atom:updated", "atom:modified", "dcterms:modified", "lastBuildDate")
+_PUBLISHED = (
+    *("pubDate", "atom:published", "atom:issued", "dcterms:issued", "dc:date", "atom:created"),
+    *("pubdate", "published", "date"),  # in no namespace: these are none of RSS's, but used
+)
+_UPDATED = ("atom:updated", "atom:modified", "dcterms:modified", "lastBuildDate", "updated")
+_OF_ATOM = frozenset("author content created id issued link modified published summary title updated".split())
+_ALTERNATE = frozenset({"alternate", "http://www.iana.org/assignments/relation/alternate"})  # Atom 1.0, section 4.2.7.2
 
 Fields = dict[str, list[etree._Element]]  # by short name, in document order
 
@@ -104,10 +116,15 @@ def _read(body: bytes, encoding: str | None, url: str, max_entries: int) -> Pars
     )
     entries: list[ParsedEntry] = []
     truncated = 0
+    typed = None  # whether there is a document type, without which no entity stays unexpanded
     for _, element in pull:
-        if _namespace(element) not in _SHORT:
+        if _short_name(element.tag) is None:
             continue
+        if typed is None:
+            typed = element.getroottree().docinfo.internalDTD is not None
         if len(entries) < max_entries:
+            if typed:
+                _refuse_entities(element)
             entries.append(_entry(element, url))
         else:
             truncated += 1
@@ -115,12 +132,14 @@ def _read(body: bytes, encoding: str | None, url: str, max_entries: int) -> Pars
     root = pull.root
     if not entries or root is None or etree.QName(root).localname.lower() not in _ROOTS:
         return None
+    if typed:
+        _refuse_entities(root)
     return _feed(root, url, tuple(entries), truncated)
 
 
-def _namespace(element: etree._Element) -> str:
-    tag = element.tag
-    return tag[1 : tag.index("}")] if tag[0] == "{" else ""
+def _refuse_entities(element: etree._Element) -> None:
+    if next(element.iter(etree.Entity), None) is not None:
+        raise Refused("an entity that is not expanded")
 
 
 # ── a feed and an item ───────────────────────────────────────────────────────────────────────────
@@ -135,7 +154,7 @@ def _feed(root: etree._Element, url: str, entries: tuple[ParsedEntry, ...], trun
         link=_link(fields, url),
         language=_text(fields, "language", "dc:language") or root.get(LANGUAGE) or None,
         ttl=_ttl(fields),
-        skip_hours=skipped_hours(hour.text for skip in fields.get("skipHours", ()) for hour in skip.iter("hour")),
+        skip_hours=skipped_hours(hour.text for skip in fields.get("skipHours", ()) for hour in skip.iter("{*}hour")),
         entries=entries,
         truncated=truncated,
     )
@@ -151,7 +170,7 @@ def _entry(element: etree._Element, url: str) -> ParsedEntry:
     guid = _text(fields, "guid", "atom:id", "id") or element.get(ABOUT)
     return ParsedEntry(
         guid=guid or None,
-        link=_link(fields, url) or _permalink(fields),
+        link=_link(fields, url) or _permalink(fields, element.get(ABOUT), url),
         title=title.text,
         summary=summary.text,
         body=body.text,
@@ -166,7 +185,7 @@ def _entry(element: etree._Element, url: str) -> ParsedEntry:
 
 
 def _fields(element: etree._Element) -> Fields:
-    """The direct children by short name; Refused where an entity was left unexpanded."""
+    """The direct children by short name; Refused where an entity stands between them."""
     fields: Fields = {}
     for child in element:
         tag = child.tag
@@ -179,15 +198,37 @@ def _fields(element: etree._Element) -> Fields:
             fields[name].append(child)
         else:
             fields[name] = [child]
-    return fields
+    return _meant(fields, element) if _slips(element.tag) else fields
 
 
 @lru_cache(maxsize=256)  # of one document's items they are the same
 def _short_name(tag: str) -> str | None:
-    """The short name for a name with a namespace, or None where the namespace says nothing of an item."""
-    space, _, local = tag[1:].partition("}")
-    short = _SHORT.get(space)
+    """The short name for a name, or None where its namespace says nothing of an item."""
+    space, _, local = tag[1:].partition("}") if tag[0] == "{" else ("", "", tag)
+    short = _SHORT.get(_bare(space))
     return None if short is None else short + local
+
+
+@lru_cache(maxsize=64)
+def _slips(tag: str) -> bool:
+    """Whether an element that holds fields is in another namespace than its format's: most often the document has a
+    default namespace that was meant for something else, or an Atom feed has none."""
+    name = _short_name(tag)
+    return name not in (None, "item", "channel", "rss", "atom:entry", "atom:feed")
+
+
+def _meant(fields: Fields, element: etree._Element) -> Fields:
+    """The fields of an element that `_slips`: those in its own namespace are its format's."""
+    space = etree.QName(element).namespace
+    atom = _local(element) in ("entry", "feed")
+    meant: Fields = {}
+    for name, children in fields.items():
+        for child in children:
+            tag = etree.QName(child)
+            own = tag.namespace == space and child.prefix == element.prefix
+            local = f"atom:{tag.localname}" if atom and tag.localname in _OF_ATOM else tag.localname
+            meant.setdefault(local if own else name, []).append(child)
+    return meant
 
 
 def _local(element: etree._Element) -> str:
@@ -235,6 +276,8 @@ def _said(element: etree._Element, *, atom: bool) -> Said:
     kind = element.get("type", "text").lower()
     if "/" in kind and not kind.startswith(("text/", "application/xhtml")):
         return NOTHING  # a picture or other data in base64
+    if element.get("mode") == "base64":
+        raise Refused("text in base64 (Atom 0.3)")
     is_text = kind in ("text", "text/plain")
     if is_text and "type" not in element.attrib and is_html(text):  # many leave the type out and mean HTML
         is_text = False
@@ -258,25 +301,42 @@ def _markup(element: etree._Element) -> str:
 
 
 def _link(fields: Fields, url: str) -> str | None:
-    """Where an item is read: the address before FeedBurner's redirect, RSS's link, Atom's alternate."""
+    """Where an item is read: the address before FeedBurner's redirect, RSS's link, Atom's alternate, which is rather
+    a page than anything else."""
     original = _text(fields, "feedburner:origLink")
     if is_web_address(original):
         return original
+    other = None
     for element in (*fields.get("link", ()), *fields.get("atom:link", ())):
-        address = (element.text or "").strip()
-        if not address and element.get("rel", "alternate").lower() == "alternate":
-            address = element.get("href", "").strip()
-        if address:
-            return resolved(address, base=url if is_web_address(address) else _base(element, url))
-    return None
+        address, page = (element.text or "").strip(), True
+        if not address and is_alternate(element.get("rel", "alternate")):
+            address, page = element.get("href", "").strip(), is_page(element.get("type"))
+        if address and (page or other is None):
+            found = resolved(address, base=url if is_web_address(address) else _base(element, url))
+            if page:
+                return found
+            other = found
+    return other
 
 
-def _permalink(fields: Fields) -> str | None:
+def is_alternate(relation: str) -> bool:
+    """Whether a link of this relation leads to the story itself."""
+    return relation == "alternate" or relation.strip().lower() in _ALTERNATE
+
+
+def is_page(kind: str | None) -> bool:
+    """Whether a link to something of this type leads to a page, as it does where no type is said."""
+    return not kind or "html" in kind.lower()
+
+
+def _permalink(fields: Fields, about: str | None, url: str) -> str | None:
+    """The address that identifies an item, where it is one that people can open."""
     for guid in fields.get("guid", ()):
         address = (guid.text or "").strip()
-        if guid.get("isPermaLink", "true").lower() != "false" and is_web_address(address):
-            return address
-    return None
+        permanent = guid.get("isPermaLink", "true").strip().lower() != "false"
+        if permanent and (is_web_address(address) or address.startswith("/")):
+            return resolved(address, base=_base(guid, url))
+    return next(filter(is_web_address, (_text(fields, "atom:id"), about or "")), None)
 
 
 def _base(element: etree._Element, url: str) -> str:

@@ -118,8 +118,11 @@ def _broken(text: str) -> str:
 
 
 def _gap(match: re.Match[str]) -> str:
-    """What stands where a tag stood: nothing, or a break; the tag itself where HTML knows no such element."""
+    """What stands where a tag stood: nothing, or a break; the tag itself where HTML knows no such element, or where
+    words stand in it that are no attributes, as in "a<b and c>d"."""
     name, attributes = match[1].lower(), match[2]
+    if attributes and len(name) == 1 and "=" not in attributes and len(attributes.rstrip("/").split()) > 1:
+        return match[0]
     if name in _BLOCK:
         return _BREAK
     if name in _INLINE or "=" in attributes or ":" in name or "-" in name:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import re
 import zlib
+from html import escape
 from html.entities import html5
 
 from monitor.errors import ParseError
@@ -28,10 +29,12 @@ _ROOT = re.compile(r"<\?xml\s|<(?:[\w.\-]+:)?(?:rss|feed|RDF)[\s>]")
 _OPEN_ROOT = re.compile(rb"\s*(?:<[?!][^>]*>\s*)*<((?:[\w.\-]+:)?(?:rss|feed|RDF))[\s>]", re.IGNORECASE)
 # Not characters of XML 1.0 (section 2.2), literal or as references.
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
-_FORBIDDEN_REFERENCE = re.compile(r"&#(?:0*(?:[0-8]|1[124-9]|2\d|3[01])|[xX]0*(?:[0-8bcefBCEF]|1[0-9a-fA-F]));")
-_SURROGATE_PAIR = re.compile(r"&#(55[2-9]\d\d|56[0-2]\d\d|563[01]\d);&#(56[3-9]\d\d|57[0-2]\d\d|573[0-3]\d|5734[0-3]);")
+_REFERENCE = re.compile(r"&#(?:([0-9]++)|[xX]([0-9a-fA-F]++));")
+_HALVES = re.compile("[\ud800-\udbff][\udc00-\udfff]")  # of one character, as broken encoders of emoji write them
 _CDATA = re.compile(r"(<!\[CDATA\[.*?\]\]>)", re.DOTALL)
-_AMPERSAND = re.compile(r"&(?!(?:amp|lt|gt|quot|apos|#\d{1,7}|#x[0-9a-fA-F]{1,6});)(?:([A-Za-z][A-Za-z0-9]{1,31});)?")
+_AMPERSAND = re.compile(r"&(?!(?:amp|lt|gt|quot|apos|#\d{1,7}|#x[0-9a-fA-F]{1,6});)(?:([A-Za-z][\w.\-]{0,31});)?")
+# An entity that a document defines as plain text; what refers to others, or outside, is left alone.
+_ENTITY = re.compile(r"""<!ENTITY\s+([A-Za-z][\w.\-]{0,31})\s+(?:"([^"'&%<]{0,200})"|'([^"'&%<]{0,200})')\s*>""")
 # What is declared and what is meant: browsers read the superset (WHATWG encoding standard, "labels").
 _MEANT = {
     "iso8859-1": "cp1252",
@@ -44,6 +47,24 @@ _MEANT = {
     "shift_jis": "cp932",
     "euc_kr": "cp949",
     "big5": "big5hkscs",
+}
+# Names that Python does not know, without "x-". Source: the same; "unicode" is left out, which nobody means.
+_ALSO_CALLED = {
+    **dict.fromkeys("unicode-1-1-utf-8 unicode11utf8 unicode20utf8 utf8mb4".split(), "utf-8"),
+    **dict.fromkeys("csiso88596e csiso88596i iso-8859-6-e iso-8859-6-i".split(), "iso8859-6"),
+    **dict.fromkeys("csiso88598e csiso88598i iso-8859-8-e iso-8859-8-i visual logical".split(), "iso8859-8"),
+    **dict.fromkeys("csgb2312 gb_2312 gb_2312-80 gb-18030".split(), "gb18030"),
+    **dict.fromkeys("cseuckr csksc56011987 iso-ir-149 ks_c_5601-1989 ksc_5601 windows-949".split(), "cp949"),
+    **dict.fromkeys("windows-874 dos-874".split(), "cp874"),
+    **dict.fromkeys("koi koi8".split(), "koi8-r"),
+    **dict.fromkeys("mac csmacintosh".split(), "mac-roman"),
+    "sun_eu_greek": "iso8859-7",
+    "csisolatin9": "iso8859-15",
+    "koi8-ru": "koi8-u",
+    "mac-ukrainian": "mac-cyrillic",
+    "cn-big5": "big5",
+    "cseucpkdfmtjapanese": "euc_jp",
+    "windows-31j": "cp932",
 }
 # Before UTF-8, by language. Source: WHATWG HTML standard, suggested default encodings by locale; EUC for Japanese.
 _BY_LANGUAGE = {
@@ -138,18 +159,17 @@ def decoded(body: bytes, content_type: str | None = None) -> str:
 
 def mended(body: bytes, content_type: str | None = None) -> bytes:
     """The document as UTF-8 that an XML parser may accept: nothing before its root, no declaration, no forbidden
-    characters, entities of HTML as characters, ampersands escaped. What it says is otherwise untouched."""
-    text = decoded(body, content_type).lstrip("\ufeff")
+    characters, entities of HTML and its own as text, ampersands escaped. What it says is otherwise untouched."""
+    text = decoded(body, content_type).lstrip("\ufeff \t\r\n")
+    entities = _entities(text)
     if (root := _ROOT.search(text, 0, ROOT_WITHIN)) is not None:
         text = text[root.start() :]
     text = _DECLARATION.sub("", text, count=1)
-    text = _SURROGATE_PAIR.sub(_paired, text)
-    text = _FORBIDDEN_REFERENCE.sub("", _FORBIDDEN.sub("", text))
-    if "<!ENTITY" not in text:
-        parts = _CDATA.split(text)  # every second part is CDATA, where an ampersand is a letter
-        parts[::2] = [_AMPERSAND.sub(_character, part) for part in parts[::2]]
-        text = "".join(parts)
-    return text.strip().encode("utf-8", "replace")
+    text = _HALVES.sub(_joined, _REFERENCE.sub(_possible, text))
+    text = _FORBIDDEN.sub("", text)
+    parts = _CDATA.split(text)  # every second part is CDATA, where an ampersand is a letter
+    parts[::2] = [_AMPERSAND.sub(lambda match: _character(match, entities), part) for part in parts[::2]]
+    return "".join(parts).strip().encode("utf-8", "replace")
 
 
 def is_cut_short(text: bytes) -> bool:
@@ -161,14 +181,29 @@ def is_cut_short(text: bytes) -> bool:
     return not any(re.search(rb"</" + re.escape(end) + rb"\s*>", text) for end in ends)
 
 
-def _paired(match: re.Match[str]) -> str:
-    """Two references to halves of one character, as broken encoders of emoji write them."""
-    high, low = int(match[1]), int(match[2])
-    return chr(0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00)) if 0xD800 <= high < 0xDC00 <= low < 0xE000 else ""
+def _possible(match: re.Match[str]) -> str:
+    """A reference to a character as it is; half a character itself; nothing for what XML cannot hold."""
+    digits = (match[1] or match[2]).lstrip("0")
+    code = int(digits, 10 if match[1] else 16) if 0 < len(digits) < 8 else 0
+    if 0xD800 <= code < 0xE000:
+        return chr(code)
+    return "" if not 0 < code <= 0x10FFFF or _FORBIDDEN.match(chr(code)) else match[0]
 
 
-def _character(match: re.Match[str]) -> str:
-    return html5.get(f"{match[1]};") or f"&amp;{match[0][1:]}"
+def _joined(match: re.Match[str]) -> str:
+    return match[0].encode("utf-16-le", "surrogatepass").decode("utf-16-le")
+
+
+def _entities(text: str) -> dict[str, str]:
+    """The entities that a document defines for itself; none where they would swell it."""
+    found = {match[1]: match[2] or match[3] or "" for match in _ENTITY.finditer(text, 0, ROOT_WITHIN)}
+    longest = max(map(len, found.values()), default=0)
+    return found if text.count("&") * longest <= LARGEST_BODY else {}
+
+
+def _character(match: re.Match[str], entities: dict[str, str]) -> str:
+    known = entities.get(match[1], html5.get(f"{match[1]};"))
+    return f"&amp;{match[0][1:]}" if known is None else escape(known, quote=False)
 
 
 def _is_utf8(body: bytes) -> bool:
@@ -225,10 +260,18 @@ def _wide(body: bytes) -> str | None:
 
 def _codec(label: str) -> str | None:
     """Python's name for an encoding, superset for subset. UTF-7 is none: nobody means it but attackers."""
-    try:
-        found = codecs.lookup(label)
-    except (LookupError, ValueError):
-        return None
-    if not getattr(found, "_is_text_encoding", True) or found.name in _NO_ENCODINGS:
+    found = _looked_up(label)
+    if found is None or not getattr(found, "_is_text_encoding", True) or found.name in _NO_ENCODINGS:
         return None
     return _MEANT.get(found.name, found.name)
+
+
+def _looked_up(label: str) -> codecs.CodecInfo | None:
+    bare = re.sub("^(?:x-)+", "", label.lower())
+    other = _ALSO_CALLED.get(bare) or re.sub(r"^iso8859(?=\d)", "iso8859-", bare)
+    for name in (label, other):
+        try:
+            return codecs.lookup(name)
+        except (LookupError, ValueError):
+            pass
+    return None

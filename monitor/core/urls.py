@@ -141,6 +141,13 @@ def is_web_address(text: str) -> bool:
     return text[:8].lower().startswith(("http://", "https://"))
 
 
+def without_feed_scheme(address: str) -> str:
+    """What "feed:https://…" and "feed://…" mean, as browsers with readers understood them; all else as it is."""
+    if address[:5].lower() != "feed:":
+        return address
+    return f"http:{address[5:]}" if address[5:7] == "//" else address[5:] if is_web_address(address[5:]) else address
+
+
 def resolved(address: str, *, base: str) -> str:
     """An address made absolute against `base`, line ends inside it and double escapes undone; as it is where that
     cannot be done."""
@@ -261,7 +268,7 @@ def _unwrapped(url: str) -> str:
     if place in _UNWRAP_PARAMETER:
         fields = dict(parse_qsl(parts.query, max_num_fields=None))
         return _web(*(fields.get(name, "") for name in _UNWRAP_PARAMETER[place])) or url
-    if host.endswith(".cdn.ampproject.org") or place.startswith(("www.google.com/amp/", "google.com/amp/")):
+    if f".{host}".endswith(".cdn.ampproject.org") or place.startswith(("www.google.com/amp/", "google.com/amp/")):
         match = _AMP_CACHE.match(parts.path.removeprefix("/amp") if "google" in host else parts.path)
         return f"https://{match['rest']}{'?' + parts.query if parts.query else ''}" if match else url
     if _REDIRECTORS.search(host) and (match := _INNER.search(parts.path)):

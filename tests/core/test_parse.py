@@ -8,6 +8,7 @@
 """
 
 import gzip
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -16,8 +17,9 @@ from hypothesis import strategies as st
 
 from monitor.core.feed_dates import asked_interval, parse_date
 from monitor.core.normalise import normalise
-from monitor.core.parse import parse_fast, parse_feed, parse_slow
+from monitor.core.parse import looks_like_feed, parse_fast, parse_feed, parse_slow, what_instead
 from monitor.core.plain import plain_text
+from monitor.core.repair import mended
 from monitor.errors import ParseError
 from monitor.model import Feed
 from tests.fakeweb import FakeWeb
@@ -108,6 +110,42 @@ def test_a_json_feed_is_read_whole():
     assert (second.body, second.body_is_text) == ("<p>x</p>", False)
 
 
+JSON = '{"version": "https://jsonfeed.org/version/1.1", "title": "F", "items": [{"id": 1, "title": "Strike ends"}]}'
+JSON_IN = {
+    "UTF-8 with a byte order mark": b"\xef\xbb\xbf" + JSON.encode(),
+    "UTF-16": JSON.encode("utf-16"),
+    "UTF-16, the other way round": b"\xfe\xff" + JSON.encode("utf-16-be"),
+    "a server's notice and it": b"<br />\n<b>Notice</b>: x {y} in <b>z.php</b> on line <b>3</b><br />\n" + JSON.encode() + b"\n",
+}
+
+
+@pytest.mark.parametrize("body", JSON_IN.values(), ids=JSON_IN)
+def test_a_json_feed_is_known_in(body):
+    assert looks_like_feed(body)
+    assert only(body).title == "Strike ends"
+
+
+AUTHORS = {
+    "a list, 1.1": ('"authors": [{"name": "Ada"}, {"name": "Tom"}], "author": {"name": "No"}', "Ada, Tom"),
+    "one, 1.0": ('"author": {"name": "Ada"}', "Ada"),
+    "an empty list beside one": ('"authors": [], "author": {"name": "Ada"}', "Ada"),
+    "a list of nobody beside one": ('"authors": [{"url": "x"}, 7], "author": {"name": "Ada"}', "Ada"),
+}
+
+
+@pytest.mark.parametrize(("inner", "author"), AUTHORS.values(), ids=AUTHORS)
+def test_json_names_its_authors_by(inner, author):
+    assert only(f'{{"items": [{{"title": "t", {inner}}}]}}'.encode()).author == author
+
+
+IDS = {"7": "7", "7.0": "7", "1.5": "1.5", "1e3": "1000", "1e400": None, "NaN": None, "9" * 400: None, "true": None}
+
+
+@pytest.mark.parametrize(("written", "guid"), IDS.items(), ids=[written[:5] for written in IDS])
+def test_an_id_in_json_may_be_a_number(written, guid):
+    assert only(f'{{"items": [{{"title": "t", "id": {written}}}]}}'.encode()).guid == guid
+
+
 LINKS = {
     "RSS's own link before Atom's": "<link>https://a.test/1</link>"
     "<l:link xmlns:l='http://www.w3.org/2005/Atom' href='/2'/>",
@@ -118,6 +156,13 @@ LINKS = {
     "<f:origLink xmlns:f='http://rssnamespace.org/feedburner/ext/1.0'>https://a.test/1</f:origLink>",
     "a permanent guid where there is no link": "<guid>https://a.test/1</guid>",
     "a link in CDATA": "<link> <![CDATA[https://a.test/1]]>\n</link>",
+    "a page before anything else": "<link xmlns='http://www.w3.org/2005/Atom' href='/1.json' type='application/json'/>"
+    "<link xmlns='http://www.w3.org/2005/Atom' href='https://a.test/1' type='application/xhtml+xml'/>",
+    "what is no page where there is no page": "<link xmlns='http://www.w3.org/2005/Atom' href='https://a.test/1' type='application/pdf'/>",
+    "a relation in full": "<a:link xmlns:a='http://www.w3.org/2005/Atom' href='https://a.test/1'"
+    " rel='http://www.iana.org/assignments/relation/alternate'/>",
+    "a relation in capitals": "<a:link xmlns:a='http://www.w3.org/2005/Atom' rel=' Alternate ' href='https://a.test/1'/>",
+    "Atom's id where there is no link": "<id xmlns='http://www.w3.org/2005/Atom'>https://a.test/1</id>",
 }
 
 
@@ -126,8 +171,19 @@ def test_the_link_is_where_the_story_is(inner):
     assert only(rss(item(inner))).link == "https://a.test/1"
 
 
+def test_the_link_is_what_identifies_an_item_where_that_is_an_address():
+    rdf = b'<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns="http://purl.org/rss/1.0/">'
+    rdf += b'<item rdf:about="https://a.test/1"><title>t</title></item></rdf:RDF>'
+    json = b'{"items": [{"id": "https://a.test/1", "title": "t"}, {"id": "1", "title": "t"}]}'
+
+    assert only(rdf).link == "https://a.test/1"
+    assert [entry.link for entry in parse_feed(json, url=URL).entries] == ["https://a.test/1", None]
+    assert only(rss(item("<guid>/story/1</guid>"))).link == "https://harbour.test/story/1"
+
+
 NO_LINKS = {
     "a guid that is no permalink": "<guid isPermaLink='false'>https://a.test/1</guid>",
+    "a guid that is no permalink, in odd letters": "<guid isPermaLink=' False '>https://a.test/1</guid>",
     "a guid that is no address": "<guid>17</guid>",
     "only a picture": "<enclosure url='https://a.test/1.jpg' type='image/jpeg' length='1'/>",
 }
@@ -172,6 +228,52 @@ def test_x14_namespaces_count_and_not_prefixes():
     body += b"<title:title>No</title:title><x:title>Yes</x:title></x:item></x:channel></x:rss>"
 
     assert only(body).title == "Yes"
+
+
+FIELDS = (
+    "<title>Strike ends</title><link>https://a.test/1</link><guid isPermaLink='false'>g1</guid><description>Short</description>"
+    "<author>desk@a.test (Ada)</author><pubDate>Thu, 16 May 2024 10:00:00 GMT</pubDate>"
+)
+IN_RSS = f"<rss version='2.0'{{}}><channel><title>F</title><item>{FIELDS}</item></channel></rss>"
+SLIPS = {
+    "Atom": IN_RSS.format(" xmlns='http://www.w3.org/2005/Atom'"),
+    "Atom, of the channel": IN_RSS.format("").replace("<channel>", "<channel xmlns='http://www.w3.org/2005/Atom'>"),
+    "Dublin Core": IN_RSS.format(" xmlns='http://purl.org/dc/elements/1.1/'"),
+    "Media RSS": IN_RSS.format(" xmlns='http://search.yahoo.com/mrss/' xmlns:media='http://search.yahoo.com/mrss/'").replace(
+        "<item>", "<item><media:title>Photo</media:title>"
+    ),
+    "XHTML": IN_RSS.format(" xmlns='http://www.w3.org/1999/xhtml'"),
+    "a secure RSS 0.90": IN_RSS.format(" xmlns='https://my.netscape.com/rdf/simple/0.9'"),
+    "none, of Atom": "<feed><title>F</title><entry><title>Strike ends</title><link href='https://a.test/1'/><id>g1</id>"
+    "<content type='text'>Short</content><author><name>Ada</name></author><published>2024-05-16T10:00:00Z</published></entry></feed>",
+    "a secure Atom": "<feed xmlns='https://www.w3.org/2005/Atom/'><title>F</title><entry><title>Strike ends</title>"
+    "<link href='https://a.test/1'/><id>g1</id><summary>Short</summary><author><name>Ada</name></author>"
+    "<published>2024-05-16T10:00:00Z</published></entry></feed>",
+    "secure modules": "<rss version='2.0' xmlns:d='https://purl.org/dc/elements/1.1' xmlns:c='https://purl.org/rss/1.0/modules/content'>"
+    "<channel><title>F</title><item><title>Strike ends</title><link>https://a.test/1</link><guid isPermaLink='false'>g1</guid>"
+    "<c:encoded>Short</c:encoded><d:creator>Ada</d:creator><d:date>2024-05-16T10:00:00Z</d:date></item></channel></rss>",
+}
+
+
+@pytest.mark.parametrize("document", SLIPS.values(), ids=SLIPS)
+def test_a_wrong_namespace_loses_nothing(document):
+    feed = parse_fast(document.encode(), url=URL)
+    (entry,) = feed.entries
+    assert (feed.title, entry.title, entry.link, entry.guid) == ("F", "Strike ends", "https://a.test/1", "g1")
+    assert (entry.summary or entry.body, entry.author) == ("Short", "Ada")
+    assert entry.published_at == datetime(2024, 5, 16, 10, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("name", ["pubdate", "date", "published", "updated"])
+def test_dates_by_the_names_of_other_formats_are_read(name):
+    entry = parse_fast(rss(item(f"<{name}>2024-05-16T10:00:00Z</{name}>")), url=URL).entries[0]
+    assert (entry.published_at or entry.updated_at) == datetime(2024, 5, 16, 10, tzinfo=UTC)
+
+
+def test_a_text_in_base64_is_decoded():
+    body = b'<feed version="0.3" xmlns="http://purl.org/atom/ns#"><entry><title>t</title>'
+    body += b'<content type="text/html" mode="base64">PGI+U2hvcnQ8L2I+</content></entry></feed>'
+    assert only(body).body == "<b>Short</b>"
 
 
 # ── encodings ────────────────────────────────────────────────────────────────────────────────────
@@ -221,6 +323,34 @@ ENCODINGS = {
 }
 
 
+LABELS = {
+    "cp932": ("ストライキ終了①", "Windows-31J x-sjis ms_kanji shift-jis csShiftJIS"),
+    "euc_jp": ("ストライキ終了", "x-euc-jp"),
+    "gb18030": ("罢工结束镕", "x-gbk gb_2312-80 csgb2312"),
+    "big5hkscs": ("罷工結束", "x-x-big5 cn-big5"),
+    "cp949": ("파업 똠방", "windows-949 ks_c_5601-1987 ksc_5601 korean"),
+    "cp874": ("การประท้วง", "dos-874 windows-874 iso885911"),
+    "cp1251": (RUSSIAN, "x-cp1251 cp1251"),
+    "cp1252": ("café “x”", "iso88591 x-cp1252 l1"),
+    "mac_cyrillic": (RUSSIAN, "x-mac-cyrillic x-mac-ukrainian"),
+    "iso8859_8": ("שביתה", "iso-8859-8-i logical visual"),
+    "koi8_r": (RUSSIAN, "koi8 koi"),
+}
+
+
+@pytest.mark.parametrize(("codec", "label"), [(codec, label) for codec in LABELS for label in LABELS[codec][1].split()])
+def test_x9_an_encoding_goes_by_many_names(codec, label):
+    title = LABELS[codec][0]
+    body = rss(item(title=title)).decode().replace("utf-8", label).encode(codec)
+    assert only(body).title == title
+    assert only(body.replace(label.encode(), b"x-unknown"), content_type=f"text/xml; charset={label}").title == title
+
+
+@pytest.mark.parametrize("label", ["utf8", "UTF_8", "unicode-1-1-utf-8", "utf8mb4", "x-utf-7", "unicode-1-1-utf-7"])
+def test_x9_utf_8_is_read_whatever_it_is_called(label):
+    assert only(rss(item(title=RUSSIAN + " +ADw-")).replace(b"utf-8", label.encode())).title == RUSSIAN + " +ADw-"
+
+
 @pytest.mark.parametrize(("body", "content_type", "title"), ENCODINGS.values(), ids=ENCODINGS)
 def test_x9_text_is_readable_in(body, content_type, title):
     assert only(body, content_type=content_type).title == title
@@ -231,10 +361,19 @@ def test_x9_text_is_readable_in(body, content_type, title):
 MENDED = {
     "white space before the declaration": (b"\n  " + rss(item()), "Strike ends"),
     "a server's warning before it": (b"<br />\n<b>Warning</b>: x in <b>y.php</b>\n" + rss(item()), "Strike ends"),
+    "a whole page before it": (b"<!DOCTYPE html><html><body><b>Warning</b>: x</body></html>\n" + rss(item()), "Strike ends"),
+    "a script before it": (b"<script>document.write('<rss>')</script>" + rss(item()), "Strike ends"),
+    "a torn page before Atom": (b"<html><p>x" + atom("<title>Strike ends</title>"), "Strike ends"),
+    "white space without end before it": (b" \n" * 40_000 + rss(item()), "Strike ends"),
+    "white space without end before it, and damage": (b" \n" * 40_000 + rss(item("<x>&y;")), "Strike ends"),
     "an entity of HTML": (rss(item(title="Strike&nbsp;ends&hellip;")), "Strike\xa0ends…"),
     "a bare ampersand": (rss(item(title="Fish & Chips")), "Fish & Chips"),
     "control characters, literal and as references": (rss(item(title="Str\x07ike&#27; ends")), "Strike ends"),
     "an emoji in halves": (rss(item(title="&#55357;&#56832; ends")), "\U0001f600 ends"),
+    "an emoji in hexadecimal halves": (rss(item(title="&#xD83D;&#xde00; &#xD83D;&#56832; ends")), "\U0001f600 \U0001f600 ends"),
+    "half an emoji": (rss(item(title="Str&#xD800;ike&#55296; &#xDE00;&#xD83D;ends")), "Strike ends"),
+    "references beyond Unicode": (rss(item(title="Str&#1114112;ike&#x110000; ends&#99999999999;&#0;")), "Strike ends"),
+    "references to no characters": (rss(item(title="Str&#xFFFE;ike&#65535; ends")), "Strike ends"),
     "a torn end": (rss(item() + "<item><title>Half")[:-30], "Strike ends"),
     "a gzipped file": (gzip.compress(rss(item())), "Strike ends"),
 }
@@ -243,6 +382,11 @@ MENDED = {
 @pytest.mark.parametrize(("body", "title"), MENDED.values(), ids=MENDED)
 def test_a_damaged_feed_is_still_read(body, title):
     assert parse_feed(body, url=URL).entries[0].title == title
+
+
+def test_entities_of_html_that_are_signs_of_xml_stay_escaped():
+    feed = parse_feed(rss(item(title="Fish &AMP; Chips &LT; peas")), url=URL)
+    assert (feed.parser, feed.entries[0].title) == ("lxml", "Fish & Chips < peas")
 
 
 TWO_ITEMS = rss(item() + item(title="Rain falls"))
@@ -274,6 +418,13 @@ NO_FEEDS = {
     "white space": (b" \n\t", "nothing but white space"),
     "a page": (b"<!DOCTYPE html><html><body>x</body></html>", "HTML page"),
     "an XHTML page": (b'<?xml version="1.0"?><!DOCTYPE html PUBLIC "x"><html xmlns="y"/>', "HTML page"),
+    "a page that mentions a feed": (b'<!DOCTYPE html><title>x</title><script>var t="<rss version=2.0>";</script>', "HTML page"),
+    "a page with a script that makes feeds": (
+        b"<!DOCTYPE html><script>s='<?xml version=1.0?><rss version=2.0><channel>'</script><p>x</p>",
+        "HTML page",
+    ),
+    "a page with an element of that name": (b"<html><body><feed id='app'></feed></body></html>", "HTML page"),
+    "a page that explains feeds": (b"<!-- <rss><channel> --><html><body><textarea><rss><channel></textarea></body></html>", "HTML page"),
     "a picture": (b"\x89PNG\r\n\x1a\n\0\0", "an image (PNG)"),
     "a PDF document": (b"%PDF-1.7 x", "a PDF document"),
     "the path of a file": (b"/etc/passwd", "plain text"),
@@ -296,6 +447,18 @@ def test_x10_x12_what_is_no_feed_is_refused_in_words(body, words):
     assert words in str(refusal.value) or words == "gzip"
 
 
+BEGINNINGS = ["<!-- --> ", "<!--", "<?xml >", "<script>", "<rss ", "<rss>  ", "<feed xmlns", "<feed " + "xmln" * 9999, "<a:", "&#1"]
+
+
+@pytest.mark.parametrize("beginning", BEGINNINGS, ids=[beginning[:12] for beginning in BEGINNINGS])
+def test_x12_a_hostile_beginning_takes_no_time(beginning):
+    started = time.process_time()
+    for before in ("", "<p><rss >"):
+        body = (before + beginning * (70_000 // len(beginning))).encode()
+        what_instead(body), mended(body)
+    assert time.process_time() - started < 1
+
+
 BOMB = "<!DOCTYPE x [<!ENTITY a 'lol'>" + "".join(f"<!ENTITY b{n} '{'&a;' * 99}'>" for n in range(9)) + "]>"
 HOSTILE = {
     "X1 entities that multiply": rss(item(title="&b1;&b2;"), before=BOMB),
@@ -304,6 +467,9 @@ HOSTILE = {
     ),
     "X2 an entity that is a file": rss(
         item(title="&x;"), before="<!DOCTYPE x [<!ENTITY x SYSTEM 'file:///etc/passwd'>]>"
+    ),
+    "X1 a short entity, very many times": rss(
+        item(title="&a;") + "<x>" + "&a;" * 200_000 + "</x>", before=f"<!DOCTYPE x [<!ENTITY a '{'lol' * 60}'>]>"
     ),
     "X15 a stylesheet elsewhere": rss(item(), before="<?xml-stylesheet href='http://127.0.0.1:9/x.xsl' type='text/xsl'?>"),
     "X15 an inclusion": rss("<x:include xmlns:x='http://www.w3.org/2001/XInclude' href='/etc/passwd'/>" + item()),
@@ -315,6 +481,26 @@ def test_x1_x2_x15_nothing_is_fetched_or_expanded_for(body):
     (entry,) = parse_feed(body, url=URL).entries
 
     assert "root:" not in entry.title and "lollol" not in entry.title and len(entry.title) < 10_000
+
+
+OWN = '<!DOCTYPE rss [<!ENTITY base "https://a.test">\n<!ENTITY when \'16 May 2024\'>]>'
+
+
+@pytest.mark.parametrize("before", ["", "<?xml version='1.0'?>\n"])
+def test_a_documents_own_entities_are_read_wherever_they_stand(before):
+    inner = "<title>At &base;</title><link>&base;/1</link><pubDate>&when; 10:00 GMT</pubDate><guid>&base;/1</guid>"
+    body = f"{before}{OWN}<rss version='2.0'><channel><title>&base;</title><item>{inner}</item></channel></rss>".encode()
+
+    assert parse_fast(body, url=URL) is None
+    feed = parse_feed(body, url=URL)
+    (entry,) = feed.entries
+    assert (feed.title, entry.title, entry.link, entry.guid) == ("https://a.test", "At https://a.test", "https://a.test/1", "https://a.test/1")
+    assert entry.published_at == datetime(2024, 5, 16, 10, tzinfo=UTC)
+
+
+def test_an_entity_of_the_channel_alone_is_not_lost_either():
+    body = rss(item(), channel="<title>&base;</title>", before=OWN)
+    assert parse_feed(body, url=URL).title == "https://a.test"
 
 
 OUTSIDE = {
@@ -373,6 +559,7 @@ FAULTS = {
     "BST is UTC": ("<pubDate>Thu, 16 May 2024 10:00:00 BST</pubDate>", "published_at", datetime(2024, 5, 16, 9, tzinfo=UTC)),
     "CEST is UTC": ("<pubDate>Thu, 16 May 2024 10:00:00 CEST</pubDate>", "published_at", datetime(2024, 5, 16, 8, tzinfo=UTC)),
     "days of other languages are unknown": ("<pubDate>jeu., 16 mai 2024 10:00:00 +0200</pubDate>", "published_at", datetime(2024, 5, 16, 8, tzinfo=UTC)),
+    "a guid that is no address is the link": ("<guid>17</guid>", "link", None),
     "one bad byte spoils all": ("<description>Забастовка закончилась BAD</description>", "summary", "Забастовка закончилась é"),
 }  # fmt: skip
 
@@ -382,6 +569,15 @@ def test_a_fault_of_feedparser_is_guarded_against(inner, field, expected):
     body = rss("<odd:x/>" + item(inner)).replace(b"BAD", b"\xe9")  # the prefix is undeclared, so that only feedparser reads it
     feed = parse_slow(body, URL)
     assert (feed.parser, getattr(feed.entries[0], field)) == ("feedparser", expected)
+
+
+def test_what_feedparser_stumbles_over_is_told_in_words(monkeypatch):
+    def stumble(*_, **__):
+        return "\ud83d".encode()
+
+    monkeypatch.setattr("feedparser.parse", stumble)
+    with pytest.raises(ParseError, match="^damaged feed: it is too broken to be read$"):
+        parse_slow(rss("<odd:x/>" + item()), URL)
 
 
 def test_a_document_that_is_a_path_is_never_opened(tmp_path):
@@ -454,6 +650,29 @@ DATES = {
     "May16,2024": "2024-05-16 00:00",
     "1715853600": "2024-05-16 10:00",
     "Mon, 16 Sep 2024 24:00:00 GMT": "2024-09-17 00:00",
+    "Wed, 15 May 2024 08:00:00 PM": "2024-05-15 20:00",
+    "Wed, 15 May 2024 08:00:00 p.m. EDT": "2024-05-16 00:00",
+    "16 May 2024 10:00 PM": "2024-05-16 22:00",
+    "16 May 2024 12:15 AM": "2024-05-16 00:15",
+    "16 May 2024 12:15 PM": "2024-05-16 12:15",
+    "16 May 2024 15:00 PM": "2024-05-16 15:00",
+    "16 de mayo de 2024 a las 3:00 p. m.": "2024-05-16 15:00",
+    "16/05/2024 3:00 μ.μ.": "2024-05-16 15:00",
+    "16/05/2024 12:30 ÖÖ": "2024-05-16 00:30",
+    "May 16, 2024 at 3pm": "2024-05-16 15:00",
+    "2024年5月16日 下午3:30": "2024-05-16 15:30",
+    "2024年5月16日 上午 10:30": "2024-05-16 10:30",
+    "2024年5月16日 午後3時": "2024-05-16 15:00",
+    "2024-05-16 오후 3:00": "2024-05-16 15:00",
+    "2024. 5. 16. 오전 12시 5분": "2024-05-16 00:05",
+    "20240516103000+0200": "2024-05-16 08:30",
+    "20240516103000Z": "2024-05-16 10:30",
+    "202405161030": "2024-05-16 10:30",
+    "16 mai 2024 à 10h30": "2024-05-16 10:30",
+    "16 mai 2024, 10 h": "2024-05-16 10:00",
+    "16. Mai 2024 10.30": "2024-05-16 10:30",
+    "16.05.2024, 10.30 Uhr": "2024-05-16 10:30",
+    "2024-05-16 10.30": "2024-05-16 10:30",
 }
 NO_DATES = [
     "",
@@ -468,6 +687,8 @@ NO_DATES = [
     "Mon, 30 Feb 2024 10:00:00 GMT",
     "Mon, 16 May 2024 10:00:00 +9999",
     "Mon, 16 May 2024 25:00:00 GMT",
+    "16 May 2024 15:00 AM",
+    "2024年5月16日 晚上12:30",
     "x" * 5000,
 ]
 
@@ -482,7 +703,7 @@ def test_nonsense_is_no_date(text):
     assert parse_date(text) is None
 
 
-@given(st.text(alphabet="0123456789-:/+TZ., MayGMTEST年月", max_size=40))
+@given(st.text(alphabet="0123456789-:/+TZ., MayGMTESTpmh年月下午오후", max_size=40))
 def test_no_text_breaks_the_reader_of_dates(text):
     found = parse_date(text)
 

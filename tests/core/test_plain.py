@@ -31,6 +31,8 @@ HTML = {
     "a non-breaking space is a space": ("a&nbsp;&nbsp;b", "a b"),
     "numbers for controls": ("&#27;[31m &#8238;a&#0;", "[31m a\ufffd"),
     "less than is a letter": ("x < y and y > z", "x < y and y > z"),
+    "arithmetic": ("a<b and c>d, x<p & q>y", "a<b and c>d, x<p & q>y"),
+    "arithmetic beside tags": ("<p>if a<b and c>d</p><b >x</b><p\n>y<i/>z</p><a href>w</a>", "if a<b and c>d\nx\nyz\nw"),
     "escaped arithmetic": ("if a&lt;b and c&gt;d", "if a<b and c>d"),
     "ampersands in names": ("AT&T, Q&A, R&D &copy 2024", "AT&T, Q&A, R&D &copy 2024"),
     "words in angle brackets": ("the <redacted> name", "the <redacted> name"),

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from monitor.core.urls import canonical_url, host_of, port_of, resolved, url_identity
+from monitor.core.urls import canonical_url, host_of, port_of, resolved, url_identity, without_feed_scheme
 
 CLEANED = {
     "scheme, host and port folded": ("HTTP://WWW.Example.COM:80/A", "http://www.example.com/A"),
@@ -35,6 +35,9 @@ CLEANED = {
     "AMP as a suffix": ("https://e.com/story.amp.html", "https://e.com/story.html"),
     "AMP in Google's cache": ("https://www.google.com/amp/s/www.e.com/story/amp/", "https://www.e.com/story"),
     "AMP in another cache": ("https://www-e-com.cdn.ampproject.org/c/s/www.e.com/story", "https://www.e.com/story"),
+    "AMP in the cache of old": ("https://cdn.ampproject.org/c/s/www.e.com/story", "https://www.e.com/story"),
+    "AMP in the cache of old, for readers": ("https://cdn.ampproject.org/v/s/www.e.com/story/amp?usqp=mq", "https://www.e.com/story"),
+    "the cache itself": ("https://cdn.ampproject.org/v0.js", "https://cdn.ampproject.org/v0.js"),
     "mobile hosts": ("https://m.bbc.co.uk/news/1", "https://www.bbc.co.uk/news/1"),
     "mobile within": ("https://en.m.wikipedia.org/wiki/X", "https://en.wikipedia.org/wiki/X"),
     "short hosts that are no mobile ones": ("https://m.co/x", "https://m.co/x"),
@@ -122,6 +125,21 @@ def test_the_port_that_an_address_names(url, port):
     assert port_of(url) == port
 
 
+FEED_SCHEMES = {
+    "feed:https://e.com/x": "https://e.com/x",
+    "FEED:http://e.com/x": "http://e.com/x",
+    "feed://e.com/x": "http://e.com/x",
+    "https://e.com/x": "https://e.com/x",
+    "feed:file:///etc/passwd": "feed:file:///etc/passwd",
+    "feeds.example.com": "feeds.example.com",
+}
+
+
+@pytest.mark.parametrize(("written", "meant"), FEED_SCHEMES.items(), ids=FEED_SCHEMES)
+def test_the_scheme_of_old_readers_is_understood(written, meant):
+    assert without_feed_scheme(written) == meant
+
+
 def test_an_address_is_resolved():
     assert resolved("/a", base="https://e.com/feeds/x") == "https://e.com/a"
     assert resolved(" https://e.com/\n a?b=1&amp;c=2 ", base="https://o.com/") == "https://e.com/ a?b=1&c=2"
@@ -133,7 +151,7 @@ ADDRESSES = st.one_of(
     st.builds(
         "{}{}{}{}".format,
         st.sampled_from(
-            ["http://", "HTTPS://", "https://amp.", "https://m.m.", "//", "https://www.google.com/url?url=http://"]
+            ["http://", "HTTPS://", "https://amp.", "https://m.m.", "//", "https://www.google.com/url?url=http://", "https://cdn.ampproject.org/c/s/"]
         ),
         st.sampled_from(["e.com", "E.com:80", "m.e.com", "[::1]", "u@e.com:99999", "ü.de", "e.com.", "amp.amp.e.com"]),
         st.text(alphabet="/amp.%20?&=#!;:utm_x\x00é", max_size=30),
