@@ -77,7 +77,8 @@ _CLEAN = re.compile(
     r"https?://(?:www\.)?([a-z0-9-]+(?:\.[a-z0-9-]+)+)(/[A-Za-z0-9/_.~-]*[A-Za-z0-9_~-])/?"
     r"(?:\?utm_[a-z]+=[^&#%]*(?:&utm_[a-z]+=[^&#%]*)*)?"  # the commonest trackers
 )
-_NOT_QUITE_CLEAN = re.compile(r"://(?:www\.)?(?:amp|mobile|m|touch|wap)\.|\.m\.|amp\b")  # of a lowered address, too
+_MAY_BE_MOBILE = re.compile(r"^(?:amp|mobile|m|touch|wap)\.|\.m\.|amp\b")
+_MAY_BE_AMP = re.compile(r"amp\b")  # of a lowered path
 _INNER = re.compile(r"(?:/|\*|/RU=)(https?(?::|%3A)(?:/|%2F){1,2}.+)$", re.IGNORECASE)
 _REDIRECTORS = re.compile(
     r"(?:^|\.)(?:feedproxy\.google\.com|feeds\.feedburner\.com|rd\.yahoo\.com|r?\.?search\.yahoo\.com|scour\.ing"
@@ -109,7 +110,7 @@ def url_identity(url: str) -> str | None:
     if _GOOGLE_NEWS.match(url):
         return None
     clean = _CLEAN.fullmatch(url)
-    if clean and not _MAY_WRAP.search(clean[1]) and not _NOT_QUITE_CLEAN.search(url.lower()) and "//" not in clean[2]:
+    if clean and _is_plain(clean[1]) and not _MAY_BE_AMP.search(clean[2].lower()) and "//" not in clean[2]:
         return None if _HOME.match(clean[2]) else clean[1] + clean[2]
     parts = _split(canonical_url(url))
     if parts is None:
@@ -122,6 +123,12 @@ def url_identity(url: str) -> str | None:
     query = "&".join(sorted(parts.query.split("&"))) if parts.query else ""
     path = parts.path.rstrip("/")
     return f"{host}{path}{'?' + query if query else ''}{'#' + parts.fragment if parts.fragment else ''}"
+
+
+@lru_cache(maxsize=1024)  # the same few hosts stand in a feed's addresses
+def _is_plain(host: str) -> bool:
+    """Whether nothing about a host hides another address or host."""
+    return not _MAY_WRAP.search(host) and not _MAY_BE_MOBILE.search(host)
 
 
 def host_of(url: str) -> str:
