@@ -88,11 +88,11 @@ class Answer:
 Publisher = Callable[[datetime, str], Answer]
 
 
-def items(*numbers: int, title: str = "Feed", more: str = "", dated: datetime | None = None) -> bytes:
-    """A feed with these items, 20 kB so that bytes matter."""
+def items(*numbers: int, title: str = "Feed", more: str = "", dated: datetime | None = None, link: str = "") -> bytes:
+    """A feed with these items, 20 kB so that bytes matter; `%d` in a link counts."""
     rows = "".join(
         f"<item><title>Item {number} of {title}</title><guid>{title}-{number}</guid>"
-        f"<link>https://{title.lower()}.example/{number}</link>"
+        f"<link>{link % number if link else f'https://{title.lower()}.example/{number}'}</link>"
         f"<pubDate>{format_datetime(dated or START - DAY)}</pubDate><description>{'word ' * 100}</description></item>"
         for number in numbers
     )
@@ -111,6 +111,25 @@ def steady(title: str, etag: bytes, modified: str | None = "Sun, 01 Mar 2026 06:
         return Answer(body=items(*range(edition, edition + 30), title=title), etag=etag.replace(b"%d", b"%d" % edition), modified=modified)
 
     return say
+
+
+def with_pages(now: datetime, _: str) -> Answer:
+    """Two stories every four hours, whose pages lie beside the feed; every third of them is nobody's to read."""
+    edition = int(hours(now) // 4)
+    newest, link = 2 * edition + 30, f"http://many.test:{PORT[0]}/story/%d"
+    body = items(*range(newest - 30, newest), title="Strong", link=link, dated=START + edition * 4 * HOUR)
+    return Answer(body=body, etag=b'"s-%d"' % newest, modified="Sun, 01 Mar 2026 06:00:00 GMT")
+
+
+def story(now: datetime, path: str) -> Answer:
+    text = f"<p>{'More of what was said about it at length. ' * 20}</p>" * 5
+    body = f"<html><title>Page</title><article><h1>{path}</h1>{text}</article></html>".encode()
+    return Answer(body=body, headers={"Content-Type": "text/html"})
+
+
+def robots(now: datetime, _: str) -> Answer:
+    forbidden = "".join(f"Disallow: {path}\n" for path in SECRET)
+    return Answer(body=f"User-agent: *\nCrawl-delay: {CRAWL_DELAY}\n{forbidden}".encode(), headers={"Content-Type": "text/plain"})
 
 
 def only_etag_changes(now: datetime, _: str) -> Answer:
@@ -194,10 +213,14 @@ def missing(now: datetime, _: str) -> Answer:
     return Answer(404, body=b"x" * TRAP, headers={"Set-Cookie": "id=1"}, drip=True)
 
 
+STORIES = tuple(f"/story/{number}" for number in range(60))
+SECRET = STORIES[::3]
+CRAWL_DELAY = 20  # seconds
+
 # host → path → publisher: 20 feeds on 12 hosts (and the addresses that two of them lead to)
 HOSTS: dict[str, dict[str, Publisher]] = {
     "many": {
-        "/strong": steady("Strong", b'"s-%d"'),
+        "/strong": with_pages,
         "/weak": steady("Weak", b'W/"w %d"'),
         "/odd": steady("Odd", b"un quoted\xe9%d", None),
         "/etag": only_etag_changes,
@@ -206,6 +229,8 @@ HOSTS: dict[str, dict[str, Publisher]] = {
         "/elsewhere": elsewhere,
         "/old": moving,
         "/new": moving,
+        "/robots.txt": robots,
+        **dict.fromkeys(STORIES, story),
     },
     "bare": {"/feed": bare},
     "maxage": {"/feed": patient, "/f7a": patient, "/f7b": patient},
@@ -219,7 +244,7 @@ HOSTS: dict[str, dict[str, Publisher]] = {
     "gone": {"/feed": gone},
     "missing": {"/feed": missing},
 }
-FEEDS = [(host, path) for host, paths in HOSTS.items() for path in paths if path not in ("/new", "/f7a", "/f7b")]
+FEEDS = [(host, path) for host, paths in HOSTS.items() for path in paths if path not in ("/new", "/f7a", "/f7b", "/robots.txt", *STORIES)]
 DEFAULT = [("many", path) for path in ("/strong", "/weak", "/odd", "/same", "/etag", "/modified")]
 PORT = [0]
 BY_HAND = 30.0  # hours after START: the second 429, and the passes by hand
@@ -345,7 +370,10 @@ url = "console://?format=json"
 [[route]]
 channels = ["desk"]
 """
-WATCHLIST = 'title = "x"\nthreshold = 2\n[[term]]\nname = "x"\nany = ["harbour"]\nweight = 2\n'
+WATCHLIST = (  # to which the stories with pages are near, and no story more
+    'title = "x"\nthreshold = 2\n[[term]]\nname = "x"\nany = ["harbour"]\nweight = 2\n'
+    '[[term]]\nname = "strong"\nany = ["strong"]\nweight = 0.7\nfields = ["title"]\n'
+)
 # when the daemon runs, in hours after START, and how each life ends
 LIVES = [
     (0.0, 4.3, Ending.STOPPED),
@@ -652,7 +680,14 @@ def _c7(seen: Seen) -> Score:
 
 @row("C8", 2, "articles: robots.txt once a day and honoured, one fetch a story, 5 s a host")
 def _c8(seen: Seen) -> Score:
-    return 0, "not measured here: no article is fetched in this run"
+    pages = [one for one in seen.all if one.path in STORIES]
+    asked = seen.of("many", "/robots.txt")
+    least = min(gaps(pages), default=0) * 60
+    between = min(gaps(sorted([*pages, *asked], key=lambda one: one.at)), default=0) * 60
+    wrong = [one for one in pages if one.path in SECRET or one.at < asked[0].at]
+    wrong += [1] * (len(pages) - len({one.path for one in pages})) + [1] * (len(asked) != 1)
+    wrong += [1] * (least < CRAWL_DELAY) + [1] * (between < 5) + [1] * (len(pages) < 5)
+    return all_or(2, wrong, f"{len(pages)} pages, {least:.0f} s apart where {CRAWL_DELAY} are asked for; {len(asked)} times robots.txt")
 
 
 @row("D1", 3, "the User-Agent says who, which version and where to complain, always the same")
@@ -773,7 +808,17 @@ def no_pause() -> None:
     Lanes._pause = at_once
 
 
-MISTAKES = {mistake.__name__: mistake for mistake in (forgets_validators, polls_at_every_start, forgets_holds, no_pause)}
+def forgets_robots() -> None:
+    """Every page may be read."""
+    from monitor import articles
+
+    articles.may_read = lambda *_: True
+
+
+MISTAKES = {
+    mistake.__name__: mistake
+    for mistake in (forgets_validators, polls_at_every_start, forgets_holds, no_pause, forgets_robots)
+}
 
 
 def scored(seen: Seen) -> list[tuple[str, float, float, str, str]]:

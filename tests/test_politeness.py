@@ -13,7 +13,7 @@ from tests.timelapse import warm
 pytestmark = pytest.mark.crash
 
 HOURS = 9.5  # with a restart and a kill
-IN_NINE_HOURS = ("A1", "A2", "A3", "A5", "A8", "B3", "B6", "C1", "C2", "C3", "C5", "C6", "D1", "D2", "D3", "D4", "D5", "E1")
+IN_NINE_HOURS = ("A1", "A2", "A3", "A5", "A8", "B3", "B6", "C1", "C2", "C3", "C5", "C6", "C8", "D1", "D2", "D3", "D4", "D5", "E1")
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def test_every_row_that_nine_hours_can_tell_is_full(politeness, tmp_path):
     assert {number: found[number] for number in IN_NINE_HOURS if found[number][0] < found[number][1]} == {}
 
 
-FOUND_BY = {"forgets_validators": "A1", "forgets_holds": "C1", "no_pause": "B3"}
+FOUND_BY = {"forgets_validators": "A1", "forgets_holds": "C1", "no_pause": "B3", "forgets_robots": "C8"}
 
 
 @pytest.mark.parametrize(("mistake", "row"), FOUND_BY.items(), ids=FOUND_BY)
