@@ -68,6 +68,7 @@ from monitor.storage import Storage
 from monitor.store import articles, channels, due, feedback, feeds, hosts, meta, outbox
 from monitor.store.channels import Recipients
 from monitor.store.database import Database
+from monitor.store.letters import REMOVED
 from monitor.upkeep import sweep
 from monitor.writer import Writer
 
@@ -781,12 +782,16 @@ class App:
 
     def _register(self, tx, config: Config, known: Recipients) -> None:
         feeds.register(tx, config.feeds, self.clock())
-        outbox.cancel_unknown(tx, known)
+        self._cancel_unknown(tx, known)
         channels.forget_unknown(tx, known)
         channels.probe_all(tx)  # what was broken may just have been mended
 
+    def _cancel_unknown(self, tx, known: Recipients) -> None:
+        if cancelled := outbox.cancel_unknown(tx, known):
+            say("cancelled", level=logging.WARNING, deliveries=cancelled, error=REMOVED)
+
     def _record_tick(self, tx, known: Recipients) -> None:
-        outbox.cancel_unknown(tx, known)  # also what was being sent while its channel was removed
+        self._cancel_unknown(tx, known)  # also what was being sent while its channel was removed
         if self.storage.trouble:
             meta.try_room(tx)
         low_since = rfc3339(self.storage.low_since)

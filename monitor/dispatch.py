@@ -16,18 +16,19 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta, tzinfo
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from monitor import crash
 from monitor.core.pace import expired, next_attempt
 from monitor.core.render import plainest
 from monitor.digests import EXPIRED, Gathering, expire, gather
-from monitor.errors import DeliveryError, DeliveryErrorKind
+from monitor.errors import DeliveryError, DeliveryErrorKind, StoreBusy
 from monitor.model import Attempted, Channel, Delivery, DeliveryKind, Sent, record
 from monitor.store import backlog, channels, outbox
 from monitor.store.channels import Trouble
 from monitor.writer import Writer
 
+T = TypeVar("T")
 PROBE = timedelta(hours=1)  # a suspended channel is probed this often
 IN_PLACE = 5  # failed attempts after which a message lets those behind it pass: it may be the message's own fault
 
@@ -108,7 +109,10 @@ class Dispatcher:
                 raise error
 
     async def stop(self, patience: timedelta) -> None:
-        """Claim nothing more, and wait for what is being sent; what takes longer is settled at the next start."""
+        """Claim nothing more, and wait for what is being sent; what takes longer is settled at the next start. Who asks
+        again does not wait again."""
+        if self._stopping.is_set():
+            return
         self._stopping.set()
         if self._workers:
             await asyncio.wait(tuple(self._workers.values()), timeout=patience.total_seconds())
@@ -148,7 +152,7 @@ class Dispatcher:
             return await self._failed(delivery, DeliveryError(f"internal error: {type(error).__name__}"))
         crash.reach("accepted")
         now = self._clock()
-        await self._writer.run(_settle_delivered, delivery, sent, now)
+        await self._settle(_settle_delivered, delivery, sent, now)
         crash.reach("settled")
         return replace(
             _fact(delivery, "delivered"),
@@ -159,8 +163,17 @@ class Dispatcher:
     async def _failed(self, delivery: Delivery, error: DeliveryError) -> Attempted:
         settle = {DeliveryErrorKind.CHANNEL: _suspend, DeliveryErrorKind.MESSAGE: _refused}.get(error.kind, _again)
         holds = error.ambiguous and delivery.channel in self._ways().asking
-        outcome = await self._writer.run(_hold if holds else settle, delivery, error, self._clock())
+        outcome = await self._settle(_hold if holds else settle, delivery, error, self._clock())
         return _fact(delivery, outcome, str(error))
+
+    async def _settle(self, settle: Callable[..., T], *args: Any) -> T:
+        """Write down what came of an attempt, however long another's lock takes: forgotten, it would be sent again."""
+        while True:
+            try:
+                return await self._writer.run(settle, *args)
+            except StoreBusy:
+                if self._stopping.is_set():
+                    raise
 
 
 # ── what follows from an attempt, each in one transaction ────────────────────────────────────────

@@ -41,6 +41,7 @@ STALE, STALE_AT_LEAST = 3, timedelta(minutes=15)  # so many intervals without a 
 TOLD_AGAIN = {
     "dead": timedelta(hours=1),
     "doubt": timedelta(hours=1),
+    "removed": timedelta(hours=1),
     "gap": timedelta(days=1),
     "overdue": timedelta(days=1),
 }
@@ -294,6 +295,11 @@ def _counts(tx: sa.Connection, rows: Rows, now: datetime) -> Iterator[tuple[str,
         do = "Look there; `wirewatch alerts retry ID` sends again what is missing."
         notice = Notice(occasion=f"doubt:{channel}:{rfc3339(now)}", says=says, do=do, level=Level.URGENT, about=channel)
         yield "doubt", channel, count, notice
+    for channel, count in letters.count_by_channel(tx, letters.IS_REMOVED).items():
+        says = f"{count} message{'s' if count > 1 else ''} for channel {channel} cancelled: {letters.REMOVED}"
+        do = "`wirewatch alerts` shows them; once the channel is back under its name `wirewatch alerts retry ID` sends."
+        notice = Notice(occasion=f"removed:{channel}:{rfc3339(now)}", says=says, do=do, level=Level.URGENT)
+        yield "removed", channel, count, notice
     for name, gaps in _gaps(rows).items():
         says = f"feed {name}: items may have been missed ({gaps} times so far)"
         do = "Give it a shorter `interval`, unless the log says that entries could not be judged."

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import partial
 
 import sqlalchemy as sa
 
 from monitor.config import Config
-from monitor.core.names import name_of
+from monitor.core.names import kept_back_id, name_of
 from monitor.errors import MonitorError
 from monitor.model import Silence, record
 from monitor.store import outbox, silences, stories
@@ -64,8 +65,11 @@ def add(
     )
     silences.add(tx, silence)
     said = f"silenced ({silence.id})"
-    muted = {"watchlist": silence.watchlist, "story": silence.story}
-    cancelled = outbox.cancel_silenced(tx, **muted, error=said) if feed is None else 0
+    if feed is None:
+        cancelled = outbox.cancel_silenced(tx, watchlist=silence.watchlist, story=silence.story, error=said)
+    else:
+        kept_back_as = partial(kept_back_id, feed)
+        cancelled = outbox.cancel_of_feed(tx, feed, silence=silence.id, kept_back_as=kept_back_as, error=said)
     return Added(silence=silence, cancelled=cancelled)
 
 

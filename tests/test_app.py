@@ -310,7 +310,7 @@ def test_what_waits_for_a_removed_channel_is_cancelled_visibly(desk):
 
         waiting, (row,) = asyncio.run(remove())
     assert waiting == {"queued": 1}
-    assert (row["state"], row["error"]) == ("cancelled", "the channel was removed")
+    assert (row["state"], row["error"]) == ("cancelled", "its channel, or this address of it, was removed")
     (alert,) = desk.lines("alerts", "--json")
     assert [(one["channel"], one["state"]) for one in alert["deliveries"]] == [("hook", "cancelled")]
 

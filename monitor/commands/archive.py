@@ -99,6 +99,9 @@ def alerts(ctx: click.Context, since: timedelta, as_json: bool) -> None:
         )
 
 
+NOT_TO_RETRY = "no dead or cancelled delivery belongs to these ids, or their stories were taken back"
+
+
 @alerts.command("retry")
 @CONFIG
 @click.argument("ids", nargs=-1, required=True, metavar="ID…")
@@ -118,5 +121,5 @@ def retry_alerts(ctx: click.Context, ids: tuple[str, ...]) -> None:
     with Database.open_beside(config.database) as database, database.write() as tx:
         count = outbox.retry(tx, ids, now)
     if not count:
-        raise MonitorError("nothing to send again: no dead or cancelled delivery belongs to these ids")
+        raise MonitorError(f"nothing to send again: {NOT_TO_RETRY}")
     click.echo(f"{count} deliveries queued again")

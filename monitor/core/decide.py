@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 
 from monitor.core.hold import LOUDNESS
-from monitor.core.names import name_of
+from monitor.core.names import kept_back_id, name_of
 from monitor.core.wire import notice_of
 from monitor.model import (
     Alert,
@@ -88,7 +88,7 @@ def hushed(decision: Decision, entry: Entry, silences: tuple[Silence, ...]) -> D
         return decision
     kept_back = replace(alert, reason=Reason.SILENCED, silence=fitting[0].id)
     if all(silence.feed is not None for silence in fitting):  # another feed's copy may still tell of it
-        id = name_of("silenced", alert.id, entry.feed)
+        id = kept_back_id(entry.feed, alert.id)
         kept_back = replace(kept_back, id=id, reason=Reason.FEED_SILENCED)
     return replace(decision, reason=kept_back.reason, alert=kept_back)
 

@@ -10,7 +10,7 @@ Pure: says what should happen. Matches come from core/score.py, routes and silen
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -174,11 +174,19 @@ class Judging:
         still_wait = {(wait.channel, wait.recipient) for wait in before.waiting if wait.alert in mine}
         have = {(placed.channel, placed.recipient) for placed in before.placed if placed.alert in mine}
         if update.reason in updates.INSISTENT:
-            recipients = [Recipient(channel=c, recipient=r, wait=NO_WAIT) for c, r in sorted(have)]
+            recipients = [Recipient(channel=c, recipient=r, wait=NO_WAIT) for c, r in sorted(self._reached(have))]
         else:
             routed = recipients_of(alert, self._policy.routes, self._policy.channels)
             recipients = [to for to in routed if (to.channel, to.recipient) not in still_wait]
         return self._deliveries(alert, message, recipients, entry, imperative=update.reason in updates.INSISTENT)
+
+    def _reached(self, have: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
+        """Who of those that have a message is still there; of a channel that leads elsewhere now, all it has."""
+        reached: set[tuple[str, str]] = set()
+        for channel in {channel for channel, _ in have}:
+            there = {(channel, recipient) for recipient in self._recipients.get(channel, ())}
+            reached |= there & set(have) or there
+        return reached
 
     def _message(self, decision: Decision, entry: Entry, after: Standing, mark: str, news: str) -> Message:
         alert = decision.alert
@@ -247,7 +255,8 @@ class Judging:
             channel = self._channels.get(placed.channel)
             first = placed.message.thread == placed.alert
             waits = (placed.alert, placed.channel, placed.recipient) in edit_waits
-            if channel is None or not (channel.edits and placed.editable and first) or waits:
+            gone = placed.recipient not in self._recipients.get(placed.channel, ())
+            if channel is None or gone or not (channel.edits and placed.editable and first) or waits:
                 continue
             message = _refreshed(placed.message, entry, after, changed)
             if message != placed.message:

@@ -16,6 +16,11 @@ def name_of(*parts: str) -> str:
     return blake2b(_bytes(parts), digest_size=ID_BYTES).hexdigest()
 
 
+def kept_back_id(feed: str, alert: str) -> str:
+    """The id of an alert that a silence of this feed keeps back: another feed's copy may be told under the other."""
+    return name_of("silenced", alert, feed)
+
+
 def signature_of(key: bytes, *parts: str) -> str:
     """What only who has the key (16 to 64 bytes) can say of these words: 32 hexadecimal digits.
 

@@ -26,11 +26,19 @@ from monitor.model import (
 from monitor.store.database import chunks
 from monitor.store.schema import alerts, deliveries
 
+REMOVED = "its channel, or this address of it, was removed"
 WAITING = (DeliveryStatus.QUEUED, DeliveryStatus.HELD)
 ENDED_UNSENT = (DeliveryStatus.DEAD, DeliveryStatus.CANCELLED)
 IS_LETTER = deliveries.c.kind != DeliveryKind.DIGEST  # an alert or a notice itself, not a digest that holds some
 IS_DEAD = sa.and_(IS_LETTER, deliveries.c.state == DeliveryStatus.DEAD)
 IS_WAITING = sa.and_(IS_LETTER, deliveries.c.state.in_((*WAITING, DeliveryStatus.SENDING)))
+_digest = deliveries.alias()
+WAITS_IN_DIGEST = (
+    sa.exists()
+    .where(_digest.c.id == deliveries.c.merged_into, _digest.c.state.in_(WAITING), ~_digest.c.doubt)
+    .correlate(deliveries)
+)  # which has certainly not arrived, and can be taken apart
+IS_REMOVED = sa.and_(IS_LETTER, deliveries.c.state == DeliveryStatus.CANCELLED, deliveries.c.error == REMOVED)
 IS_IN_DOUBT = sa.and_(deliveries.c.state == DeliveryStatus.HELD, deliveries.c.hold == HoldReason.AMBIGUOUS)
 
 
@@ -45,7 +53,7 @@ def messages_on(
     placed: defaultdict[str, dict[tuple[str, str, str], Placed]] = defaultdict(dict)
     for part in chunks(stories):
         statement = (
-            sa.select(alerts.c.story, deliveries)
+            sa.select(alerts.c.story, deliveries, WAITS_IN_DIGEST.label("waits_in_digest"))
             .join(deliveries, deliveries.c.alert == alerts.c.id)
             .where(alerts.c.story.in_(part))
             .order_by(deliveries.c.revision, deliveries.c.seq)
@@ -53,7 +61,7 @@ def messages_on(
         for row in tx.execute(statement).mappings():
             place = (row["alert"], row["channel"], row["recipient"])
             known = placed[row["story"]].get(place)
-            if row["state"] in WAITING and not row["doubt"]:
+            if (row["state"] in WAITING and not row["doubt"]) or row["waits_in_digest"]:
                 waiting[row["story"]].append(_waiting(row))
             elif row["kind"] == DeliveryKind.ALERT and (row["state"] not in ENDED_UNSENT or row["doubt"]):
                 placed[row["story"]][place] = _placed(row)

@@ -6,27 +6,53 @@ settled after; when to try again is decided in core/pace.py, what goes together 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from monitor.model import IMPERATIVE, Delivery, DeliveryKind, DeliveryStatus, HoldReason, Judged, Message, Sent, Waiting
+from monitor.model import (
+    IMPERATIVE,
+    RETRACTIONS,
+    Delivery,
+    DeliveryKind,
+    DeliveryStatus,
+    HoldReason,
+    Judged,
+    Message,
+    Reason,
+    Sent,
+    Waiting,
+)
+from monitor.store.backlog import dissolve
 from monitor.store.channels import Recipients, not_paused, unknown
 from monitor.store.database import insert_new
-from monitor.store.letters import ENDED_UNSENT, IS_IN_DOUBT, IS_LETTER, WAITING, delivery_of, message_json, row_of
-from monitor.store.schema import UtcTime, alerts, deliveries
+from monitor.store.letters import (
+    ENDED_UNSENT,
+    IS_IN_DOUBT,
+    IS_LETTER,
+    IS_REMOVED,
+    REMOVED,
+    WAITING,
+    WAITS_IN_DIGEST,
+    delivery_of,
+    message_json,
+    row_of,
+)
+from monitor.store.schema import UtcTime, alerts, deliveries, entries
 
-REMOVED = "the channel was removed"
 LEASE = timedelta(minutes=10)  # longer than any send may take
 
 
 def enqueue(
     tx: sa.Connection, new: Iterable[Delivery], rewritten: Iterable[Waiting] = (), cancelled: Iterable[str] = ()
 ) -> None:
-    """Put deliveries into the outbox; replace messages of those that certainly have not arrived, or cancel them."""
+    """Put deliveries into the outbox; replace messages of those that certainly have not arrived, or cancel them. A
+    digest that holds one of these is taken apart."""
+    rewritten, cancelled = tuple(rewritten), tuple(cancelled)
     insert_new(tx, deliveries, [row_of(delivery) for delivery in new])
+    _dissolve_around(tx, deliveries.c.id.in_([*(waiting.delivery for waiting in rewritten), *cancelled]))
     untried = sa.and_(deliveries.c.state.in_(WAITING), ~deliveries.c.doubt)
     for waiting in rewritten:
         message = waiting.message
@@ -164,13 +190,29 @@ def requeue_expired(tx: sa.Connection, now: datetime, *, asking: Iterable[str] =
 
 
 def cancel_unknown(tx: sa.Connection, known: Recipients) -> int:
-    """Cancel what waits for channels, or recipients of channels, that are no longer configured. Returns how many."""
+    """Cancel what waits for channels, or recipients of channels, that are no longer configured. Returns how many. What
+    waits in a channel that has but one recipient goes there."""
+    for channel, recipients in known.items():
+        if len(recipients) == 1:
+            _readdress(tx, channel, recipients[0])
     gone = sa.and_(deliveries.c.state.in_(WAITING), unknown(deliveries.c.channel, deliveries.c.recipient, known))
     values = {"state": DeliveryStatus.CANCELLED, "hold": None, "error": REMOVED}
     cancelled = tx.execute(deliveries.update().where(gone).values(**values)).rowcount
     if cancelled:
         _end_members(tx)
     return cancelled
+
+
+def _readdress(tx: sa.Connection, channel: str, recipient: str) -> None:
+    """What waits in a channel for other recipients waits for this one, as far as it has not got the same."""
+    same = deliveries.alias()
+    has_it = sa.exists().where(
+        same.c.alert == deliveries.c.alert, same.c.channel == channel, same.c.recipient == recipient
+    )
+    waits = sa.or_(deliveries.c.state.in_(WAITING), WAITS_IN_DIGEST)
+    lost = sa.and_(deliveries.c.channel == channel, deliveries.c.recipient != recipient, waits)
+    which = sa.select(deliveries.c.seq).where(lost, deliveries.c.kind != DeliveryKind.EDIT, ~has_it)
+    tx.execute(deliveries.update().where(deliveries.c.seq.in_(which)).values(recipient=recipient))
 
 
 def cancel_orphaned_edits(tx: sa.Connection) -> None:
@@ -188,6 +230,7 @@ def cancel_silenced(tx: sa.Connection, *, watchlist: str | None, story: str | No
     """Cancel what waits untried for a watchlist or a story that was just silenced. Returns how many."""
     of_story = sa.select(alerts.c.id).where(alerts.c.story == story)
     fits = deliveries.c.alert.in_(of_story) if story else deliveries.c.watchlist == watchlist
+    _dissolve_around(tx, fits)
     waits = sa.and_(
         fits,
         deliveries.c.state.in_(WAITING),
@@ -199,9 +242,37 @@ def cancel_silenced(tx: sa.Connection, *, watchlist: str | None, story: str | No
     return tx.execute(deliveries.update().where(waits).values(**values)).rowcount
 
 
+def cancel_of_feed(
+    tx: sa.Connection, feed: str, *, silence: str, kept_back_as: Callable[[str], str], error: str
+) -> int:
+    """Cancel what waits untried on stories that only this feed has, which was just silenced. Returns how many.
+
+    Their alerts are kept back as if the silence had been there before: under an id (of that of the alert) which leaves
+    another feed's copy free to tell of them.
+    """
+    other, waits = (
+        entries.alias(),
+        sa.or_(sa.and_(deliveries.c.state.in_(WAITING), ~deliveries.c.doubt), WAITS_IN_DIGEST),
+    )
+    elsewhere = sa.exists().where(other.c.story == alerts.c.story, other.c.feed != feed)
+    of_feed = alerts.c.story.in_(sa.select(entries.c.story).where(entries.c.feed == feed))
+    held = sa.exists().where(deliveries.c.alert == alerts.c.id, waits)
+    told = sa.exists().where(deliveries.c.alert == alerts.c.id, ~waits)
+    loud = sa.exists().where(deliveries.c.alert == alerts.c.id, deliveries.c.mark.in_(sorted(IMPERATIVE)))
+    cancelled = 0
+    for alert in tx.execute(sa.select(alerts.c.id).where(of_feed, held, ~told, ~loud, ~elsewhere)).scalars().all():
+        its = deliveries.c.alert == alert
+        _dissolve_around(tx, its)
+        values = {"alert": kept_back_as(alert), "state": DeliveryStatus.CANCELLED, "hold": None, "error": error}
+        cancelled += tx.execute(deliveries.update().where(its).values(**values)).rowcount
+        kept_back = {"id": kept_back_as(alert), "reason": Reason.FEED_SILENCED, "silence": silence}
+        tx.execute(alerts.update().where(alerts.c.id == alert).values(**kept_back))
+    return cancelled
+
+
 def retry(tx: sa.Connection, ids: Iterable[str], now: datetime) -> int:
     """Queue dead or doubtful deliveries of these alerts (or these deliveries) again, and those whose channel had been
-    removed; the alerts of a dead digest go by themselves. Returns how many."""
+    removed; the alerts of a dead digest go by themselves. Never those that were taken back since. Returns how many."""
     ids = tuple(ids)
     digests = sa.select(deliveries.c.merged_into).where(deliveries.c.alert.in_(ids))
     chosen = sa.or_(deliveries.c.alert.in_(ids), deliveries.c.id.in_(ids), deliveries.c.id.in_(digests))
@@ -213,9 +284,9 @@ def retry(tx: sa.Connection, ids: Iterable[str], now: datetime) -> int:
         "first_attempt_at": None,
         "attempts": 0,
     }
-    removed = sa.and_(deliveries.c.state == DeliveryStatus.CANCELLED, deliveries.c.error == REMOVED)
-    ended = sa.and_(IS_LETTER, sa.or_(deliveries.c.state == DeliveryStatus.DEAD, removed))
-    return tx.execute(deliveries.update().where(chosen, sa.or_(ended, IS_IN_DOUBT)).values(**values)).rowcount
+    ended = sa.or_(sa.and_(IS_LETTER, deliveries.c.state == DeliveryStatus.DEAD), IS_REMOVED)
+    which = sa.select(deliveries.c.seq).where(chosen, sa.or_(ended, IS_IN_DOUBT), ~_was_taken_back())
+    return tx.execute(deliveries.update().where(deliveries.c.seq.in_(which)).values(**values)).rowcount
 
 
 def forget_old(tx: sa.Connection, *, settled_before: datetime) -> int:
@@ -235,7 +306,8 @@ def _due(now: datetime, ignore_group_wait: bool) -> tuple[sa.ColumnElement[bool]
     its_time = deliveries.c.next_attempt_at <= now
     if ignore_group_wait:
         its_time = sa.or_(its_time, deliveries.c.attempts == 0)
-    return deliveries.c.state == DeliveryStatus.QUEUED, its_time, not_paused(now), _has_what_it_edits()
+    ordered = _has_what_it_edits(), _is_behind_what_it_corrects()
+    return deliveries.c.state == DeliveryStatus.QUEUED, its_time, not_paused(now), *ordered
 
 
 def _is_root(root: sa.Alias, edit: sa.Table) -> sa.ColumnElement[bool]:
@@ -251,6 +323,33 @@ def _has_what_it_edits() -> sa.ColumnElement[bool]:
     root = deliveries.alias()
     arrived = _is_root(root, deliveries) & (root.c.state == DeliveryStatus.DELIVERED)
     return sa.or_(deliveries.c.kind != DeliveryKind.EDIT, sa.exists().where(arrived))
+
+
+def _is_behind_what_it_corrects() -> sa.ColumnElement[bool]:
+    """A correction or a kill waits for a message on its story that may have arrived and is tried again."""
+    first, digest = deliveries.alias(), deliveries.alias()
+    going = DeliveryStatus.QUEUED, DeliveryStatus.SENDING
+    in_digest = sa.exists().where(digest.c.id == first.c.merged_into, digest.c.state.in_(going))
+    goes = sa.or_(first.c.state.in_(going), in_digest.correlate(first))
+    ahead = sa.and_(first.c.kind == DeliveryKind.ALERT, first.c.seq < deliveries.c.seq, goes)
+    return sa.or_(deliveries.c.mark.not_in(sorted(IMPERATIVE)), ~_is_another_on_its_story(first, ahead))
+
+
+def _was_taken_back() -> sa.ColumnElement[bool]:
+    """Whether the recipient has been told, or will be, that the story was killed or withdrawn after this message."""
+    later = deliveries.alias()
+    kill = sa.and_(
+        later.c.mark.in_(sorted(RETRACTIONS)), later.c.seq > deliveries.c.seq, later.c.state.not_in(ENDED_UNSENT)
+    )
+    return _is_another_on_its_story(later, kill)
+
+
+def _is_another_on_its_story(other: sa.Alias, fits: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+    """Whether another message like this goes, or went, to the same recipient, on the same story for its watchlist."""
+    mine, its = alerts.alias(), alerts.alias()
+    here = other.c.channel == deliveries.c.channel, other.c.recipient == deliveries.c.recipient
+    story = its.c.story == mine.c.story, its.c.watchlist == mine.c.watchlist
+    return sa.exists().where(mine.c.id == deliveries.c.alert, its.c.id == other.c.alert, *story, *here, fits)
 
 
 def _with_its_roots(tx: sa.Connection, delivery: Delivery) -> Delivery:
@@ -297,6 +396,13 @@ def _take_up(tx: sa.Connection, in_hand: sa.ColumnElement[bool], now: datetime, 
     count = tx.execute(deliveries.update().where(asked).values(**held, **common)).rowcount
     again = {"state": DeliveryStatus.QUEUED, **common}
     return count + tx.execute(deliveries.update().where(in_hand).values(**again)).rowcount
+
+
+def _dissolve_around(tx: sa.Connection, members: sa.ColumnElement[bool]) -> None:
+    """Take the digests apart that hold some of these and have certainly not arrived."""
+    digests = sa.select(deliveries.c.merged_into).where(members, WAITS_IN_DIGEST).distinct()
+    for digest in tx.execute(digests).scalars().all():
+        dissolve(tx, digest)
 
 
 def _end_members(tx: sa.Connection) -> None:
