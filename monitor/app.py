@@ -91,7 +91,7 @@ LONGEST_HOLD = timedelta(hours=26)  # until the next time of day, on the longest
 SPREAD = timedelta(minutes=6)  # over which feeds that are all overdue take their turns (design: B2, five at least)
 STANDSTILL = 5.0  # seconds without a look at the clock, and more than CLOCK_JUMP by it: the process was stopped
 WATCH = timedelta(seconds=2)  # between looks at the watchlists folder
-DRAIN_PATIENCE = timedelta(seconds=20)  # less than systemd's TimeoutStopSec
+DRAIN_PATIENCE = timedelta(seconds=15)  # with all else less than 20, and that less than systemd's TimeoutStopSec
 LONGEST_CHECKS = timedelta(minutes=10)  # without one that ends, while some are under way
 PARSE_DEADLINE = timedelta(seconds=20)
 ARTICLE_TIMEOUT, LARGEST_PAGE = timedelta(seconds=20), 5 * 1024 * 1024  # design: limits by default

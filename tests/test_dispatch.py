@@ -11,12 +11,15 @@ import pytest
 import sqlalchemy as sa
 
 from monitor.dispatch import IN_PLACE, PROBE, Dispatcher, Ways
-from monitor.errors import DeliveryError, DeliveryErrorKind
+from monitor.errors import DeliveryError, DeliveryErrorKind, StoreBusy
 from monitor.model import Channel, DeliveryKind, DeliveryStatus, HoldReason, Level, Sent
 from monitor.store import channels, letters, outbox
 from monitor.store.schema import alerts, deliveries
 from monitor.writer import Writer
 from tests.builders import NOW, alert, delivery, message
+
+
+HOUR = timedelta(hours=1)
 
 
 class Recorder:
@@ -560,3 +563,112 @@ def test_what_may_have_arrived_is_not_put_into_a_digest(rig):
     rig.enqueue(delivery("doubtful", doubt=True), *crowd(21))
     rig.drain()
     assert [(one.kind, one.id) for one in sender.sent if one.kind is not DeliveryKind.DIGEST] == [(DeliveryKind.ALERT, "doubtful")]
+
+
+# ── kills, locks and the end of a process ────────────────────────────────────────────────────────
+
+
+def with_alerts(rig, *ids):
+    with rig.database.write() as tx:
+        for one in map(alert, ids):
+            tx.execute(alerts.insert().values(**{column: getattr(one, column) for column in alerts.c.keys()}))
+
+
+def test_a_kill_waits_for_what_may_have_arrived_and_goes_again(rig):
+    with_alerts(rig, "a1", "a2")
+    rig.enqueue(delivery("d1"))
+    with rig.database.write() as tx:
+        outbox.claim(tx, "desk", NOW)
+        outbox.settle_retry(tx, "d1", error="reset", next_attempt_at=NOW + HOUR, doubt=True)
+        outbox.enqueue(tx, [delivery("d2", alert="a2", message=message(mark="kill"))])
+        assert outbox.claim(tx, "desk", NOW) is None
+        assert outbox.claim(tx, "desk", NOW + HOUR).id == "d1"
+        outbox.settle_delivered(tx, "d1", Sent(), NOW + HOUR)
+        assert outbox.claim(tx, "desk", NOW + HOUR).id == "d2"
+
+
+def test_a_kill_of_another_story_waits_for_nothing(rig):
+    with_alerts(rig, "a1")
+    with rig.database.write() as tx:
+        other = alert("a2", story="s2")
+        tx.execute(alerts.insert().values(**{column: getattr(other, column) for column in alerts.c.keys()}))
+        outbox.enqueue(tx, [delivery("d1", doubt=True, next_attempt_at=NOW + HOUR), delivery("d2", alert="a2", message=message(mark="kill"))])
+        assert outbox.claim(tx, "desk", NOW).id == "d2"
+
+
+def test_a_digest_that_certainly_has_not_arrived_is_taken_apart_for_a_kill(rig):
+    rig.senders["desk"] = sender = Recorder(error(DeliveryErrorKind.RETRY))
+    with_alerts(rig, "a00003")
+    rig.enqueue(*crowd(25))
+    rig.drain()
+    with rig.database.write() as tx:
+        waiting, placed = letters.messages_on(tx, ["s1"])
+        assert ([wait.delivery for wait in waiting["s1"]], placed.get("s1", ())) == (["d00003"], ())
+        outbox.enqueue(tx, [], [], ["d00003"])
+    later(rig, hours=2)
+    rig.drain()
+    assert sorted(told(sender)) == sorted(f"Harbour — news {n}" for n in range(25) if n != 3)
+
+
+def test_what_is_silenced_is_left_out_of_a_digest_that_waits(rig):
+    rig.senders["desk"] = sender = Recorder(error(DeliveryErrorKind.RETRY))
+    rig.enqueue(*crowd(25))
+    rig.drain()
+    with rig.database.write() as tx:
+        assert outbox.cancel_silenced(tx, watchlist="harbour", story=None, error="silenced") == 25
+    later(rig, hours=2)
+    rig.drain()
+    assert sender.sent == []
+
+
+def test_what_was_taken_back_is_not_sent_again_by_hand(rig):
+    with_alerts(rig, "a1", "a2")
+    rig.enqueue(delivery("d1", state=DeliveryStatus.DEAD), delivery("d2", alert="a2", message=message(mark="kill")))
+    with rig.database.write() as tx:
+        assert outbox.retry(tx, ["a1"], NOW) == 0
+        tx.execute(deliveries.update().where(deliveries.c.id == "d2").values(state=DeliveryStatus.CANCELLED))
+        assert outbox.retry(tx, ["a1"], NOW) == 1
+
+
+def test_what_waits_follows_its_channel_to_another_address(rig):
+    rig.enqueue(delivery("d1"), delivery("d2", alert="a2"), delivery("d3", alert="a2", recipient="#general"))
+    with rig.database.write() as tx:
+        assert outbox.cancel_unknown(tx, {"desk": ("#general",)}) == 1
+    assert {row["id"]: (row["recipient"], row["state"]) for row in rig.everything()} == {
+        "d1": ("#general", "queued"), "d2": ("", "cancelled"), "d3": ("#general", "queued"),
+    }  # fmt: skip
+
+
+def test_D4_what_came_of_an_attempt_is_written_down_when_another_lets_go_of_the_database(rig, monkeypatch):
+    rig.senders["desk"] = sender = Recorder()
+    rig.enqueue(delivery("d1"))
+    run, busy = rig.writer.run, iter([True, True])
+
+    async def locked(function, *args):
+        if function.__name__ == "_settle_delivered" and next(busy, False):
+            raise StoreBusy("locked", path="x")
+        return await run(function, *args)
+
+    monkeypatch.setattr(rig.writer, "run", locked)
+    rig.drain()
+    assert (len(sender.sent), rig.rows()["d1"]["state"]) == (1, "delivered")
+
+
+def test_O1_whoever_stops_twice_waits_once(rig, monkeypatch):
+    class Silent(Recorder):
+        async def send(self, one):
+            await asyncio.Event().wait()
+
+    async def stop():
+        rig.senders["desk"] = Silent()
+        dispatcher = Dispatcher(rig.writer, rig.senders, {}, ways=lambda: rig.ways, clock=lambda: rig.now, say=rig.facts.append)
+        await dispatcher.tick()
+        while rig.rows()["d1"]["state"] != "sending":
+            await asyncio.sleep(0.001)
+        await dispatcher.stop(timedelta(milliseconds=1))
+        monkeypatch.setattr(asyncio, "wait", None)
+        await dispatcher.stop(timedelta(hours=1))
+
+    rig.enqueue(delivery("d1"))
+    asyncio.run(stop())
+    assert rig.rows()["d1"]["state"] == "sending"

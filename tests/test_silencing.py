@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.desk import BILL, Desk, rss
+from tests.desk import BILL, CONSOLE, Desk, rss
 
 
 @pytest.fixture
@@ -50,14 +50,28 @@ def test_a_story_is_silenced_by_the_beginning_of_its_id(desk):
     assert listed["story"] == story["id"]
 
 
-def test_a_message_that_certainly_has_not_arrived_is_cancelled(desk):
+@pytest.mark.parametrize("what", [("--watchlist", "harbour"), ("--feed", "gazette")], ids=lambda what: what[0])
+def test_a_message_that_certainly_has_not_arrived_is_cancelled(desk, what):
     desk.channels = {"mail": "mailto://127.0.0.1:1?to=desk@example.org&from=a@example.org"}
     desk.write('[[feed]]\nname = "x"\nurl = "http://127.0.0.1:1/x"\n')
     desk.does("poll", "--all")
-    said = desk.does("silence", "add", "--watchlist", "harbour", "--for", "1h", "--comment", "no").stdout
+    said = desk.does("silence", "add", *what, "--for", "1h", "--comment", "no").stdout
     (alert,) = desk.lines("alerts", "--json")
     (tried,) = alert["deliveries"]
     assert (tried["state"], tried["attempts"] > 0, "cancelled" in said) == ("cancelled", True, True)
+
+
+def test_what_a_silenced_feed_had_waiting_is_told_by_another_feeds_copy(desk):
+    desk.channels = {"mail": "mailto://127.0.0.1:1?to=desk@example.org&from=a@example.org"}
+    desk.write()
+    desk.does("poll", "--all")
+    silenced(desk, "--feed", "gazette")
+    (listed,) = desk.lines("silence", "list", "--json")
+    assert listed["kept_back"] == 1
+    desk.channels = {"desk": CONSOLE}
+    desk.feed("herald", rss(BILL))
+    result = desk.does("poll", "--all")
+    assert [json.loads(line)["title"] for line in result.stdout.splitlines()] == [BILL]
 
 
 MISTAKES = [

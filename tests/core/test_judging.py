@@ -174,6 +174,13 @@ def test_a_recipient_that_was_removed_gets_nothing_more():
     assert sent(one) == [("mail", "a@example.org", "kill")]
 
 
+def test_a_kill_reaches_a_channel_that_was_given_another_address():
+    have = (placed(channel="mail", recipient="gone@example.org"), placed(channel="removed"))
+    one = judged(entry("KILL-" + TITLE, feed="wire"), story(placed=have))
+    assert sent(one) == [("mail", "a@example.org", "kill"), ("mail", "b@example.org", "kill")]
+    assert sent(one, DeliveryKind.EDIT) == []
+
+
 # ── edits in place ───────────────────────────────────────────────────────────────────────────────
 
 
