@@ -300,7 +300,9 @@ ANSWERS = [
     ("a disk that is full", Stage.DOT, 452, "", RETRY),
     ("a mail that is too large", Stage.DOT, 552, "", MESSAGE_KIND),
     ("content that is refused", Stage.DOT, 554, "", MESSAGE_KIND),
-    ("an answer nobody knows", Stage.DOT, 299, "", RETRY),
+    ("a call for more data", Stage.DOT, 354, "", AMBIGUOUS),
+    ("an answer that is none", Stage.DOT, -1, "", AMBIGUOUS),
+    ("an answer that is none before the dot", Stage.RECIPIENT, -1, "", RETRY),
 ]
 
 
@@ -327,6 +329,38 @@ def test_L4_a_refusal_on_the_wire_has_its_outcome_and_its_words(stage: str, answ
     assert error.kind is kind
     assert answer in str(error)
     assert not server.mails
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["200 ok", "251 forwarded", "299", "250 " + "x" * 9_000, "250-" + "x" * 20_000 + "\r\n250-\r\n250 b"],
+    ids=lambda answer: answer[:8],
+)
+def test_any_yes_after_the_final_dot_is_one_however_long(answer: str):
+    with FakeSmtp() as server:
+        server.refuses("data", answer)
+        accepted(server.url_of("desk@example.org"))
+
+
+@pytest.mark.parametrize("answer", ["hello there", "354 go on", "", "2500 ok", "25", "650 ok", "25x ok"])
+def test_what_is_neither_yes_nor_no_after_the_final_dot_is_ambiguous_and_told(answer: str):
+    with FakeSmtp() as server:
+        server.refuses("data", f"{answer}\r\n250 of another reply")  # which the fake takes for a yes
+        error = refused(server.url_of("desk@example.org"))
+    assert error.kind is AMBIGUOUS
+    assert (answer or "an empty line") in str(error) and "-1" not in str(error)
+
+
+@pytest.mark.parametrize("answer", [b"250", b"250-one\r\n", b"25", b"250 qu", b"554"])
+def test_a_reply_that_breaks_off_after_the_final_dot_is_ambiguous(answer: bytes):
+    class BreaksOff(FakeSmtp):
+        async def handle_DATA(self, server, *_) -> str:
+            server.transport.write(answer)
+            server.transport.close()
+            return "250"
+
+    with BreaksOff() as server:
+        assert refused(server.url_of("desk@example.org")).kind is AMBIGUOUS
 
 
 @pytest.mark.parametrize(("answer", "kind"), [("450 4.2.1 busy", RETRY), ("550 5.1.1 unknown", MESSAGE_KIND)])
