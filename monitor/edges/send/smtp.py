@@ -27,6 +27,7 @@ import re
 import smtplib
 import socket
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import cache
@@ -87,7 +88,15 @@ class _Refused(Exception):
 
 class _Smtp(smtplib.SMTP):
     """smtplib's client with a reader of its own, as smtplib makes a 500 of a line that is long, and a reply of one
-    that breaks off."""
+    that breaks off. Shows its socket to `opened` before the server has spoken."""
+
+    opened: Callable[[socket.socket], None]
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        self._host = host  # which smtplib keeps only where it connects while it is made
+        sock = super()._get_socket(host, port, timeout)  # type: ignore[misc]
+        self.opened(sock)
+        return sock
 
     def getreply(self) -> tuple[int, bytes]:
         """The code and the words of one reply; -1 and all of it where it is none."""
@@ -128,6 +137,8 @@ class Conversation:
         self.stage = Stage.CONNECT
         self._server, self._seconds = server, seconds
         self._smtp: smtplib.SMTP | None = None
+        self._line: socket.socket | None = None
+        self._over = False
 
     def hold(self, mail: bytes, sender: str, recipient: str) -> Sent | DeliveryError:
         """Hand in one mail for one recipient; returns how it ended, raises nothing foreseeable."""
@@ -155,14 +166,20 @@ class Conversation:
         return DeliveryError(f"the mail server was lost before the mail was handed in ({what})")
 
     def hang_up(self) -> None:
-        """Break the connection from another thread: whatever waits on it ends at once."""
-        sock = self._smtp.sock if self._smtp is not None else None
-        if sock is not None:
+        """Break the connection from another thread: whatever waits on it ends at once, and none is opened later."""
+        self._over = True
+        if self._line is not None:
             with contextlib.suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
+                self._line.shutdown(socket.SHUT_RDWR)
+
+    def _opened(self, sock: socket.socket) -> None:
+        self._line = sock.dup()  # the one handle that outlives a change to TLS
+        if self._over:
+            sock.close()
+            raise TimeoutError
 
     def _transact(self, mail: bytes, sender: str, recipient: str) -> bytes:
-        smtp = self._smtp = self._connect()
+        smtp = self._connect()
         self.stage = Stage.AUTH
         if self._server.user and self._server.password:
             smtp.login(self._server.user, self._server.password)
@@ -179,10 +196,13 @@ class Conversation:
 
     def _connect(self) -> smtplib.SMTP:
         context = _tls(self._server)
-        where = (self._server.host, self._server.port)
         if self._server.secure == "ssl":
-            return _SmtpSsl(*where, timeout=self._seconds, context=context)
-        smtp = self._smtp = _Smtp(*where, timeout=self._seconds)
+            smtp: _Smtp = _SmtpSsl(timeout=self._seconds, context=context)
+        else:
+            smtp = _Smtp(timeout=self._seconds)
+        smtp.opened = self._opened
+        self._smtp = smtp
+        _expect(2, smtp.connect(self._server.host, self._server.port))
         if self._server.secure == "starttls":
             smtp.starttls(context=context)
         return smtp
@@ -198,12 +218,12 @@ class Conversation:
         return (password, f"\0{user}\0{password}") if password else ()
 
     def _goodbye(self) -> None:
-        smtp = self._smtp
-        if smtp is None:
-            return
-        with contextlib.suppress(OSError, smtplib.SMTPException):
-            smtp.putcmd("quit")
-        smtp.close()
+        if self._smtp is not None:
+            with contextlib.suppress(OSError, smtplib.SMTPException):
+                self._smtp.putcmd("quit")
+            self._smtp.close()
+        if self._line is not None:
+            self._line.close()
 
 
 @cache

@@ -30,9 +30,11 @@ from tests.edges.send.samples import (
     delivery,
     everything_said,
     hostile_message,
+    is_over,
     refused,
     send,
 )
+from tests.edges.send.servers import Drips
 from tests.fakes import FakeSmtp
 
 RETRY, MESSAGE_KIND, CHANNEL, AMBIGUOUS = (
@@ -404,6 +406,29 @@ def test_L8_hanging_up_ends_a_conversation_that_waits():
         talk.hang_up()
         outcome = ended.result(timeout=10)
     assert isinstance(outcome, DeliveryError) and outcome.kind is AMBIGUOUS
+
+
+DRIPS = {
+    "a greeting without end": ("mailto", b"", b"220-tarpit\r\n"),
+    "a line without end": ("mailto", b"220 x\r\n250", b"-"),
+    "a handshake without end": ("mailtos", b"\x16\x03\x03\x40\x00", b"\x02"),
+}
+
+
+@pytest.mark.parametrize(("scheme", "first", "more"), DRIPS.values(), ids=DRIPS.keys())
+def test_L8_a_server_that_speaks_without_end_is_left_in_time(scheme: str, first: bytes, more: bytes):
+    with Drips(first, more) as server:
+        mode = "&mode=ssl" * (scheme == "mailtos")
+        assert refused(f"{scheme}://localhost:{server.port}?to=desk@example.org{mode}", timeout=0.5).kind is RETRY
+        assert server.connections == 1 and is_over("mail-desk")
+
+
+def test_L8_what_was_hung_up_before_it_began_sends_nothing():
+    with FakeSmtp() as server:
+        talk = Conversation(Server(host="127.0.0.1", port=server.port, secure="insecure"), 10)
+        talk.hang_up()
+        outcome = talk.hold(b"Subject: x\r\n\r\nx\r\n", "w@x.example", "a@x.example")
+        assert isinstance(outcome, DeliveryError) and outcome.kind is RETRY and not server.mails
 
 
 def test_a_line_that_begins_with_a_dot_ends_no_mail():
