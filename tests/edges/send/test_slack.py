@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import pytest
 from aiohttp import web
 
 from monitor.edges.send import open_sender
+from monitor.edges.send.outcome import retry_after
 from monitor.edges.send.slack import SlackSender
 from monitor.edges.send.slack_answers import Answer, judge
 from monitor.edges.send.slack_blocks import escape, payload
@@ -472,6 +475,12 @@ def test_a_retry_after_date_counts_from_the_servers_own_clock():
         slack.fails_with(429, retry_after="Tue, 25 Nov 2025 03:02:00 GMT", **dates)
         error = refused(slack.url)
         assert error.retry_after is not None and error.retry_after.total_seconds() == 120
+
+
+@pytest.mark.parametrize(("ahead", "seconds"), [(120, 120), (10**6, 86_400), (-120, None)])
+def test_a_retry_after_date_counts_from_our_clock_where_the_server_says_no_date(ahead: int, seconds: int | None):
+    wait = retry_after({"Retry-After": format_datetime(datetime.now(UTC) + timedelta(seconds=ahead), usegmt=True)})
+    assert (wait and pytest.approx(wait.total_seconds(), abs=5)) == seconds
 
 
 def test_L3_a_broken_server_is_asked_once_and_the_next_send_gets_through():
