@@ -153,7 +153,7 @@ class Conversation:
         except smtplib.SMTPNotSupportedError:
             return DeliveryError(_unsupported(self.stage), kind=DeliveryErrorKind.CHANNEL)
         except (OSError, smtplib.SMTPException, ValueError) as cause:
-            return self.broken(type(cause).__name__)
+            return self.broken("timed out" if self._over else type(cause).__name__)
         finally:
             self._goodbye()
         return Sent(answer=quoted(words, self._secrets()))

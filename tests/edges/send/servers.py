@@ -62,11 +62,12 @@ class Drips(Served):
     def __init__(self, first: bytes, more: bytes) -> None:
         self._first, self._more = first, more
         self.connections = 0
+        self._ended = False
 
     async def _talk(self, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         writer.write(self._first)
-        while not writer.is_closing():
+        while not (self._ended or writer.is_closing()):
             writer.write(self._more)
             await asyncio.sleep(0.05)
 
@@ -76,6 +77,5 @@ class Drips(Served):
 
     async def _end(self) -> None:
         self._server.close()
-        for task in asyncio.all_tasks() - {asyncio.current_task()}:
-            task.cancel()
-        await asyncio.sleep(0)
+        self._ended = True
+        await asyncio.sleep(0.1)
