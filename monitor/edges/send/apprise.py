@@ -14,17 +14,20 @@ delivery, so write one channel a target where that matters.
     429, 408, 5xx, any other status             again later, when Retry-After says
     no connection                               again later
     lost after the request had left, timed out  ambiguous
+    a 2xx but 200 that Apprise takes for a no   ambiguous
     a no without any request, a plug-in's fault again later
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import re
+import socket
 import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -36,7 +39,7 @@ from monitor.edges.send.outcome import http_error
 from monitor.errors import DeliveryError, DeliveryErrorKind
 from monitor.model import Delivery, Sent
 
-_WORKERS = 2  # ours: a send that hangs must not hold up the next one
+_MOST_STUCK = 8  # ours: sends of one channel that outlive their time; a channel with so many waits for one to end
 _LIVE = re.compile(r"(?<!\w)@|\](?=\()|<(?=\S)")
 _MACHINES = frozenset({"json", "jsons", "xml", "xmls", "form", "forms"})  # nothing is live in data
 _LINE = 160  # characters of one alert in a digest: a headline and its address
@@ -113,10 +116,31 @@ def _silence() -> None:
 
 @dataclass
 class Exchange:
-    """What happened on the wire during one send."""
+    """What happened on the wire during one send. `hang_up` may be called from another thread."""
 
     answers: list[Any] = field(default_factory=list)  # requests.Response, in order
     failure: DeliveryError | None = None  # of the last request, where it had no answer
+    over: bool = False
+    lines: list[socket.socket] = field(default_factory=list, repr=False)
+
+    def hang_up(self) -> None:
+        """Break its connections: what reads from them ends at once, and none is opened later."""
+        self.over = True
+        for line in tuple(self.lines):
+            with contextlib.suppress(OSError):
+                line.shutdown(socket.SHUT_RDWR)
+
+    def opened(self, sock: socket.socket) -> None:
+        """Keep a handle on a connection that outlives its change to TLS."""
+        self.lines.append(sock.dup())
+        if self.over:
+            sock.close()
+            raise TimeoutError
+
+    def close(self) -> None:
+        """Let go of the handles."""
+        for line in self.lines:
+            line.close()
 
 
 _exchange: ContextVar[Exchange | None] = ContextVar("exchange", default=None)
@@ -126,10 +150,12 @@ _installing = threading.Lock()
 def _watch_requests() -> None:
     """Put our ear on `requests`, once a process. Whoever else uses it notices nothing."""
     import requests
+    from urllib3.util import connection
 
     with _installing:
         if getattr(requests.Session.send, "by_wirewatch", False):
             return
+        connection.create_connection = _kept(connection.create_connection)
         requests.Session.request = _unaided(requests.Session.request)  # type: ignore[method-assign]
         requests.Session.send = _overheard(requests.Session.send)  # type: ignore[method-assign]
 
@@ -143,6 +169,18 @@ def _unaided(request: Callable[..., Any]) -> Callable[..., Any]:
         return request(session, *args, **kwargs)
 
     return without_environment
+
+
+def _kept(connect: Callable[..., Any]) -> Callable[..., Any]:
+    """urllib3's way to a socket that shows it to the exchange."""
+
+    def with_handle(*args: Any, **kwargs: Any) -> Any:
+        exchange, sock = _exchange.get(), connect(*args, **kwargs)
+        if exchange is not None:
+            exchange.opened(sock)
+        return sock
+
+    return with_handle
 
 
 def _overheard(send: Callable[..., Any]) -> Callable[..., Any]:
@@ -199,6 +237,9 @@ def judge(accepted: bool, exchange: Exchange, *, secrets: tuple[str, ...] = ()) 
     if refusals:
         answer = refusals[-1]
         return http_error(answer.status_code, answer.text[:2000], answer.headers, secrets=secrets)
+    if last is not None and last.status_code != 200:
+        words = f"HTTP {last.status_code}, which the service is not known to say"
+        return DeliveryError(words, kind=DeliveryErrorKind.AMBIGUOUS)
     return DeliveryError("the service did not accept it and did not say why", kind=DeliveryErrorKind.RETRY)
 
 
@@ -246,12 +287,17 @@ class AppriseSender:
         self.digest_lines = min(max(plugin.body_maxlen // _LINE, _LEAST_LINES), _MOST_LINES)
         self._url, self._timeout = url, timeout.total_seconds()
         self._inert = str if url.partition("://")[0].lower() in _MACHINES else inert
-        self._threads = ThreadPoolExecutor(_WORKERS, thread_name_prefix=f"apprise-{name}")
+        self._name = f"apprise-{name}"
+        self._threads: list[threading.Thread] = []
 
     async def send(self, delivery: Delivery) -> Sent:
         """Send one message. Raises DeliveryError."""
-        working = asyncio.get_running_loop().run_in_executor(self._threads, self._send, delivery)
-        done, _ = await asyncio.wait({working}, timeout=self._timeout)
+        exchange = Exchange()
+        working = asyncio.wrap_future(self._begin(delivery, exchange))
+        try:
+            done, _ = await asyncio.wait({working}, timeout=self._timeout)
+        finally:
+            exchange.hang_up()
         if not done:
             raise DeliveryError("timed out; it may have been sent", kind=DeliveryErrorKind.AMBIGUOUS)
         outcome = working.result()
@@ -260,14 +306,31 @@ class AppriseSender:
         return outcome
 
     async def close(self) -> None:
-        """Let go of the threads; one that still waits for a server ends by its own timeout."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        """Nothing to let go of: threads end with what they do, or with the process."""
 
-    def _send(self, delivery: Delivery) -> Sent | DeliveryError:
+    def _begin(self, delivery: Delivery, exchange: Exchange) -> Future[Sent | DeliveryError]:
+        """Send in a thread that no exit waits for: a few plug-ins go other ways than HTTP, which nobody can break."""
+        self._threads = [thread for thread in self._threads if thread.is_alive()]
+        if len(self._threads) >= _MOST_STUCK:
+            raise DeliveryError("too many earlier sends have not ended")
+        outcome: Future[Sent | DeliveryError] = Future()
+        work = threading.Thread(target=self._work, args=(delivery, exchange, outcome), name=self._name, daemon=True)
+        work.start()
+        self._threads.append(work)
+        return outcome
+
+    def _work(self, delivery: Delivery, exchange: Exchange, outcome: Future[Sent | DeliveryError]) -> None:
+        try:
+            outcome.set_result(self._send(delivery, exchange))
+        except BaseException as cause:
+            outcome.set_exception(cause)
+        finally:
+            exchange.close()
+
+    def _send(self, delivery: Delivery, exchange: Exchange) -> Sent | DeliveryError:
         import apprise
 
         _watch_requests()
-        exchange = Exchange()
         token = _exchange.set(exchange)
         try:
             accepted = self._service(apprise).notify(

@@ -6,8 +6,9 @@ broken exchange means. Does not know what is sent, and does not retry.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from types import SimpleNamespace
 
@@ -20,12 +21,22 @@ BROKEN = (aiohttp.ClientError, OSError, TimeoutError)
 """What a broken exchange raises. Their texts may hold the URL, so only their type is ever told."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """An answer that came whole."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
 @dataclass
 class Progress:
     """How far an exchange came; without it a timeout could not be told from one after the fact."""
 
     left: bool = False  # the request was written, the server may have it
     carries: bool = False  # this request carries the message; those before it asked for a login, a room …
+    heard: list[Heard] = field(default_factory=list, repr=False)
 
     @property
     def doubtful(self) -> bool:
@@ -55,8 +66,17 @@ def open_session(timeout: timedelta | None, *, fresh: bool = False) -> aiohttp.C
         cookie_jar=aiohttp.DummyCookieJar(),
         trace_configs=[trace],
         trust_env=False,
-        middlewares=(once,),  # the answer to a second try would hide that the first may have had its effect
+        middlewares=(_hear, once),  # the answer to a second try would hide that the first may have had its effect
     )
+
+
+async def _hear(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    response = await handler(request)
+    reached = progress.get()
+    if reached is not None:
+        body = await response.read()
+        reached.heard.append(Heard(status=response.status, headers=response.headers, body=body))
+    return response
 
 
 async def _note_left(

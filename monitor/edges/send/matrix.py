@@ -21,6 +21,7 @@ What an answer means (`M_LIMIT_EXCEEDED`, 429 is always: again, when `retry_afte
     the event                   none                                again later, as doubtful: its id makes it one
                                 200 that is no Matrix answer        the same
     room is encrypted           without the extra or its keys       channel broken
+                                404 but M_NOT_FOUND                 again later: nobody knows
 """
 
 from __future__ import annotations
@@ -89,9 +90,7 @@ def refusal(answer: Answer, *, secrets: tuple[str, ...] = (), about_message: boo
         error.kind = DeliveryErrorKind.CHANNEL
     if answer.errcode == "M_LIMIT_EXCEEDED":
         error.kind = DeliveryErrorKind.RETRY
-        milliseconds = answer.said.get("retry_after_ms")
-        wait = bounded_wait(milliseconds / 1000) if isinstance(milliseconds, int | float) else None
-        error.retry_after = error.retry_after or wait
+        error.retry_after = error.retry_after or bounded_wait(answer.said.get("retry_after_ms"), unit=0.001)
     return error
 
 
@@ -177,8 +176,11 @@ class MatrixSender:
         state = await self._authorised("GET", f"{_API}/rooms/{_quoted(room)}/state/m.room.encryption/")
         if state.errcode == "M_FORBIDDEN":
             return state
-        if state.status not in (200, 404):
-            raise refusal(state, secrets=self._secrets, about_message=False)
+        if (state.status, state.errcode) != (404, "M_NOT_FOUND") and state.status != 200:
+            error = refusal(state, secrets=self._secrets, about_message=False)
+            if state.status == 404:  # a proxy's page, or a server that cannot tell
+                error = DeliveryError(f"nobody says whether the room is encrypted ({error})")
+            raise error
         kind, event = "m.room.message", matrix_event.event(delivery, msgtype=self._msgtype)
         if state.status == 200 or room in self._ciphered:  # what was encrypted once stays so, whatever the server says
             self._ciphered.add(room)

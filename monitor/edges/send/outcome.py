@@ -40,21 +40,21 @@ def kind_of_status(status: int) -> DeliveryErrorKind:
 def retry_after(headers: Mapping[str, str]) -> timedelta | None:
     """The wait that `Retry-After` asks for (seconds or an HTTP date), at most `MAX_WAIT`.
 
-    A date counts from the server's own `Date`, so a wrong clock on either side does no harm.
+    A date counts from the server's own `Date`, so a wrong clock on either side does no harm; without, from ours.
     None where the header is absent, negative or unreadable. `headers` ignores case.
     """
     value = headers.get("Retry-After", "").strip()
     if value.isascii() and value.isdigit():
         return bounded_wait(float(value[:12]))
-    then, now = _http_date(value), _http_date(headers.get("Date", ""))
-    return bounded_wait((then - now).total_seconds()) if then and now else None
+    then, now = _http_date(value), _http_date(headers.get("Date", "")) or datetime.now(UTC)
+    return bounded_wait((then - now).total_seconds()) if then else None
 
 
-def bounded_wait(seconds: object) -> timedelta | None:
-    """`seconds` as a span of at most `MAX_WAIT`; None where it is no positive number."""
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
+def bounded_wait(count: object, *, unit: float = 1) -> timedelta | None:
+    """So many seconds (or other `unit`s) as a span of at most `MAX_WAIT`; None where it is no positive number."""
+    if isinstance(count, bool) or not isinstance(count, int | float) or not count > 0:
         return None
-    return timedelta(seconds=min(seconds, MAX_WAIT.total_seconds()))
+    return timedelta(seconds=min(count, MAX_WAIT.total_seconds() / unit) * unit)
 
 
 def _http_date(value: str) -> datetime | None:

@@ -13,7 +13,6 @@ is not sent again. What answers mean stands in `slack_answers.py`.
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 from collections.abc import AsyncIterator, Awaitable
@@ -23,7 +22,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
-from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
@@ -31,7 +29,7 @@ from monitor.edges.send import http, layout
 from monitor.edges.send.apprise import read_url
 from monitor.edges.send.slack_answers import Answer, as_object, error_of, judge, place_of
 from monitor.edges.send.slack_blocks import payload
-from monitor.errors import DeliveryError, DeliveryErrorKind
+from monitor.errors import DeliveryError
 from monitor.model import Delivery, DeliveryKind, Sent
 
 _HOSTS = {"hook": "https://hooks.slack.com", "gov-hook": "https://hooks.slack-gov.com", "bot": "https://slack.com"}
@@ -119,7 +117,7 @@ class SlackSender:
             answer = await self._exchange(self._call("chat.postMessage", json=body))
         if isinstance(answer, DeliveryError):
             return answer
-        outcome = judge(answer, secrets=self._secrets)
+        outcome = judge(answer, "chat.postMessage", secrets=self._secrets)
         if isinstance(outcome, Sent) and outcome.remote_id:
             self._places[delivery.recipient] = place_of(outcome.remote_id)[0]
         return outcome
@@ -133,7 +131,7 @@ class SlackSender:
             return answer
         if error_of(answer) in _NOTHING_LEFT:
             return Sent(remote_id=delivery.replaces, answer=f"nothing to rewrite: {error_of(answer)}")
-        return judge(answer, secrets=self._secrets)
+        return judge(answer, "chat.update", secrets=self._secrets)
 
     # what stands in the channel already
 
@@ -180,7 +178,7 @@ class SlackSender:
         for _ in range(_PAGES):
             params = asked | ({"cursor": cursor} if cursor else {})
             answer = await self._exchange(self._call(method, params=params), effect=False)
-            refused = answer if isinstance(answer, DeliveryError) else judge(answer, secrets=self._secrets)
+            refused = answer if isinstance(answer, DeliveryError) else judge(answer, method, secrets=self._secrets)
             if isinstance(refused, DeliveryError):
                 yield error_of(answer) if error_of(answer) in _UNSEEN else refused
                 return
@@ -192,42 +190,40 @@ class SlackSender:
 
     # the wire
 
-    async def _exchange(self, request: Awaitable[Answer], *, effect: bool = True) -> Answer | DeliveryError:
+    async def _exchange(self, request: Awaitable[Any], *, effect: bool = True) -> Answer | DeliveryError:
         """One request's answer, or what its breaking means. `effect`: repeating it would show."""
         if self._session is None or self._session.closed:
             self._session = http.open_session(self._timeout, fresh=True)
         reached = http.Progress()
         token = http.progress.set(reached)
         try:
-            return await request
+            await request
         except http.BROKEN as cause:
             return http.broken(cause, ambiguous=effect and reached.left)
-        except (SlackClientError, AttributeError) as cause:  # the SDK reads JSON that is called text as an object
-            kind = DeliveryErrorKind.AMBIGUOUS if effect and reached.left else DeliveryErrorKind.RETRY
-            return DeliveryError(f"Slack's answer could not be read ({type(cause).__name__})", kind=kind)
+        except Exception:  # the SDK raises whatever it likes at answers that are odd, or a refusal; we read them below
+            if not reached.heard:
+                raise
         finally:
             http.progress.reset(token)
+        return _answer(reached.heard[-1])
 
-    async def _post_webhook(self, body: dict[str, Any]) -> Answer:
+    async def _post_webhook(self, body: dict[str, Any]) -> None:
         url = "/".join((self._base, "services", *self._secrets))
         client = AsyncWebhookClient(url, session=self._session, logger=_QUIET, retry_handlers=[])
         client.proxy = None  # the SDK takes one from the environment
-        said = await client.send_dict(body)
-        return Answer(status=said.status_code, body=said.body or "", headers=said.headers)
+        await client.send_dict(body)
 
-    async def _call(self, method: str, **arguments: Any) -> Answer:
+    async def _call(self, method: str, **arguments: Any) -> None:
         client = AsyncWebClient(
             self._secrets[0], base_url=f"{self._base}/api/", session=self._session, logger=_QUIET, retry_handlers=[]
         )
         client.proxy = None
-        try:
-            said: Any = await client.api_call(method, **arguments)
-        except SlackApiError as refusal:
-            said = refusal.response
-        data = getattr(said, "data", None)  # the SDK leaves it out where it could not read the answer
-        answer = json.dumps(data if isinstance(data, dict) else {"ok": False, "error": "unreadable answer"})
-        headers = {key.title(): value for key, value in said.headers.items()}
-        return Answer(status=getattr(said, "status_code", None) or said.status, body=answer, headers=headers)
+        await client.api_call(method, **arguments)
+
+
+def _answer(heard: http.Heard) -> Answer:
+    """The answer as it came: of one that is odd, the SDK gives back nothing, or other words."""
+    return Answer(status=heard.status, body=heard.body.decode("utf-8-sig", "replace"), headers=heard.headers)
 
 
 def _is_ours(message: dict[str, Any], delivery: str) -> bool:

@@ -3,16 +3,18 @@
 By the name of Slack's error (`_ERRORS`), else by the status:
 
     answer                                          outcome
-    200 ok, {"ok": true}                            accepted
+    a webhook's ok, or {"ok": true}                 accepted
+    a bot's {"ok": true}, with the message's ts     accepted
     invalid_payload, no_text, invalid_blocks, …     this message; so 400, 413 with words nobody knows
     invalid_auth, not_in_channel, no_service,       channel broken; so 401, 403, 404, 410, a redirect,
       channel_is_archived, action_prohibited, …       a certificate that is not trusted
     ratelimited, 429                                again later, when Retry-After says
     rollup_error, 5xx, a web page,                  again later
       200 with an error nobody knows
-    internal_error, fatal_error                     ambiguous
+    internal_error, fatal_error, a 2xx that says    ambiguous; again later for an edit, which repeats itself
+      neither yes nor no
     no connection, or lost before the body left     again later
-    lost, or silent, after the body left            ambiguous; again later for an edit, which repeats itself
+    lost, or silent, after the body left            ambiguous; again later for an edit
     thread_not_found                                sent once more at once, outside the thread
     an edit: message_not_found, edit_window_closed, accepted, and said: there is nothing left to rewrite,
       cant_update_message                             and what is new comes as an update of its own
@@ -54,6 +56,8 @@ _ERRORS = (
     | dict.fromkeys(_RETRY_ERRORS.split(), DeliveryErrorKind.RETRY)
     | dict.fromkeys(_AMBIGUOUS_ERRORS.split(), DeliveryErrorKind.AMBIGUOUS)
 )
+_NAMES_MESSAGE = frozenset({"chat.postMessage", "chat.update"})  # by its `ts`
+_ONCE = frozenset({"", "chat.postMessage"})  # repeating these would show
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,23 +69,36 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def judge(answer: Answer, *, secrets: tuple[str, ...] = ()) -> Sent | DeliveryError:
-    """Whether Slack took the message; the name of its error counts more than the status."""
+def judge(answer: Answer, method: str = "", *, secrets: tuple[str, ...] = ()) -> Sent | DeliveryError:
+    """Whether Slack did what a method (none: a webhook) was asked; its error's name counts more than the status."""
     said = as_object(answer.body)
-    error = str(said.get("error", "")) if said else answer.body.strip()
-    if answer.status == 200 and not _refused(said, answer.body):
+    error = str(said.get("error") or "") or answer.body.strip()
+    success = 200 <= answer.status < 300
+    if success and _agrees(said, answer.body, method):
         return Sent(remote_id=_id_of(said), answer="ok")
     kind = _ERRORS.get(error)
-    if kind is None and answer.status == 200:
-        kind = DeliveryErrorKind.RETRY
+    if kind is None and success:
+        refused = said.get("ok") is False or "error" in said
+        kind = DeliveryErrorKind.RETRY if refused or error.startswith("<") else DeliveryErrorKind.AMBIGUOUS
     if kind is None or answer.status == 429:
         return http_error(answer.status, error, answer.headers, secrets=secrets)
-    return DeliveryError(f"Slack said {quoted(error, secrets)}", kind=kind, retry_after=retry_after(answer.headers))
+    if kind is DeliveryErrorKind.AMBIGUOUS and method not in _ONCE:
+        kind = DeliveryErrorKind.RETRY
+    words = quoted(error, secrets) or f"nothing (HTTP {answer.status})"
+    return DeliveryError(f"Slack said {words}", kind=kind, retry_after=retry_after(answer.headers))
+
+
+def _agrees(said: dict[str, Any], body: str, method: str) -> bool:
+    """Whether an answer is a yes and no web page, proxy's notice or half of one."""
+    if not method:
+        return said.get("ok") is True or body.strip() == "ok"
+    return said.get("ok") is True and (method not in _NAMES_MESSAGE or bool(_id_of(said)))
 
 
 def _id_of(said: dict[str, Any]) -> str | None:
     """How we name a message: `C0123:1700000000.000001`, the channel's id and Slack's time stamp."""
-    return f"{said.get('channel', '')}:{said['ts']}" if said.get("ts") else None
+    ts = said.get("ts")
+    return f"{said.get('channel', '')}:{ts}" if isinstance(ts, str) and ts else None
 
 
 def place_of(remote_id: str) -> tuple[str, str]:
@@ -102,8 +119,3 @@ def as_object(body: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         return {}
     return said if isinstance(said, dict) else {}
-
-
-def _refused(said: dict[str, Any], body: str) -> bool:
-    """A 200 that is no yes: `{"ok": false}`, or a web page in place of Slack (a portal, a proxy)."""
-    return said.get("ok") is False or body.lstrip().startswith("<") or body.strip() in _ERRORS

@@ -3,7 +3,7 @@
 Connects, secures, logs in and hands in one mail for one recipient. Never sends mail or credentials over a
 connection that was to be secured and could not be. Does not know what is in the mail, and does not retry.
 
-What an SMTP answer means (first digit 4 is always: again later):
+What an SMTP answer means; its first digit counts (2, for DATA 3, is a yes; 4 is always: again later):
 
     stage                       answer                          outcome
     greeting, EHLO, STARTTLS    5xx, no STARTTLS, bad certificate   channel broken
@@ -16,6 +16,8 @@ What an SMTP answer means (first digit 4 is always: again later):
                                 5xx (552, 554 content)          this message
     connection lost             before the final dot            again later: no server may have taken it
                                 after it, without an answer     ambiguous (RFC 1047)
+    any other answer            before the final dot            again later
+                                after it                        ambiguous
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ import re
 import smtplib
 import socket
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import cache
@@ -33,6 +36,9 @@ from typing import Any
 from monitor.edges.send.outcome import quoted
 from monitor.errors import DeliveryError, DeliveryErrorKind
 from monitor.model import Sent
+
+_LINE = 8192  # bytes of one line that are kept
+_LINES = 100  # of one reply
 
 
 class Stage(IntEnum):
@@ -60,6 +66,8 @@ class Server:
 
 def kind_of_answer(stage: Stage, code: int, words: str = "") -> DeliveryErrorKind:
     """Outcome class of an SMTP refusal (`code`, `words`) at a stage: the table above."""
+    if not 400 <= code < 600 and stage is Stage.DOT:
+        return DeliveryErrorKind.AMBIGUOUS
     if not 500 <= code < 600:
         return DeliveryErrorKind.RETRY
     if code in (530, 534, 535, 538):
@@ -78,6 +86,50 @@ class _Refused(Exception):
         self.words = words.decode("utf-8", "replace") if isinstance(words, bytes) else words
 
 
+class _Smtp(smtplib.SMTP):
+    """smtplib's client with a reader of its own, as smtplib makes a 500 of a line that is long, and a reply of one
+    that breaks off. Shows its socket to `opened` before the server has spoken."""
+
+    opened: Callable[[socket.socket], None]
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        self._host = host  # which smtplib keeps only where it connects while it is made
+        sock = super()._get_socket(host, port, timeout)  # type: ignore[misc]
+        self.opened(sock)
+        return sock
+
+    def getreply(self) -> tuple[int, bytes]:
+        """The code and the words of one reply; -1 and all of it where it is none."""
+        words: list[bytes] = []
+        while True:
+            line = self._line()
+            if not re.match(rb"[2-5][0-9]{2}(?![^\s-])", line):
+                return -1, line.strip()
+            words = [*words, line[4:].strip()][:_LINES]
+            if line[3:4] != b"-":
+                return int(line[:3]), b"\n".join(words)
+
+    def _line(self) -> bytes:
+        """One line, of which what is too long is left out."""
+        if self.file is None and self.sock is not None:
+            self.file = self.sock.makefile("rb")
+        line = rest = self._read()
+        while not rest.endswith(b"\n"):
+            rest = self._read()
+        return line
+
+    def _read(self) -> bytes:
+        read = self.file.readline(_LINE) if self.file is not None else b""
+        if not read:
+            self.close()
+            raise smtplib.SMTPServerDisconnected("broke off")
+        return read
+
+
+class _SmtpSsl(smtplib.SMTP_SSL, _Smtp):
+    """The same over TLS from the start."""
+
+
 class Conversation:
     """One SMTP transaction. Blocks, so it runs in a thread; `hang_up` may be called from another."""
 
@@ -85,6 +137,8 @@ class Conversation:
         self.stage = Stage.CONNECT
         self._server, self._seconds = server, seconds
         self._smtp: smtplib.SMTP | None = None
+        self._line: socket.socket | None = None
+        self._over = False
 
     def hold(self, mail: bytes, sender: str, recipient: str) -> Sent | DeliveryError:
         """Hand in one mail for one recipient; returns how it ended, raises nothing foreseeable."""
@@ -99,7 +153,7 @@ class Conversation:
         except smtplib.SMTPNotSupportedError:
             return DeliveryError(_unsupported(self.stage), kind=DeliveryErrorKind.CHANNEL)
         except (OSError, smtplib.SMTPException, ValueError) as cause:
-            return self.broken(type(cause).__name__)
+            return self.broken("timed out" if self._over else type(cause).__name__)
         finally:
             self._goodbye()
         return Sent(answer=quoted(words, self._secrets()))
@@ -112,34 +166,43 @@ class Conversation:
         return DeliveryError(f"the mail server was lost before the mail was handed in ({what})")
 
     def hang_up(self) -> None:
-        """Break the connection from another thread: whatever waits on it ends at once."""
-        sock = self._smtp.sock if self._smtp is not None else None
-        if sock is not None:
+        """Break the connection from another thread: whatever waits on it ends at once, and none is opened later."""
+        self._over = True
+        if self._line is not None:
             with contextlib.suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
+                self._line.shutdown(socket.SHUT_RDWR)
+
+    def _opened(self, sock: socket.socket) -> None:
+        self._line = sock.dup()  # the one handle that outlives a change to TLS
+        if self._over:
+            sock.close()
+            raise TimeoutError
 
     def _transact(self, mail: bytes, sender: str, recipient: str) -> bytes:
-        smtp = self._smtp = self._connect()
+        smtp = self._connect()
         self.stage = Stage.AUTH
         if self._server.user and self._server.password:
             smtp.login(self._server.user, self._server.password)
         smtp.ehlo_or_helo_if_needed()
         self.stage = Stage.SENDER
-        _expect(smtp.mail(sender, [f"size={len(mail)}"] if smtp.has_extn("size") else []), 250)
+        _expect(2, smtp.mail(sender, [f"size={len(mail)}"] if smtp.has_extn("size") else []))
         self.stage = Stage.RECIPIENT
-        _expect(smtp.rcpt(recipient), 250, 251)
+        _expect(2, smtp.rcpt(recipient))
         self.stage = Stage.DATA
-        _expect(smtp.docmd("DATA"), 354)
+        _expect(3, smtp.docmd("DATA"))
         smtp.send(_dotted(mail))
         self.stage = Stage.DOT
-        return _expect(smtp.getreply(), 250)
+        return _expect(2, smtp.getreply())
 
     def _connect(self) -> smtplib.SMTP:
         context = _tls(self._server)
-        where = (self._server.host, self._server.port)
         if self._server.secure == "ssl":
-            return smtplib.SMTP_SSL(*where, timeout=self._seconds, context=context)
-        smtp = self._smtp = smtplib.SMTP(*where, timeout=self._seconds)
+            smtp: _Smtp = _SmtpSsl(timeout=self._seconds, context=context)
+        else:
+            smtp = _Smtp(timeout=self._seconds)
+        smtp.opened = self._opened
+        self._smtp = smtp
+        _expect(2, smtp.connect(self._server.host, self._server.port))
         if self._server.secure == "starttls":
             smtp.starttls(context=context)
         return smtp
@@ -147,19 +210,20 @@ class Conversation:
     def _refusal(self, code: int, words: bytes | str) -> DeliveryError:
         said = quoted(words, self._secrets())
         kind = kind_of_answer(self.stage, code, said)
-        return DeliveryError(f"the mail server said {code} {said} ({self.stage.name.lower()})", kind=kind)
+        said = f"{code} {said}" if code > 0 else said or "an empty line"
+        return DeliveryError(f"the mail server said {said} ({self.stage.name.lower()})", kind=kind)
 
     def _secrets(self) -> tuple[str, ...]:
         user, password = self._server.user or "", self._server.password or ""
         return (password, f"\0{user}\0{password}") if password else ()
 
     def _goodbye(self) -> None:
-        smtp = self._smtp
-        if smtp is None:
-            return
-        with contextlib.suppress(OSError, smtplib.SMTPException):
-            smtp.putcmd("quit")
-        smtp.close()
+        if self._smtp is not None:
+            with contextlib.suppress(OSError, smtplib.SMTPException):
+                self._smtp.putcmd("quit")
+            self._smtp.close()
+        if self._line is not None:
+            self._line.close()
 
 
 @cache
@@ -171,9 +235,9 @@ def _tls(server: Server) -> ssl.SSLContext:
     return context
 
 
-def _expect(reply: tuple[int, Any], *codes: int) -> Any:
+def _expect(digit: int, reply: tuple[int, Any]) -> Any:
     code, words = reply
-    if code not in codes:
+    if code // 100 != digit:  # RFC 5321 4.3.2: the other digits decide nothing
         raise _Refused(code, words)
     return words
 

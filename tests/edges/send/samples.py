@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
+import time
 import traceback
 from collections.abc import Iterator
 from dataclasses import replace
@@ -112,6 +114,14 @@ def accepted(url: str, *deliveries: Delivery, state_dir: Path | None = None, nam
     outcome = send(url, *deliveries, state_dir=state_dir, name=name)[-1]
     assert isinstance(outcome, Sent), outcome
     return outcome
+
+
+def is_over(thread: str, within: float = 5) -> bool:
+    """Whether all threads with this in their names have ended."""
+    end = time.monotonic() + within
+    while any(thread in each.name for each in threading.enumerate()) and time.monotonic() < end:
+        time.sleep(0.02)
+    return time.monotonic() < end
 
 
 def everything_said(error: BaseException) -> str:

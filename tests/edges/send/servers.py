@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 from urllib.parse import unquote
 
 from aiohttp import web
 
 from tests.fakes import FakeMatrix, FakeSlack, Seen
+from tests.served import Served
 
 
 class Homeserver(FakeMatrix):
@@ -52,3 +54,28 @@ class SlackApi(FakeSlack):
         post = super()._keep(asked, channel)
         post["ts"] = f"1764040400.{len(self.messages):06}"
         return post
+
+
+class Drips(Served):
+    """Says `first` to whoever connects, and `more` again and again, without end."""
+
+    def __init__(self, first: bytes, more: bytes) -> None:
+        self._first, self._more = first, more
+        self.connections = 0
+        self._ended = False
+
+    async def _talk(self, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        writer.write(self._first)
+        while not (self._ended or writer.is_closing()):
+            writer.write(self._more)
+            await asyncio.sleep(0.05)
+
+    async def _start(self) -> int:
+        self._server = await asyncio.start_server(self._talk, "127.0.0.1", 0)
+        return self._server.sockets[0].getsockname()[1]
+
+    async def _end(self) -> None:
+        self._server.close()
+        self._ended = True
+        await asyncio.sleep(0.1)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 
 import pytest
 import requests
 
 from monitor.edges.send import open_sender
-from monitor.edges.send.apprise import Exchange, inert, judge
+from monitor.edges.send.apprise import AppriseSender, Exchange, inert, judge
 from monitor.edges.send.outcome import quoted
 from monitor.errors import DeliveryError, DeliveryErrorKind
 from monitor.model import Sent
@@ -19,9 +20,11 @@ from tests.edges.send.samples import (
     accepted,
     delivery,
     everything_said,
+    is_over,
     refused,
     send,
 )
+from tests.edges.send.servers import Drips
 from tests.fakes import FakeHttp
 
 RETRY, MESSAGE_KIND, CHANNEL, AMBIGUOUS = (
@@ -121,6 +124,52 @@ def test_L8_silence_is_ambiguous_and_ends_in_time():
     with FakeHttp() as sink:
         sink.never_answers()
         assert refused(sink.url, timeout=0.3).kind is AMBIGUOUS
+
+
+@pytest.mark.parametrize(
+    ("first", "more"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9999999\r\n\r\n", b"x"),
+        (b"HTTP/1.1 200 OK\r\nX: ", b"x"),
+        (b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    ],
+    ids=["a body", "a header", "interim answers"],
+)
+def test_L8_an_answer_without_end_is_left_in_time(first: bytes, more: bytes):
+    with Drips(first, more) as server:
+        assert refused(f"json://127.0.0.1:{server.port}/", timeout=0.5).kind is AMBIGUOUS
+        assert server.connections == 1 and is_over("apprise-desk")
+
+
+def test_L8_a_handshake_without_end_is_left_in_time():
+    with Drips(b"\x16\x03\x03\x40\x00", b"\x02") as server:
+        assert refused(f"jsons://127.0.0.1:{server.port}/", timeout=0.5).kind is AMBIGUOUS
+        assert is_over("apprise-desk")
+
+
+def test_L8_a_plugin_that_never_ends_holds_up_neither_the_next_sends_nor_the_end(monkeypatch: pytest.MonkeyPatch):
+    stuck = threading.Event()
+    monkeypatch.setattr(AppriseSender, "_service", lambda *_: stuck.wait())
+    outcomes = send("json://127.0.0.1:1/", *[delivery()] * 9, timeout=0.05)
+    assert [outcome.kind for outcome in outcomes] == [AMBIGUOUS] * 8 + [RETRY]
+    assert all(thread.daemon for thread in threading.enumerate() if thread.name == "apprise-desk")
+    stuck.set()
+    assert is_over("apprise-desk")
+
+
+@pytest.mark.parametrize("scheme", ["json", "xml", "form"])
+@pytest.mark.parametrize("status", [201, 202, 204])
+def test_a_webhook_may_say_yes_in_any_2xx(scheme: str, status: int):
+    with FakeHttp() as sink:
+        sink.fails_with(status, "")
+        assert accepted(sink.url.replace("json", scheme)).answer == f"HTTP {status}"
+
+
+def test_a_2xx_that_a_service_is_not_known_to_say_is_ambiguous():
+    with FakeHttp() as chat:
+        chat.fails_with(202, "")
+        error = refused(f"mmost://127.0.0.1:{chat.port}/3ccdd113474722377935511fc85d3dd4")
+    assert error.kind is AMBIGUOUS and str(error).startswith("HTTP 202")
 
 
 def test_a_server_that_is_away_is_tried_again():

@@ -30,9 +30,11 @@ from tests.edges.send.samples import (
     delivery,
     everything_said,
     hostile_message,
+    is_over,
     refused,
     send,
 )
+from tests.edges.send.servers import Drips
 from tests.fakes import FakeSmtp
 
 RETRY, MESSAGE_KIND, CHANNEL, AMBIGUOUS = (
@@ -300,7 +302,9 @@ ANSWERS = [
     ("a disk that is full", Stage.DOT, 452, "", RETRY),
     ("a mail that is too large", Stage.DOT, 552, "", MESSAGE_KIND),
     ("content that is refused", Stage.DOT, 554, "", MESSAGE_KIND),
-    ("an answer nobody knows", Stage.DOT, 299, "", RETRY),
+    ("a call for more data", Stage.DOT, 354, "", AMBIGUOUS),
+    ("an answer that is none", Stage.DOT, -1, "", AMBIGUOUS),
+    ("an answer that is none before the dot", Stage.RECIPIENT, -1, "", RETRY),
 ]
 
 
@@ -327,6 +331,38 @@ def test_L4_a_refusal_on_the_wire_has_its_outcome_and_its_words(stage: str, answ
     assert error.kind is kind
     assert answer in str(error)
     assert not server.mails
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["200 ok", "251 forwarded", "299", "250 " + "x" * 9_000, "250-" + "x" * 20_000 + "\r\n250-\r\n250 b"],
+    ids=lambda answer: answer[:8],
+)
+def test_any_yes_after_the_final_dot_is_one_however_long(answer: str):
+    with FakeSmtp() as server:
+        server.refuses("data", answer)
+        accepted(server.url_of("desk@example.org"))
+
+
+@pytest.mark.parametrize("answer", ["hello there", "354 go on", "", "2500 ok", "25", "650 ok", "25x ok"])
+def test_what_is_neither_yes_nor_no_after_the_final_dot_is_ambiguous_and_told(answer: str):
+    with FakeSmtp() as server:
+        server.refuses("data", f"{answer}\r\n250 of another reply")  # which the fake takes for a yes
+        error = refused(server.url_of("desk@example.org"))
+    assert error.kind is AMBIGUOUS
+    assert (answer or "an empty line") in str(error) and "-1" not in str(error)
+
+
+@pytest.mark.parametrize("answer", [b"250", b"250-one\r\n", b"25", b"250 qu", b"554"])
+def test_a_reply_that_breaks_off_after_the_final_dot_is_ambiguous(answer: bytes):
+    class BreaksOff(FakeSmtp):
+        async def handle_DATA(self, server, *_) -> str:
+            server.transport.write(answer)
+            server.transport.close()
+            return "250"
+
+    with BreaksOff() as server:
+        assert refused(server.url_of("desk@example.org")).kind is AMBIGUOUS
 
 
 @pytest.mark.parametrize(("answer", "kind"), [("450 4.2.1 busy", RETRY), ("550 5.1.1 unknown", MESSAGE_KIND)])
@@ -370,6 +406,30 @@ def test_L8_hanging_up_ends_a_conversation_that_waits():
         talk.hang_up()
         outcome = ended.result(timeout=10)
     assert isinstance(outcome, DeliveryError) and outcome.kind is AMBIGUOUS
+
+
+DRIPS = {
+    "a greeting without end": ("mailto", b"", b"220-tarpit\r\n"),
+    "a line without end": ("mailto", b"220 x\r\n250", b"-"),
+    "a handshake without end": ("mailtos", b"\x16\x03\x03\x40\x00", b"\x02"),
+}
+
+
+@pytest.mark.parametrize(("scheme", "first", "more"), DRIPS.values(), ids=DRIPS.keys())
+def test_L8_a_server_that_speaks_without_end_is_left_in_time(scheme: str, first: bytes, more: bytes):
+    with Drips(first, more) as server:
+        mode = "&mode=ssl" * (scheme == "mailtos")
+        error = refused(f"{scheme}://localhost:{server.port}?to=desk@example.org{mode}", timeout=0.5)
+        assert error.kind is RETRY and "timed out" in str(error)
+        assert server.connections == 1 and is_over("mail-desk")
+
+
+def test_L8_what_was_hung_up_before_it_began_sends_nothing():
+    with FakeSmtp() as server:
+        talk = Conversation(Server(host="127.0.0.1", port=server.port, secure="insecure"), 10)
+        talk.hang_up()
+        outcome = talk.hold(b"Subject: x\r\n\r\nx\r\n", "w@x.example", "a@x.example")
+        assert isinstance(outcome, DeliveryError) and outcome.kind is RETRY and not server.mails
 
 
 def test_a_line_that_begins_with_a_dot_ends_no_mail():

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import pytest
+from aiohttp import web
 
 from monitor.edges.send import open_sender
+from monitor.edges.send.outcome import retry_after
 from monitor.edges.send.slack import SlackSender
 from monitor.edges.send.slack_answers import Answer, judge
 from monitor.edges.send.slack_blocks import escape, payload
@@ -43,6 +47,17 @@ def texts(body: object) -> list[str]:
         return [body]
     parts = body.values() if isinstance(body, dict) else body if isinstance(body, list) else ()
     return [text for part in parts for text in texts(part)]
+
+
+class Says(FakeSlack):
+    """In place of Slack, a server that answers everything with these bytes."""
+
+    def __init__(self, body: bytes, type_: str, status: int = 200) -> None:
+        super().__init__()
+        self._body, self._type, self._status = body, type_, status
+
+    def answer(self, seen: Seen) -> web.Response:
+        return web.Response(status=self._status, body=self._body, headers={"Content-Type": self._type})
 
 
 def strict(body: dict) -> str:
@@ -348,6 +363,16 @@ ANSWERS = [
     ("a fault after some of it was done", 200, '{"ok":false,"error":"fatal_error"}', AMBIGUOUS),
     ("metadata that is refused", 200, '{"ok":false,"error":"invalid_metadata_schema"}', MESSAGE_KIND),
     ("a login page in place of Slack", 200, "<!DOCTYPE html><html>", RETRY),
+    ("an error and no word on ok", 200, '{"error":"ratelimited"}', RETRY),
+    ("a no without a reason", 200, '{"ok":false}', RETRY),
+    ("a notice of a proxy's", 200, "upstream temporarily unavailable", AMBIGUOUS),
+    ("an empty answer", 200, "", AMBIGUOUS),
+    ("another success", 202, "accepted", AMBIGUOUS),
+    ("an empty object", 200, "{}", AMBIGUOUS),
+    ("a list", 200, "[]", AMBIGUOUS),
+    ("no value for ok", 200, '{"ok":null}', AMBIGUOUS),
+    ("a text for ok", 200, '{"ok":"false"}', AMBIGUOUS),
+    ("half a yes", 200, '{"ok":tr', AMBIGUOUS),
     ("a payload that is refused", 400, "invalid_payload", MESSAGE_KIND),
     ("a message without text", 400, "no_text", MESSAGE_KIND),
     ("a 400 nobody knows", 400, "moon_phase", MESSAGE_KIND),
@@ -375,6 +400,62 @@ def test_L4_L5_L6_an_answer_has_its_outcome(status: int, body: str, kind: Delive
         assert isinstance(outcome, DeliveryError) and outcome.kind is kind
 
 
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        ("ok", AMBIGUOUS),
+        ('{"ok":true}', AMBIGUOUS),
+        ('{"ok":true,"ts":1.2}', AMBIGUOUS),
+        ('{"ok":true,"channel":"C1","ts":"1.2"}', None),
+    ],
+)
+def test_a_bots_message_is_accepted_where_slack_names_it(body: str, kind: DeliveryErrorKind | None):
+    assert getattr(judge(Answer(status=200, body=body), "chat.postMessage"), "kind", None) is kind
+
+
+@pytest.mark.parametrize("method", ["chat.update", "conversations.history"])
+def test_what_can_be_repeated_leaves_no_doubt(method: str):
+    assert judge(Answer(status=200, body="moon"), method).kind is RETRY  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("type_", ["text/html", "text/plain", "application/json"])
+@pytest.mark.parametrize("url", ["url", "bot_url"])
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b"<html>portal", RETRY),
+        (b"\xef\xbb\xbf<html>portal", RETRY),
+        (b"", AMBIGUOUS),
+        (b"\xff\xfe", AMBIGUOUS),
+        (b"upstream temporarily unavailable", AMBIGUOUS),
+        (b"[" * 100_000, AMBIGUOUS),
+    ],
+    ids=["a page", "a page behind a mark", "nothing", "bytes that are no text", "a proxy's notice", "endless JSON"],
+)
+def test_a_200_that_is_not_slacks_is_no_yes_whatever_it_is_called(url: str, type_: str, body: bytes, kind):
+    with Says(body, type_) as slack:
+        assert refused(getattr(slack, url)).kind is kind
+        assert len(slack.requests) == 1
+
+
+def test_a_message_in_doubt_by_an_odd_answer_is_looked_for_and_not_sent_again():
+    class Stammers(SlackApi):
+        def answer(self, seen: Seen) -> web.Response:
+            said = super().answer(seen)
+            return web.Response(body=b"\xff", content_type="application/json") if len(self.requests) == 1 else said
+
+    with Stammers() as slack:
+        assert refused(slack.bot_url).kind is AMBIGUOUS
+        accepted(slack.bot_url, delivery(doubt=True, first_attempt_at=CREATED))
+        assert len(slack.messages) == 1
+
+
+def test_a_bots_error_that_is_no_json_is_told_in_the_servers_words_and_without_the_token():
+    with Says(f"no such\x1b[31m \ntoken {FakeSlack.token}".encode(), "text/html", status=403) as slack:
+        error = refused(slack.bot_url)
+    assert str(error) == "HTTP 403: no such [31m token ***" and error.kind is CHANNEL
+
+
 @pytest.mark.parametrize("url", ["url", "bot_url"])
 @pytest.mark.parametrize(
     ("wait", "seconds"), [(30, 30), ("0", None), ("-5", None), ("abc", None), ("99999999", 86_400), (None, None)]
@@ -394,6 +475,12 @@ def test_a_retry_after_date_counts_from_the_servers_own_clock():
         slack.fails_with(429, retry_after="Tue, 25 Nov 2025 03:02:00 GMT", **dates)
         error = refused(slack.url)
         assert error.retry_after is not None and error.retry_after.total_seconds() == 120
+
+
+@pytest.mark.parametrize(("ahead", "seconds"), [(120, 120), (10**6, 86_400), (-120, None)])
+def test_a_retry_after_date_counts_from_our_clock_where_the_server_says_no_date(ahead: int, seconds: int | None):
+    wait = retry_after({"Retry-After": format_datetime(datetime.now(UTC) + timedelta(seconds=ahead), usegmt=True)})
+    assert (wait and pytest.approx(wait.total_seconds(), abs=5)) == seconds
 
 
 def test_L3_a_broken_server_is_asked_once_and_the_next_send_gets_through():
