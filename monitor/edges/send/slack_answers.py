@@ -3,7 +3,7 @@
 By the name of Slack's error (`_ERRORS`), else by the status:
 
     answer                                          outcome
-    a webhook's ok, or {"ok": true}                 accepted
+    a webhook's ok, {"ok": true}, {"success": true} accepted
     a bot's {"ok": true}, with the message's ts     accepted
     invalid_payload, no_text, invalid_blocks, …     this message; so 400, 413 with words nobody knows
     invalid_auth, not_in_channel, no_service,       channel broken; so 401, 403, 404, 410, a redirect,
@@ -91,7 +91,7 @@ def judge(answer: Answer, method: str = "", *, secrets: tuple[str, ...] = ()) ->
 def _agrees(said: dict[str, Any], body: str, method: str) -> bool:
     """Whether an answer is a yes and no web page, proxy's notice or half of one."""
     if not method:
-        return said.get("ok") is True or body.strip() == "ok"
+        return body.strip() == "ok" or said.get("ok") is True or said.get("success") is True  # as Rocket.Chat says it
     return said.get("ok") is True and (method not in _NAMES_MESSAGE or bool(_id_of(said)))
 
 

@@ -580,3 +580,10 @@ def test_a_url_that_is_none_of_slacks_is_refused_without_its_secret(url: str):
 )
 def test_a_url_says_who_gets_the_message(url: str, recipients: tuple[str, ...]):
     assert open_sender("desk", url).recipients == recipients
+
+
+@pytest.mark.parametrize("says", ["ok", " ok\n", '{"ok":true}', '{"success":true}'])
+def test_a_webhooks_yes(says: str):
+    with SlackApi() as slack:
+        slack.fails_with(200, says)
+        assert accepted(slack.url).answer == "ok"
