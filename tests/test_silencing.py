@@ -42,6 +42,23 @@ def test_what_is_silenced_is_recorded_listed_and_not_sent_until_the_silence_ends
     assert "1 alerts kept back" in desk.does("silence", "list").stdout
 
 
+def test_explain_names_the_silence_that_would_keep_an_alert_back(desk):
+    polled(desk)
+    source = ("explain", "-", "--feed", "gazette")
+    (heard,) = desk.lines(*source, "--json", stdin=b"Storm closes the harbour\n\nShips wait.")
+    assert heard["verdicts"][0]["silence"] is None
+    silence = silenced(desk, "--feed", "gazette")
+    (found,) = desk.lines(*source, "--json", stdin=b"Storm closes the harbour\n\nShips wait.")
+    assert (found["verdicts"][0]["verdict"], found["verdicts"][0]["routes"]) == ("alert", [])
+    assert found["verdicts"][0]["silence"] == silence
+    said = desk.does(*source, stdin=b"Storm closes the harbour\n\nShips wait.").stdout
+    assert f"silenced now, by silence {silence} until " in said and "goes to" not in said
+    (story,) = desk.lines("stories", "--json")
+    silenced(desk, "--story", story["id"])
+    (stored,) = desk.lines("explain", story["id"], "--json")
+    assert stored["verdicts"][0]["silence"]
+
+
 def test_a_story_is_silenced_by_the_beginning_of_its_id(desk):
     polled(desk)
     (story,) = desk.lines("stories", "--json")
