@@ -397,6 +397,26 @@ def test_only_the_watchlists_asked_for_speak(desk):
     assert [verdict["watchlist"] for verdict in found["verdicts"]] == ["other"]
 
 
+def test_a_match_without_words_is_shown_to_people(desk):
+    desk.watchlist("other", 'title = "Other"\nquery = "NOT comet"\n')
+    said = desk.does("explain", "-", stdin=BILL.encode()).stdout
+    assert "other: alerts: 1.0 ≥ 1 because nothing that it excludes was found" in said
+    assert "nothing found by: harbour" in desk.does("explain", "-", stdin=b"A comet is seen").stdout
+
+
+def test_the_outlet_that_a_page_names_is_not_searched(desk):
+    title = "Rain delays the match of the season | Harbour Daily"
+    page = f'<html><head><meta property="og:title" content="{title}"><meta property="og:site_name" content="Harbour Daily"></head>'
+    found = only(desk.lines("explain", "-", "--json", stdin=f"{page}<body><p>It was late.</p></body></html>".encode()))
+    assert (found["document"]["title"], found["verdicts"][0]["hits"]) == (title, [])
+
+
+def test_a_page_judged_as_an_entry_of_a_feed_is_in_its_language(desk):
+    desk.write('[[feed]]\nname = "gazette"\nurl = "https://gazette.example/feed"\nlanguage = "de"\n')
+    found = only(desk.lines("explain", "-", "--json", "--feed", "gazette", stdin=BILL.encode()))
+    assert found["document"]["language"] == "de"
+
+
 def test_scopes_hold_for_the_feed_that_a_document_shall_belong_to(desk):
     desk.feed("gazette", rss("x")).feed("herald", rss("y"))
     desk.watchlist("harbour", (desk.folder / "watchlists/harbour.toml").read_text().replace("[[term]]", '[scope]\nfeeds = ["gazette"]\n[[term]]', 1))
