@@ -78,19 +78,25 @@ def test_a_message_that_certainly_has_not_arrived_is_cancelled(desk):
 
 
 MISTAKES = [
+    (("--watchlist", "harbour", "--for", "0s"), "'0s'; expected more than nothing"),
     ((), "expected one of --watchlist, --story and --feed"),
     (("--watchlist", "harbour", "--feed", "gazette"), "expected one of"),
-    (("--watchlist", "habour"), "no watchlist is called 'habour'; known are: harbour"),
-    (("--feed", "gazet"), "no feed is called 'gazet'; known are: gazette"),
-    (("--story", "ffff"), "no story's id is"),
+    (("--watchlist", "habour"), "no watchlist is called 'habour'; did you mean 'harbour'?"),
+    (("--feed", "gazet"), "no feed is called 'gazet'"),
 ]
 
 
 @pytest.mark.parametrize(("what", "says"), MISTAKES, ids=[case[1][:30] for case in MISTAKES])
 def test_a_silence_names_exactly_one_thing_that_is_there(desk, what, says):
     polled(desk)
-    result = desk.does("silence", "add", *what, "--for", "8h", "--comment", "x")
-    assert result.exit_code == 1 and says in result.stderr
+    result = desk.does("silence", "add", "--for", "8h", "--comment", "x", *what)
+    assert result.exit_code == 2 and says in result.stderr
+
+
+def test_a_story_that_is_not_there_is_not_silenced(desk):
+    polled(desk)
+    result = desk.does("silence", "add", "--story", "ffff", "--for", "8h", "--comment", "x")
+    assert result.exit_code == 1 and "no story's id is" in result.stderr
 
 
 def test_ending_what_is_not_in_force_is_told(desk):
