@@ -408,6 +408,12 @@ def test_only_the_watchlists_asked_for_speak(desk):
     assert [verdict["watchlist"] for verdict in found["verdicts"]] == ["other"]
 
 
+def test_an_address_that_is_not_where_it_is_kept_is_one_mistake(desk):
+    desk.config.write_text('[channel.desk]\nurl = { env = "WIREWATCH_NOT_SET" }\n')
+    (said,) = desk.does("check").stderr.splitlines()
+    assert "channel.desk.url: the environment variable WIREWATCH_NOT_SET is not set" in said
+
+
 def test_a_match_without_words_is_shown_to_people(desk):
     desk.watchlist("other", 'title = "Other"\nquery = "NOT comet"\n')
     said = desk.does("explain", "-", stdin=BILL.encode()).stdout
