@@ -39,10 +39,12 @@ def open_senders(
     """A sender for every channel, by name; opens no connection.
 
     `path` is the configuration file, for messages; `state_dir` is where a channel may keep what it must not lose.
-    Raises ConfigError with every address that is none.
+    Raises ConfigError with every address that is none; that one is not where it is kept, reading the file has told.
     """
     senders, problems = {}, []
     for channel in channels:
+        if not channel.url.get_secret_value() and not isinstance(channel.settings.url, str):
+            continue
         try:
             senders[channel.name] = open_sender(channel.name, channel.url.get_secret_value(), state_dir=state_dir)
         except ValueError as error:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
 from monitor.units import Duration, PositiveDuration, Size, as_written, bounded_duration
 
@@ -123,23 +123,35 @@ def web_url(url: str) -> str:
     return url
 
 
+def _written_as(pattern: str, expected: str) -> Any:
+    """The type of a text of this form, `expected` in words."""
+
+    def check(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(f"is {text!r}; expected {expected}")
+        return text
+
+    return Annotated[str, AfterValidator(check), WithJsonSchema({"type": "string", "pattern": f"^{pattern}$"})]
+
+
 Port = Annotated[int, Field(ge=1, le=65535)]
-ClockTime = Annotated[str, Field(pattern=rf"^{CLOCK_TIME}$")]
+ClockTime = _written_as(CLOCK_TIME, "a time of the day such as '08:00'")
+FeedName = _written_as("[A-Za-z0-9][A-Za-z0-9._-]*", "letters of a to z, digits, '.', '_' and '-', such as 'bbc-world'")
+Language = _written_as("[a-zA-Z]{2,3}(-[A-Za-z0-9]+)*", "a language's code, such as 'en' or 'pt-BR'")
+OneLine = _written_as(r"[^\r\n]*", "one line")
 
 
 class MonitorSection(Section):
     """The daemon itself."""
 
-    database: str = Field("wirewatch.db", description="SQLite file, or postgresql://… for PostgreSQL.")
+    database: str = Field("wirewatch.db", min_length=1, description="SQLite file, or postgresql://… for PostgreSQL.")
     watchlists: str = Field("watchlists", description="Folder of *.toml watchlists, reloaded when one changes.")
     opml: tuple[str, ...] = Field((), description="OPML files with more feeds.", strict=False)
     timezone: Annotated[str, AfterValidator(_zone)] = Field(
         "Europe/London", description="IANA zone of digests, quiet hours and what people read."
     )
     heartbeat: Secret = Field("", description="Address that is asked once a minute while all is well.")
-    language: str = Field(
-        "en", description="Language of feeds that do not say.", pattern="^[a-zA-Z]{2,3}(-[A-Za-z0-9]+)*$"
-    )
+    language: Language = Field("en", description="Language of feeds that do not say.")
 
 
 class PollingSection(Section):
@@ -159,9 +171,7 @@ class PollingSection(Section):
         timedelta(seconds=30), description="For a whole request, not for a read."
     )
     max_body: Size = Field(15_000_000, description="Largest feed document, decoded.")
-    contact: str = Field(
-        "", description="Mail address or page for publishers; goes into the User-Agent.", pattern=r"^[^\r\n]*$"
-    )
+    contact: OneLine = Field("", description="Mail address or page for publishers; goes into the User-Agent.")
     allow_networks: tuple[Annotated[str, AfterValidator(_network)], ...] = Field(
         (), description="Private networks that may be fetched from.", strict=False
     )
@@ -225,9 +235,7 @@ class FeedSection(Section):
     """One feed."""
 
     url: Annotated[str, AfterValidator(web_url)] = Field(description="Address of the feed.")
-    name: str | None = Field(
-        None, description="Unique name; made from the address by default.", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
-    )
+    name: FeedName | None = Field(None, description="Unique name; made from the address by default.")
     outlet: str | None = Field(None, description="Who publishes it; the feed's own title by default.")
     tier: int = Field(2, ge=1, le=9, description="Trust: 1 is the most trusted.")
     language: str | None = Field(None, description="Language, where the feed does not say or is wrong.")

@@ -22,6 +22,7 @@ from monitor.model import (
     Reason,
     Relative,
     Rule,
+    Silence,
     Standing,
     StoryText,
     Verdict,
@@ -30,8 +31,8 @@ from monitor.model import (
     record,
 )
 from monitor.reload import InForce
-from monitor.routing import Way, ways_of
-from monitor.store import articles, candidates, stories
+from monitor.routing import Way, silence_of, ways_of
+from monitor.store import articles, candidates, silences, stories
 from monitor.store.database import Database
 from monitor.store.relatives import list_relatives
 from monitor.store.versions import list_versions
@@ -54,6 +55,7 @@ class Explained:
     page: tuple[str, str] | None = None  # for a story of the archive: how the reading of its page stands, and why
     decided: tuple[tuple[str, str], ...] = ()  # for a story of the archive: watchlist, what was decided then
     ways: tuple[tuple[str, tuple[Way, ...]], ...] = ()  # watchlist, the channels that its alert would take
+    silenced: tuple[tuple[str, Silence], ...] = ()  # watchlist, the silence in force that would keep its alert back
 
 
 def explain_document(
@@ -73,17 +75,20 @@ def explain_document(
     ParseError.
     """
     entries = _entries(body, in_force, name=name, url=url, now=now, feed=feed)
+    hushes = _silences(database, now)
     for entry in entries:
         text = story_text(entry)
         story, assignment = _story(entry, in_force, database, now)
         matches = _matches(text, in_force, feed, now)
+        silenced = _silenced(matches, in_force, entry, story, hushes, now)
         yield Explained(
             entry=entry,
             text=text,
             story=story,
             assignment=assignment,
             matches=matches,
-            ways=_ways(matches, in_force, now),
+            ways=_ways(matches, in_force, dict(silenced), now),
+            silenced=silenced,
         )
 
 
@@ -100,6 +105,7 @@ def explain_story(story_id: str, in_force: InForce, database: Database, *, now: 
         relatives = list_relatives(tx, [row["id"]]).get(row["id"], ())
         versions = list_versions(tx, [pickup.entry for pickup in pickups])
         page = articles.standing_of(tx, row["id"])
+        hushes = silences.in_force(tx, now)
     first = pickups[0] if pickups else None
     entry = Entry(
         id=row["id"],
@@ -121,13 +127,15 @@ def explain_story(story_id: str, in_force: InForce, database: Database, *, now: 
         _aged(match, in_force.watchlists, text.published_at or row["first_seen_at"], now)
         for match in score_story(text, origins, in_force.compiled, complete=True)
     )
+    silenced = _silenced(matches, in_force, entry, row["id"], hushes, now)
     return Explained(
         entry=entry,
         text=text,
         story=row["id"],
         assignment=assignment,
         matches=matches,
-        ways=_ways(matches, in_force, now),
+        ways=_ways(matches, in_force, dict(silenced), now),
+        silenced=silenced,
         pickups=pickups,
         relatives=relatives,
         versions=versions,
@@ -139,7 +147,7 @@ def explain_story(story_id: str, in_force: InForce, database: Database, *, now: 
 def _entries(
     body: bytes, in_force: InForce, *, name: str, url: str | None, now: datetime, feed: Feed | None
 ) -> Sequence[Entry]:
-    language = in_force.config.monitor.language
+    language = (feed.language if feed else None) or in_force.config.monitor.language
     if sniff(body, name) == "feed":
         parsed = parse_feed(body, url=url or (feed.url if feed else ""))
         return read(parsed, feed or NO_FEED, now=now, default_language=language)
@@ -163,12 +171,37 @@ def _matches(text: StoryText, in_force: InForce, feed: Feed | None, now: datetim
     return tuple(_aged(match, in_force.watchlists, text.published_at or now, now) for match in matches)
 
 
-def _ways(matches: tuple[Match, ...], in_force: InForce, now: datetime) -> tuple[tuple[str, tuple[Way, ...]], ...]:
+def _silences(database: Database | None, now: datetime) -> tuple[Silence, ...]:
+    if database is None:
+        return ()
+    with database.read() as tx:
+        return silences.in_force(tx, now)
+
+
+def _silenced(
+    matches: tuple[Match, ...],
+    in_force: InForce,
+    entry: Entry,
+    story: str | None,
+    hushes: tuple[Silence, ...],
+    now: datetime,
+) -> tuple[tuple[str, Silence], ...]:
+    of = {watchlist.id: watchlist for watchlist in in_force.watchlists}
+    found = (
+        (match.watchlist, silence_of(match, entry, story, hushes, shadow=of[match.watchlist].shadow, now=now))
+        for match in matches
+    )
+    return tuple((watchlist, silence) for watchlist, silence in found if silence is not None)
+
+
+def _ways(
+    matches: tuple[Match, ...], in_force: InForce, silenced: Mapping[str, Silence], now: datetime
+) -> tuple[tuple[str, tuple[Way, ...]], ...]:
     of = {watchlist.id: watchlist for watchlist in in_force.watchlists}
     return tuple(
         (match.watchlist, ways_of(match, in_force.config, shadow=of[match.watchlist].shadow, now=now))
         for match in matches
-        if match.level is not None
+        if match.level is not None and match.watchlist not in silenced
     )
 
 

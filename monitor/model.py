@@ -301,6 +301,7 @@ class ParsedEntry:
     summary: str = ""
     body: str = ""
     author: str = ""
+    outlet: str = ""  # whose it is, where the document says so
     published_at: datetime | None = None
     updated_at: datetime | None = None
     language: str | None = None

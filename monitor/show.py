@@ -21,7 +21,7 @@ from monitor.core.render import points, rfc3339
 from monitor.core.spread import spread_of
 from monitor.explain import Explained
 from monitor.marked import marked_lines
-from monitor.model import Hit, Match, Pickup, Reason, Relative, Rule, Verdict, Version, record
+from monitor.model import Hit, Match, Pickup, Reason, Relative, Rule, Silence, Verdict, Version, record
 from monitor.routing import Way
 from monitor.silencing import Listed
 
@@ -255,7 +255,7 @@ def _delivery_line(delivery: Mapping[str, Any], zone: tzinfo) -> str:
 def explained_json(explained: Explained) -> dict:
     """One entry, seen through every stage."""
     entry, assignment = explained.entry, explained.assignment
-    known = explained.story is not None
+    known, silenced = explained.story is not None, dict(explained.silenced)
     return {
         "document": {
             "title": entry.title,
@@ -281,6 +281,7 @@ def explained_json(explained: Explained) -> dict:
                 **match_json(match),
                 "decided": dict(explained.decided).get(match.watchlist),
                 "routes": [_way_json(way) for way in dict(explained.ways).get(match.watchlist, ())],
+                "silence": silenced[match.watchlist].id if match.watchlist in silenced else None,
             }
             for match in explained.matches
         ],
@@ -388,7 +389,7 @@ def print_explained(explained: Explained, urgents: Mapping[str, float | None], z
             f" refused: {escape(assignment.refused_because or '')}"
         )
     _print_spread(out, explained)
-    telling = [match for match in explained.matches if match.hits or match.veto]
+    telling = [match for match in explained.matches if match.hits or match.veto or match.level]
     for match in sorted(telling, key=lambda match: -match.score):
         out.print()
         out.print(
@@ -404,6 +405,8 @@ def print_explained(explained: Explained, urgents: Mapping[str, float | None], z
             out.print(_legend(hit) if out.is_terminal else _hit_line(hit, explained))
         if ways := dict(explained.ways).get(match.watchlist):
             out.print(Text(f"          goes to {', '.join(_way(way, zone) for way in ways)}", style="dim"))
+        if silence := dict(explained.silenced).get(match.watchlist):
+            out.print(Text(f"          silenced now, by {_silence(silence, zone)}", style="dim"))
         if decided := dict(explained.decided).get(match.watchlist):
             out.print(Text(f"          decided when it came in: {decided.replace('_', ' ')}", style="dim"))
     quiet = [match.watchlist for match in explained.matches if match not in telling]
@@ -418,6 +421,11 @@ def _legend(hit: Hit) -> Text:
     return (
         Text().append(f"{hit.points:>+8g}  ", style="bold").append(f"{clean(hit.term)}{by}, {hit.field}", style="dim")
     )
+
+
+def _silence(silence: Silence, zone: tzinfo) -> str:
+    comment = f": {clean(silence.comment)}" if silence.comment else ""
+    return f"silence {silence.id} until {local(silence.ends_at, zone)}{comment}"
 
 
 def _way(way: Way, zone: tzinfo) -> str:

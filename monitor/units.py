@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sized
-from datetime import timedelta
+from datetime import date, time, timedelta
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, WithJsonSchema
@@ -61,14 +61,21 @@ def _duration(value: Any) -> timedelta:
     if isinstance(value, timedelta):
         return value
     if not isinstance(value, str):
-        raise ValueError(f'must be a duration in quotation marks, such as "30s", "15m", "8h" or "7d", is {value!r}')
+        raise ValueError(
+            f'must be a duration in quotation marks, such as "30s", "15m", "8h" or "7d", is {_shown(value)}'
+        )
     return parse_duration(value)
 
 
 def _size(value: Any) -> int:
     if not isinstance(value, str):
-        raise ValueError(f'must be a size in quotation marks, such as "500KB" or "15MB", is {value!r}')
+        raise ValueError(f'must be a size in quotation marks, such as "500KB" or "15MB", is {_shown(value)}')
     return parse_size(value)
+
+
+def _shown(value: Any) -> str:
+    """A value as the file has it: a date is not `datetime.date(…)`."""
+    return str(value) if isinstance(value, (date, time)) else repr(value)
 
 
 def duration_between(least: str = "0s", most: str = "36500d") -> BeforeValidator:

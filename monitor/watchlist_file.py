@@ -5,6 +5,7 @@ Says what one key may hold; what crosses keys and files is checked in watchlists
 
 from __future__ import annotations
 
+import unicodedata
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
@@ -48,6 +49,14 @@ Fields = Annotated[list[Literal["title", "lead", "body"]], Field(min_length=1)]
 Number = Annotated[float, Field(ge=-_LARGEST, le=_LARGEST, allow_inf_nan=False)]
 Factor = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
 Variants = Annotated[list[str], Field(min_length=1)]
+
+
+def _normalised_names(groups: dict[str, list[str]]) -> dict[str, list[str]]:
+    """Groups by their names in NFC: what looks the same is the same."""
+    normalised = {unicodedata.normalize("NFC", name): variants for name, variants in groups.items()}
+    if len(normalised) < len(groups):
+        raise ValueError("two names differ only in how their accents are encoded; expected one group")
+    return normalised
 
 
 class NearTable(Table):
@@ -160,7 +169,9 @@ class WatchlistFile(Table):
     updates: UpdatesTable = Field(
         default_factory=UpdatesTable, description="When a story that alerted is told of again."
     )
-    groups: dict[str, Variants] = Field({}, description="Lists of variants, inserted by @name.")
+    groups: Annotated[dict[str, Variants], AfterValidator(_normalised_names)] = Field(
+        {}, description="Lists of variants, inserted by @name."
+    )
     query: Text | None = Field(
         None, description="A Boolean line in the place of terms and threshold: where it is true, the story alerts."
     )

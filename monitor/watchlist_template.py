@@ -55,10 +55,11 @@ expect = "alert"
 
 
 def write_template(folder: Path, name: str) -> Path:
-    """Write `<name>.toml` into the folder, ready to be filled in; returns its path.
+    """Write `<name>.toml` into the folder, ready to be filled in; returns its path. A missing folder is made.
 
     Raises MonitorError where there is such a file already, where the name is no id or the folder cannot be written.
     """
+    name = name.removesuffix(SUFFIX)
     if not is_id(name):
         raise MonitorError(f"{name!r} is no id; expected letters, digits, - _ and ., such as dprk-arms")
     path = folder / f"{name}{SUFFIX}"
@@ -86,6 +87,7 @@ def write_template(folder: Path, name: str) -> Path:
 
 def _names(folder: Path) -> list[str]:
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         return os.listdir(folder)
     except OSError as error:
         raise MonitorError(f"{folder}: cannot be read: {error.strerror}") from error

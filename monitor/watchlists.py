@@ -447,7 +447,7 @@ class _Reader:
 def _group_named(variant: str) -> str | None:
     """The group that a variant inserts; None where it is a phrase."""
     stripped = variant.strip()
-    return stripped[1:].strip() if stripped.startswith("@") else None
+    return unicodedata.normalize("NFC", stripped[1:].strip()) if stripped.startswith("@") else None
 
 
 def query_problem(file: TomlFile, query: str, error: QueryError) -> Problem:

@@ -8,7 +8,7 @@ import sqlite3
 import pytest
 
 from monitor import backtest as trials
-from tests.desk import HARBOUR, Desk, rss
+from tests.desk import CONFIG, HARBOUR, Desk, rss
 from tests.fakeweb import FakeWeb
 
 pytestmark = pytest.mark.usefixtures("logging_as_it_was")
@@ -173,6 +173,13 @@ def test_a_new_watchlist_is_sound_and_never_overwrites(tmp_path, web):
     assert again.exit_code == 1 and "is there already" in again.stderr
     odd = desk.does("watchlists", "new", "../out")
     assert odd.exit_code != 0 and not (desk.folder / "out.toml").exists()
+
+
+def test_a_new_watchlist_may_be_the_first_and_named_as_a_file(tmp_path, web):
+    desk = Desk(tmp_path, web)
+    desk.write(head=CONFIG.replace("[polling]", '[monitor]\nwatchlists = "lists"\n[polling]', 1))
+    answer = desk.does("watchlists", "new", "abc.toml")
+    assert answer.stdout == f"{desk.folder / 'lists' / 'abc.toml'}\n" and desk.does("check").exit_code == 0
 
 
 def test_watchlists_are_listed_before_there_is_an_archive(tmp_path, web):

@@ -97,6 +97,7 @@ USAGE = [
     ("an unknown feed to poll", ("poll", "--feed", "nobody")),
     ("an unknown feed to explain", ("explain", "x.txt", "--feed", "nobody")),
     ("an unknown watchlist to explain", ("explain", "x.txt", "--watchlist", "nothing")),
+    ("an unknown watchlist of stories", ("stories", "--watchlist", "habour")),
     ("an unknown channel", ("test-channel", "nobody")),
     ("no channel", ("test-channel",)),
     ("nothing to explain", ("explain",)),
@@ -287,7 +288,6 @@ def test_a_story_has_the_fields_of_the_contract(archive):
 FILTERS = [
     ("all of the last day", (), 2),
     ("those of a watchlist", ("--watchlist", "harbour"), 1),
-    ("those of a watchlist that matched nothing", ("--watchlist", "other"), 0),
     ("a word of a headline in another case", ("--search", "COMET"), 1),
     ("a percent sign is itself", ("--search", "%"), 0),
     ("an underscore is itself", ("--search", "_"), 0),
@@ -302,6 +302,17 @@ def test_stories_are_chosen(archive, arguments, count):
     if "0s" in arguments and archive.does("stories", *arguments).exit_code == 2:
         return  # no span at all may be refused in words
     assert len(archive.lines("stories", "--json", *arguments)) == count
+
+
+@pytest.mark.parametrize("search", ["überfall", "ÜBERFALL", "МОСКВА", "αθηνα"])
+def test_headlines_are_searched_in_any_case_of_any_script(desk, search):
+    desk.feed("gazette", rss("Der Überfall von Moskau", "В Москва идёт снег", "Βροχή στην ΑΘΗΝΑ")).does("poll")
+    assert len(desk.lines("stories", "--json", "--search", search)) == 1
+
+
+def test_a_watchlist_that_matched_nothing_has_no_stories(desk):
+    desk.feed("gazette", rss(BILL)).watchlist("other", 'threshold = 1\n[[term]]\nany = ["comet"]\n').does("poll")
+    assert desk.lines("stories", "--json", "--watchlist", "other") == []
 
 
 def test_an_alert_has_the_fields_of_the_contract(archive):
@@ -395,6 +406,42 @@ def test_only_the_watchlists_asked_for_speak(desk):
     desk.watchlist("other", 'title = "Other"\nthreshold = 1\n[[term]]\nany = ["comet"]\nweight = 1\n')
     found = only(desk.lines("explain", "-", "--json", "--watchlist", "other", stdin=BILL.encode()))
     assert [verdict["watchlist"] for verdict in found["verdicts"]] == ["other"]
+
+
+def test_an_address_that_is_not_where_it_is_kept_is_one_mistake(desk):
+    desk.config.write_text('[channel.desk]\nurl = { env = "WIREWATCH_NOT_SET" }\n')
+    (said,) = desk.does("check").stderr.splitlines()
+    assert "channel.desk.url: the environment variable WIREWATCH_NOT_SET is not set" in said
+
+
+def test_a_match_without_words_is_shown_to_people(desk):
+    desk.watchlist("other", 'title = "Other"\nquery = "NOT comet"\n')
+    said = desk.does("explain", "-", stdin=BILL.encode()).stdout
+    assert "other: alerts: 1.0 ≥ 1 because nothing that it excludes was found" in said
+    assert "nothing found by: harbour" in desk.does("explain", "-", stdin=b"A comet is seen").stdout
+
+
+def test_a_watchlist_asked_for_twice_speaks_once(desk):
+    found = only(desk.lines("explain", "-", "--json", "--watchlist", "harbour", "--watchlist", "harbour", stdin=BILL.encode()))
+    assert [verdict["watchlist"] for verdict in found["verdicts"]] == ["harbour"]
+
+
+def test_a_feed_without_items_is_said_to_hold_none(desk):
+    done = desk.does("explain", "-", stdin=rss())
+    assert (done.exit_code, done.stdout, "the feed holds no items" in done.stderr) == (0, "", True)
+
+
+def test_the_outlet_that_a_page_names_is_not_searched(desk):
+    title = "Rain delays the match of the season | Harbour Daily"
+    page = f'<html><head><meta property="og:title" content="{title}"><meta property="og:site_name" content="Harbour Daily"></head>'
+    found = only(desk.lines("explain", "-", "--json", stdin=f"{page}<body><p>It was late.</p></body></html>".encode()))
+    assert (found["document"]["title"], found["verdicts"][0]["hits"]) == (title, [])
+
+
+def test_a_page_judged_as_an_entry_of_a_feed_is_in_its_language(desk):
+    desk.write('[[feed]]\nname = "gazette"\nurl = "https://gazette.example/feed"\nlanguage = "de"\n')
+    found = only(desk.lines("explain", "-", "--json", "--feed", "gazette", stdin=BILL.encode()))
+    assert found["document"]["language"] == "de"
 
 
 def test_scopes_hold_for_the_feed_that_a_document_shall_belong_to(desk):

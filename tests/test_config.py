@@ -110,6 +110,12 @@ MISTAKES = [
     ("a status page for the whole world", '[web]\nlisten = "0.0.0.0:80"', "2: web.listen: ", "token"),
     ("intervals in the wrong order", '[polling]\ninterval = "1m"', "1: polling: ", "min_interval"),
     ("broken TOML", "[polling\n", "1: ", "TOML"),
+    ("a language that is none", '[monitor]\nlanguage = "English"', "2: monitor.language: ", "is 'English'; expected a language's code"),
+    ("a feed's name with a space", '[[feed]]\nurl = "https://a.example/"\nname = "a b"', "3: feed.name: ", "is 'a b'; expected letters"),
+    ("a time without its zero", '[channel.desk]\nurl = "console://"\ndigest = ["8:00"]', "3: channel.desk.digest: ", "is '8:00'; expected a time"),
+    ("a contact of two lines", '[polling]\ncontact = "a\\nb"', "2: polling.contact: ", "expected one line"),
+    ("a date where a duration belongs", "[polling]\ninterval = 2020-01-01", "2: polling.interval: ", "is 2020-01-01"),
+    ("a database without a name", '[monitor]\ndatabase = ""', "2: monitor.database: ", "must not be empty"),
     ("an OPML file that is missing", '[monitor]\nopml = ["none.opml"]', "", "none.opml"),
 ]  # fmt: skip
 

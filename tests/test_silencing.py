@@ -42,6 +42,23 @@ def test_what_is_silenced_is_recorded_listed_and_not_sent_until_the_silence_ends
     assert "1 alerts kept back" in desk.does("silence", "list").stdout
 
 
+def test_explain_names_the_silence_that_would_keep_an_alert_back(desk):
+    polled(desk)
+    source = ("explain", "-", "--feed", "gazette")
+    (heard,) = desk.lines(*source, "--json", stdin=b"Storm closes the harbour\n\nShips wait.")
+    assert heard["verdicts"][0]["silence"] is None
+    silence = silenced(desk, "--feed", "gazette")
+    (found,) = desk.lines(*source, "--json", stdin=b"Storm closes the harbour\n\nShips wait.")
+    assert (found["verdicts"][0]["verdict"], found["verdicts"][0]["routes"]) == ("alert", [])
+    assert found["verdicts"][0]["silence"] == silence
+    said = desk.does(*source, stdin=b"Storm closes the harbour\n\nShips wait.").stdout
+    assert f"silenced now, by silence {silence} until " in said and "goes to" not in said
+    (story,) = desk.lines("stories", "--json")
+    silenced(desk, "--story", story["id"])
+    (stored,) = desk.lines("explain", story["id"], "--json")
+    assert stored["verdicts"][0]["silence"]
+
+
 def test_a_story_is_silenced_by_the_beginning_of_its_id(desk):
     polled(desk)
     (story,) = desk.lines("stories", "--json")
@@ -75,19 +92,25 @@ def test_what_a_silenced_feed_had_waiting_is_told_by_another_feeds_copy(desk):
 
 
 MISTAKES = [
+    (("--watchlist", "harbour", "--for", "0s"), "'0s'; expected more than nothing"),
     ((), "expected one of --watchlist, --story and --feed"),
     (("--watchlist", "harbour", "--feed", "gazette"), "expected one of"),
-    (("--watchlist", "habour"), "no watchlist is called 'habour'; known are: harbour"),
-    (("--feed", "gazet"), "no feed is called 'gazet'; known are: gazette"),
-    (("--story", "ffff"), "no story's id is"),
+    (("--watchlist", "habour"), "no watchlist is called 'habour'; did you mean 'harbour'?"),
+    (("--feed", "gazet"), "no feed is called 'gazet'"),
 ]
 
 
 @pytest.mark.parametrize(("what", "says"), MISTAKES, ids=[case[1][:30] for case in MISTAKES])
 def test_a_silence_names_exactly_one_thing_that_is_there(desk, what, says):
     polled(desk)
-    result = desk.does("silence", "add", *what, "--for", "8h", "--comment", "x")
-    assert result.exit_code == 1 and says in result.stderr
+    result = desk.does("silence", "add", "--for", "8h", "--comment", "x", *what)
+    assert result.exit_code == 2 and says in result.stderr
+
+
+def test_a_story_that_is_not_there_is_not_silenced(desk):
+    polled(desk)
+    result = desk.does("silence", "add", "--story", "ffff", "--for", "8h", "--comment", "x")
+    assert result.exit_code == 1 and "no story's id is" in result.stderr
 
 
 def test_ending_what_is_not_in_force_is_told(desk):

@@ -191,6 +191,15 @@ def test_a_query_takes_the_place_of_terms_and_threshold(tmp_path):
     assert found.groups == (("arms", ("Hwasong*", "ICBM")), ("rockets", ("Hwasong*",)))
 
 
+def test_groups_whose_names_look_the_same_are_the_same(tmp_path):
+    composed, parted = "r\u00e9gion", "re\u0301gion"
+    content = f'query = "@{parted}"\n[groups]\n"{composed}" = ["Bretagne"]\nmore = ["@{parted}", "Alsace"]\n[[veto]]\nany = ["@more"]\n'
+    (found,) = load_watchlists(write(tmp_path, a=content))
+    assert found.vetoes[0].any == ("Bretagne", "Alsace")
+    with pytest.raises(WatchlistError, match="groups: two names differ only in how their accents are encoded"):
+        load_watchlists(write(tmp_path, a=content.replace("more =", f'"{parted}" = ["Alsace"]\nmore =')))
+
+
 def test_a_caret_stands_under_the_mistake_in_a_query(tmp_path):
     write(tmp_path, a="query = '北朝鮮 AND Iran  Syria'\n")
     with pytest.raises(WatchlistError) as refused:

@@ -10,6 +10,7 @@ from monitor.commands.context import (
     CONFIG,
     JSON,
     SINCE,
+    check_watchlist_named,
     clock_of,
     command,
     config_of,
@@ -33,6 +34,8 @@ def stories(ctx: click.Context, since: timedelta, watchlist: str | None, search:
 
     with reader(ctx) as (config, database), database.read() as tx:
         rows = store.list_stories(tx, since=clock_of()() - since, watchlist=watchlist, search=search)
+        if watchlist is not None and not rows:
+            check_watchlist_named(config, watchlist)
         ids = [row["id"] for row in rows]
         pickups, matches = store.list_pickups(tx, ids), store.list_matches(tx, ids)
         if as_json:

@@ -26,13 +26,19 @@ class Span(click.ParamType):
 
     name = "duration"
 
+    def __init__(self, *, above_zero: bool = False):
+        self._above_zero = above_zero
+
     def convert(self, value: Any, param: Any, ctx: Any) -> timedelta:
         from monitor.units import parse_duration
 
         try:
-            return value if isinstance(value, timedelta) else parse_duration(value)
+            span = value if isinstance(value, timedelta) else parse_duration(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
+        if self._above_zero and not span:
+            self.fail(f"is {value!r}; expected more than nothing", param, ctx)
+        return span
 
 
 SINCE = click.option("--since", type=Span(), default="24h", show_default=True, help="How far back, such as 24h or 7d.")
@@ -118,6 +124,15 @@ def feed_named(config: Config, name: str) -> Feed:
         if feed.name == name:
             return feed
     raise click.UsageError(f"no feed is called {name!r}; `wirewatch feeds` lists them")
+
+
+def check_watchlist_named(config: Config, name: str) -> None:
+    """Raises click.UsageError where the folder holds no watchlist of this name."""
+    from monitor.toml_file import did_you_mean
+
+    known = {file.stem for file in config.watchlists.glob("*.toml")}
+    if name not in known:
+        raise click.UsageError(f"no watchlist is called {name!r}; {did_you_mean(name, known)}")
 
 
 @contextmanager

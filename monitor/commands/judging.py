@@ -105,10 +105,14 @@ def explain(ctx: click.Context, source: str, ids: tuple[str, ...], feed_name: st
             body, url = document
             explained = explain_document(body, in_force, name=source, url=url, now=now, feed=feed, database=database)
         urgents = {watchlist.id: watchlist.urgent for watchlist in in_force.watchlists}
+        nothing = True
         for one in explained:
+            nothing = False
             show.json_line(show.explained_json(one)) if as_json else show.print_explained(
                 one, urgents, in_force.config.zone
             )
+        if nothing:
+            click.echo(f"{source}: the feed holds no items", err=True)
     finally:
         if database is not None:
             database.close()
@@ -140,7 +144,7 @@ def backtest(ctx: click.Context, files: tuple[str, ...], since: timedelta, folde
     from monitor import reload, show, show_backtest
 
     in_force = in_force_of(ctx, or_default=True)
-    trial = trials.trial_of(reload.read_candidates(files, in_force), in_force.watchlists)
+    trial = trials.trial_of(reload.read_candidates(tuple(dict.fromkeys(files)), in_force), in_force.watchlists)
     now = clock_of()()
     with show_backtest.progress_bar() as progress:
         if folder is not None:
@@ -165,7 +169,7 @@ def _only_watchlists(in_force: InForce, ids: tuple[str, ...]) -> InForce:
     known = {watchlist.id: watchlist for watchlist in in_force.watchlists}
     if unknown := [name for name in ids if name not in known]:
         raise click.UsageError(f"no watchlist is called {unknown[0]!r}; known are: {', '.join(known)}")
-    chosen = tuple(known[name] for name in ids)
+    chosen = tuple(known[name] for name in dict.fromkeys(ids))
     return replace(in_force, watchlists=chosen, compiled=compile_watchlists(chosen))
 
 

@@ -10,8 +10,10 @@ from monitor.commands.context import (
     CONFIG,
     JSON,
     Span,
+    check_watchlist_named,
     clock_of,
     config_of,
+    feed_named,
     reader,
 )
 
@@ -27,7 +29,9 @@ def silence() -> None:
 @click.option("--watchlist", metavar="ID", help="Mute this watchlist.")
 @click.option("--story", metavar="ID", help="Mute this story (or the beginning of its id).")
 @click.option("--feed", metavar="NAME", help="Mute what this feed brings.")
-@click.option("--for", "span", required=True, type=Span(), metavar="SPAN", help="For how long, such as 8h.")
+@click.option(
+    "--for", "span", required=True, type=Span(above_zero=True), metavar="SPAN", help="For how long, such as 8h."
+)
 @click.option("--until-new-fact", is_flag=True, help="Let through what is new: a changed figure, now urgent.")
 @click.option("--comment", required=True, help="Why; shown in the list.")
 @click.pass_context
@@ -42,9 +46,15 @@ def add_silence(ctx: click.Context, **wanted: Any) -> None:
     from monitor import show, silencing
     from monitor.store.database import Database
 
+    if sum(wanted[what] is not None for what in ("watchlist", "story", "feed")) != 1:
+        raise click.UsageError("expected one of --watchlist, --story and --feed")
     config = config_of(ctx)
+    if wanted["watchlist"] is not None:
+        check_watchlist_named(config, wanted["watchlist"])
+    if wanted["feed"] is not None:
+        feed_named(config, wanted["feed"])
     with Database.open_beside(config.database) as database, database.write() as tx:
-        added = silencing.add(tx, config, now=clock_of()(), **wanted)
+        added = silencing.add(tx, now=clock_of()(), **wanted)
     click.echo(f"silence {added.silence.id} until {show.local(added.silence.ends_at, config.zone)}")
     if added.cancelled:
         click.echo(f"{added.cancelled} messages that were waiting are cancelled")

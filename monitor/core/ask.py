@@ -7,10 +7,11 @@ B so near.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 
 from monitor.core.locate import Place, StoryWords
-from monitor.core.near import neighbours
+from monitor.core.near import REACH, neighbours
 from monitor.core.query import All, AtLeast, Either, Nearby, Node, Not, Words
 from monitor.model import Near
 
@@ -88,22 +89,39 @@ class Asking:
         return sorted({place for part in query.parts for place in self._spans(part)})
 
     def _pairs(self, query: Nearby) -> list[Place]:
-        left, right = query.left, query.right
-        if isinstance(left, (All, Either)):
-            each = [self._pairs(Nearby(part, right, query.words, query.ordered)) for part in left.parts]
-            whole = all(each) if isinstance(left, All) else True
-            return sorted({span for pairs in each for span in pairs}) if whole else []
-        near = _near(query)
-        if isinstance(left, Not):
-            return [place for place in self._spans(right) if self._has(place, left, near, True)]
+        """The reaches of a NEAR: of brackets with AND and of NOT it is the other side near which they hold."""
+        left, right, near = query.left, query.right, _near(query)
+        if isinstance(left, Either):
+            return _joined(self._pairs(replace(query, left=part)) for part in left.parts)
+        if isinstance(right, Either) and isinstance(left, (All, Not)):
+            return _joined(self._pairs(replace(query, right=part)) for part in right.parts)
+        reaches = []
+        if isinstance(left, (All, Not)) and not isinstance(right, Not):
+            reaches.append(self._reaches(right, left, near, True))
+        if not reaches or (isinstance(left, All) and isinstance(right, All)):
+            reaches.append(self._reaches(left, right, near, False))
+        return _joined(reaches) if all(reaches) else []
+
+    def _reaches(self, anchor: Node, side: Node, near: Near, after: bool) -> list[Place]:
+        """The reaches from the places of `anchor` near which `side` holds."""
+        if isinstance(anchor, (All, Either)):
+            each = [self._reaches(part, side, near, after) for part in anchor.parts if not isinstance(part, Not)]
+            return _joined(each) if isinstance(anchor, Either) or all(each) else []
+        others = self._places(side)
+        longest = max((other[1] - other[0] for other in others), default=0)
         spans: set[Place] = set()
-        others, longest = self._spans_and_longest(right)
-        for place in self._spans(left):
-            if self._has(place, right, near, False):
-                beside = neighbours(place, others, longest, near, self._words)
+        for place in self._spans(anchor):
+            if self._has(place, side, near, after):
+                beside = neighbours(place, others, longest, near, self._words, after=after)
                 beside = beside[:_PAIRS] + beside[_PAIRS:][-_PAIRS:]
                 spans.update([_reach(place, other) for other in beside] or [place])
         return sorted(spans)
+
+    def _places(self, side: Node) -> list[Place]:
+        """The places of all that stands in a side of a NEAR, whether or not it holds elsewhere."""
+        if isinstance(side, (All, Either)):
+            return _joined(map(self._places, side.parts))
+        return self._spans(side)
 
     def _has(self, place: Place, side: Node, near: Near, after: bool) -> bool:
         """Whether a part holds near a place; `after`: where order counts, before it."""
@@ -122,7 +140,11 @@ def _near(query: Nearby) -> Near:
 
 
 def _reach(place: Place, other: Place) -> Place:
-    return min(place[0], other[0]), max(place[1], other[1]), place[2], place[3]
+    return min(place[0], other[0]), max(place[1], other[1]), 0, REACH
+
+
+def _joined(spans: Iterable[list[Place]]) -> list[Place]:
+    return sorted({span for some in spans for span in some})
 
 
 def _apart_from_each_other(spans: list[Place]) -> list[Place]:

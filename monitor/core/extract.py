@@ -35,6 +35,13 @@ _TIMES = tuple(
 )
 _META_CHARSET = re.compile(rb"<meta[^>]{1,200}?charset=[\"']?\s*([A-Za-z0-9_:.\-]{2,40})", re.IGNORECASE)
 _HEADLINE = re.compile(r"<(h1|title)\b[^>]*>(.{1,1000}?)</\1\s*>", re.IGNORECASE | re.DOTALL)
+_SITE_NAME = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        r"""<meta[^>]{1,200}?(?:property|name)=["']?og:site_name["']?[^>]{0,200}?content=(["'])(.{2,60}?)\1""",
+        r"""<meta[^>]{1,200}?content=(["'])(.{2,60}?)\1[^>]{0,200}?(?:property|name)=["']?og:site_name["'\s/>]""",
+    )
+)
 _LANGUAGE = re.compile(r"<html\b[^>]{0,500}?\blang=[\"']?([A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*)", re.IGNORECASE)
 _BODY_ONLY = re.compile(r"<(head|nav|footer|aside|form|button)\b.*?(?:</\1\s*>|\Z)", re.IGNORECASE | re.DOTALL)
 
@@ -81,6 +88,7 @@ def _from_html(html: str, url: str | None) -> ParsedEntry:
     return replace(
         entry,
         author=entry.author if not author or is_web_address(author) else author,
+        outlet=_site_of(html),
         published_at=_published(html) or entry.published_at or parse_date(found.date if found else None),
         language=(found and found.language) or _language_of(html),
     )
@@ -115,6 +123,11 @@ def _published(html: str) -> datetime | None:
 def _title_of(html: str) -> str:
     found = {match[1].lower(): match[2] for match in reversed([*_HEADLINE.finditer(html)])}
     return found.get("h1") or found.get("title") or ""
+
+
+def _site_of(html: str) -> str:
+    match = next(filter(None, (pattern.search(html) for pattern in _SITE_NAME)), None)
+    return plain_text(match[2]) if match else ""
 
 
 def _language_of(html: str) -> str | None:

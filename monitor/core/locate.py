@@ -7,7 +7,7 @@ all evidence are one Aho-Corasick automaton: the cost of a story depends on what
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 
 from ahocorasick_rs import AhoCorasick, MatchKind
@@ -42,11 +42,11 @@ class StoryWords:
     __slots__ = ("_fields", "bases", "folded", "paragraphs", "sentences", "texts")
 
     def __init__(self, story: StoryText):
-        title, lead, body = field_texts(story)
+        (lead, seen_lead), (body, seen_body) = _lead_and_body(story)
         self._fields = (
-            read_words(title, searched(title, headline=True)),
-            read_words(lead, searched(lead)),
-            read_words(body, searched(body)),
+            read_words(story.title, searched(story.title, headline=True)),
+            read_words(lead, seen_lead),
+            read_words(body, seen_body),
         )
         self.texts = tuple(words.text for words in self._fields)
         title, lead, body = self._fields
@@ -84,6 +84,12 @@ class StoryWords:
         field = self.field_of(first)
         words, base = self._fields[field], self.bases[field]
         return words.starts[first - base], words.ends[after - 1 - base]
+
+    def gap_before(self, index: int) -> str:
+        """What stands between a word and the one before it in the same field."""
+        field = self.field_of(index)
+        words, number = self._fields[field], index - self.bases[field]
+        return words.text[words.ends[number - 1] : words.starts[number]]
 
     def quote(self, first: int, after: int, around: int) -> str:
         """The words and up to `around` words on either side, as written, without leaving the paragraph.
@@ -162,11 +168,22 @@ def _step(words: list[str], index: int, limit: int, direction: int, around: int)
 
 
 def field_texts(story: StoryText) -> tuple[str, str, str]:
-    """Title, lead and body as they are searched: where a story has no lead, its body's first paragraph is the lead."""
+    """Title, lead and body as they are searched, and as offsets into them are meant."""
+    (lead, _), (body, _) = _lead_and_body(story)
+    return story.title, lead, body
+
+
+def _lead_and_body(story: StoryText) -> tuple[tuple[str, str], tuple[str, str]]:
+    """Lead and body, each as written and as it is searched. Where a story has no lead, it is the first paragraph of
+    its body of which anything is searched."""
+    seen = searched(story.body)
     if story.lead.strip():
-        return story.title, story.lead, story.body
-    lead, _, rest = story.body.lstrip().partition("\n")
-    return story.title, lead, rest
+        return (story.lead, searched(story.lead)), (story.body, seen)
+    begin = seen.rfind("\n", 0, len(seen) - len(seen.lstrip())) + 1
+    end = seen.find("\n", begin)
+    end = len(seen) if end < 0 else end
+    lead, body = slice(begin, end), slice(end + 1, None)
+    return (story.body[lead], seen[lead]), (story.body[body], seen[body])
 
 
 # ── what is looked for ───────────────────────────────────────────────────────────────────────────
@@ -195,7 +212,7 @@ class Locator:
             for index, variant in enumerate(one.variants):
                 exact = variant.exact or one.exact_case
                 for literal in variant.literals():
-                    check = None if literal.whole and not exact else variant
+                    check = None if literal.whole and not exact and not variant.exclaims else variant
                     use = (number, index, literal.back, len(variant.words), check, exact)
                     self._uses.setdefault(literal.text, []).append(use)
         self._by_pattern = list(self._uses.values())
@@ -208,7 +225,7 @@ class Locator:
         """Whether reading the story may find anything; of most stories a look at the letters tells that it will not."""
         if self._near_spellings:
             return True
-        row = letters_in_a_row("\n".join(field_texts(story)))
+        row = letters_in_a_row(f"{story.title}\n{story.lead}\n{story.body}")
         return row is None or bool(self._fragments.find_matches_as_indexes(row))
 
     def find(self, story: StoryWords) -> dict[int, list[Place]]:
@@ -244,9 +261,21 @@ _Use = tuple[int, int, int, int, Variant | None, bool]  # evidence, variant, wor
 def _stands_at(story: StoryWords, first: int, length: int, check: Variant | None, exact: bool) -> bool:
     """Whether a variant of so many words stands there, within one sentence; `check` where letters are not enough."""
     after = first + length
-    if length > 1 and (first < 0 or after > len(story) or story.sentence_of(first) != story.sentence_of(after - 1)):
+    if length > 1 and (
+        first < 0
+        or after > len(story)
+        or (story.sentence_of(first) != story.sentence_of(after - 1) and not _exclaims(story, first, after, check))
+    ):
         return False
     return check is None or _matches_at(story, first, check, exact)
+
+
+def _exclaims(story: StoryWords, first: int, after: int, variant: Variant | None) -> bool:
+    """Whether nothing but the "!" of a variant such as "Yahoo! Japan" ends a sentence there."""
+    if variant is None or not variant.exclaims or story.bounds(first, sentence=False)[1] < after:
+        return False
+    begun = story.sentences[bisect_right(story.sentences, first) : bisect_left(story.sentences, after)]
+    return all(story.gap_before(index).startswith("!") for index in begun)
 
 
 def _matches_at(story: StoryWords, first: int, variant: Variant, exact: bool) -> bool:

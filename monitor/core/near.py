@@ -7,6 +7,8 @@ from bisect import bisect_left
 from monitor.core.locate import Place, StoryWords
 from monitor.model import Near
 
+REACH = -1  # in the place of a variant's number: from one of two places that are near each other to the other
+
 
 def near_places(places: list[Place], others: list[Place], near: Near, words: StoryWords) -> list[Place]:
     """The places that have one of the others near; both sorted."""
@@ -27,6 +29,7 @@ def neighbours(
     most: int | None = None,
 ) -> list[Place]:
     """The first of the others (sorted, none of more words than `longest`) that are near a place, `most` of them or all.
+    None of them is the same mention.
 
     `near.ordered` wants the place to stand first; with `after` it wants the others to.
     """
@@ -41,11 +44,18 @@ def neighbours(
         other = others[index]
         if near.ordered and after and other[1] > begin:
             continue
-        if near.words is None or apart(place, other) <= near.words:
+        if (near.words is None or apart(place, other) <= near.words) and not _one_mention(place, other):
             found.append(other)
             if len(found) == most:
                 break
     return found
+
+
+def _one_mention(place: Place, other: Place) -> bool:
+    """Whether two places share a word; of a reach only the words at its ends are mentioned."""
+    if place[3] == REACH or other[3] == REACH:
+        return place[0] == other[0] or place[1] == other[1]
+    return place[0] < other[1] and other[0] < place[1]
 
 
 def apart(place: Place, other: Place) -> int:

@@ -14,7 +14,7 @@ from monitor.core.names import key_of, name_of
 from monitor.core.plain import plain_text
 from monitor.core.sketch import blocking_keys, sketch_of
 from monitor.core.urls import canonical_url, url_identity
-from monitor.core.wire import credit_of, read_headline, suffixes_of
+from monitor.core.wire import credit_of, is_same_name, read_headline, suffixes_of
 from monitor.model import Entry, Feed, ParsedEntry, ParsedFeed
 
 TITLE_LENGTH = 2_000  # stored; what is sent is shorter (core/render.py)
@@ -87,7 +87,8 @@ def normalise_entry(
         summary, body = max(summary, body, key=len), ""
     author = plain_text(raw.author)[:AUTHOR_LENGTH].replace("\n", " ")
     url = (raw.link or "")[:URL_LENGTH]
-    headline = read_headline(title, outlet, suffixes=suffixes)
+    named = plain_text(raw.outlet) if raw.outlet else ""
+    headline = read_headline(title, outlet, suffixes=suffixes, named=named)
     sketched = sketch_of(headline.text, summary, body)
     sketch = sketched.sketch
     url_key = None if shared_link else _url_key(url)
@@ -99,7 +100,7 @@ def normalise_entry(
             feed, _identity(raw, title or f"{summary} {body}", shared_guid=shared_guid, shared_link=shared_link)
         ),
         feed=feed,
-        outlet=outlet,
+        outlet=named if is_same_name(headline.suffix, named) else outlet,
         guid=raw.guid or "",
         url=url,
         title=title,

@@ -73,6 +73,7 @@ def _entry(entry: Any, url: str, *, atom: bool) -> ParsedEntry:
         summary=summary if summary != body else "",
         body=body,
         author=person_name(_text(entry, "author")),
+        outlet="" if atom else _text(entry.get("source") or {}, "title"),
         published_at=_date(entry, "published", "created", "updated"),  # it files dc:date under "updated"
         updated_at=_date(entry, "updated"),
         title_is_text=atom and _is_plain(entry.get("title_detail"), title),

@@ -175,6 +175,7 @@ def _entry(element: etree._Element, url: str) -> ParsedEntry:
         summary=summary.text,
         body=body.text,
         author=_author(fields),
+        outlet=_text(fields, "source"),
         published_at=_date(fields, *_PUBLISHED),
         updated_at=_date(fields, *_UPDATED),
         language=_text(fields, "dc:language") or element.get(LANGUAGE) or None,

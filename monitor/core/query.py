@@ -13,6 +13,7 @@ what binds first (ours: NOT, NEAR, AND, OR), so `str(query)` shows it.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
@@ -309,7 +310,7 @@ class _Parser:
         return Words(written, variants, self._fields, "", self._slots - 1)
 
     def _group(self, token: _Token) -> tuple[str, ...]:
-        name = token.text[1:]
+        name = unicodedata.normalize("NFC", token.text[1:])
         if name not in self._groups:
             known = ", ".join(sorted(self._groups))
             raise self._wrong(f"unknown group {name!r}; {f'known are: {known}' if known else 'there is none'}", token)

@@ -83,7 +83,8 @@ def _lines(text: str) -> list[tuple[int, int]]:
     at, listing, last = 0, False, len(paragraphs) - CLOSING
     for number, paragraph in enumerate(paragraphs):
         short = number > 0 and len(paragraph) <= LONGEST_LISTED
-        pointer = _POINTER.match(paragraph) if short else None
+        opening = number == 0 and len(paragraphs) > 1 and len(paragraph) <= LONGEST_LISTED
+        pointer = _POINTER.match(paragraph) if short or opening else None
         heading = short and len(paragraph) <= _LONGEST_HEADING and is_related_heading(paragraph)
         heading = heading or (pointer is not None and pointer.end() == len(paragraph))  # "Also read:", and then a list
         listing = heading or (listing and short and not _SENTENCE_END.search(paragraph))

@@ -76,6 +76,7 @@ class Variant:
     words: tuple[WordPattern, ...]
     exact: bool  # an all-capitals variant of 2–5 letters, which matches only in capitals
     letters: int
+    exclaims: bool = False  # holds a "!" that does not end a sentence: "Yahoo! Japan"
 
     @property
     def has_wildcards(self) -> bool:
@@ -135,6 +136,7 @@ def read_variant(written: str) -> Variant:
         words=tuple(words),
         exact=_is_short_capitals(letters),
         letters=sum(map(str.isalpha, letters)),
+        exclaims="!" in written.rstrip("!"),
     )
 
 

@@ -36,14 +36,19 @@ COUNTRIES = frozenset(
     " europe usa".split()
 )
 
-# A word that only one of two like headlines holds, and that makes it another event; own list.
-AGAIN = frozenset("another again second third fourth fifth no not never".split())
+# A word that only one of two like headlines holds, and that makes it another event; own list. Without "non", which
+# English writes before a hyphen.
+AGAIN = frozenset(
+    "another again second third fourth fifth no not never cannot cant wont isnt arent wasnt werent doesnt dont didnt"
+    " hasnt havent hadnt wouldnt couldnt shouldnt nicht kein keine keinen keinem keiner pas ne nao не".split()
+)
 _PAIRS = (
     "rise fall|rises falls|rose fell|raise cut|raises cuts|up down|gain drop|gains drops|gains losses"
     "|higher lower|wins loses|agrees refuses|agrees rejects|accepts rejects|approves rejects|opens closes"
     "|reopens closes|starts ends|begins ends|hit miss|beats misses|jumps slumps|climbs slips|backs opposes"
     "|denies confirms|arrives leaves|extends ends|lifts imposes|killed rescued|north south|east west"
     "|arrested charged|arrested convicted|arrested sentenced|arrested released|charged convicted|charged sentenced"
+    "|passes rejects|admits denies|guilty innocent|with without|succeeds fails|adopte rejette"
     "|charged cleared|charged acquitted|convicted acquitted|detained released"
 )
 OPPOSITES: dict[str, frozenset[str]] = {}

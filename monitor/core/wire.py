@@ -90,9 +90,10 @@ class Headline:
     suffix: str | None = None  # the outlet behind it
 
 
-def read_headline(title: str, outlet: str = "", *, suffixes: Collection[str] = ()) -> Headline:
-    """Take a title apart. An outlet suffix is cut only when it is known: it is the outlet itself, a domain,
-    a well-known name, or one of `suffixes` (see `suffixes_of`); never what merely stands behind a dash."""
+def read_headline(title: str, outlet: str = "", *, suffixes: Collection[str] = (), named: str = "") -> Headline:
+    """Take a title apart. An outlet suffix is cut only when it is known: it is the outlet itself or the one `named`
+    beside the title, a domain, a well-known name, or one of `suffixes` (see `suffixes_of`); never what merely stands
+    behind a dash."""
     text, slugs = title.strip(), []
     while match := SLUG.match(text):
         found = match["numbered"] or match["plain"] or match["spoken"] or match["bracketed"]
@@ -100,7 +101,7 @@ def read_headline(title: str, outlet: str = "", *, suffixes: Collection[str] = (
         text = text[match.end() :]
     suffix = None
     match = SUFFIX.search(text)
-    if match and match.start() >= 8 and (_is_outlet(match["name"], outlet) or _folded(match["name"]) in suffixes):
+    if match and match.start() >= 8 and _is_known(match["name"], outlet, suffixes, named):
         text, suffix = text[: match.start()].rstrip(), match["name"].strip()
     telling = next((slug for slug in slugs if notice_of(slug)), None)  # of two, that which an alert must act on
     return Headline(text=text or title, slug=telling or next(iter(slugs), None), suffix=suffix)
@@ -146,6 +147,15 @@ def _agency_in(place: str) -> str | None:
     if _ANY_AGENCY.search(place) is None:
         return None
     return next(agency for agency, pattern in _AGENCY.items() if pattern.search(place))
+
+
+def is_same_name(name: str | None, other: str) -> bool:
+    """Whether two outlets' names are one, and there is one."""
+    return bool(name) and _folded(name) == _folded(other)
+
+
+def _is_known(name: str, outlet: str, suffixes: Collection[str], named: str) -> bool:
+    return _is_outlet(name, outlet) or _folded(name) in suffixes or is_same_name(name, named)
 
 
 def _is_outlet(name: str, outlet: str) -> bool:

@@ -232,11 +232,11 @@ def _set_of(words: str) -> frozenset[str]:
 
 # Shortened words after which a full stop does not end the sentence: English, German, French, Spanish, Russian …
 _ABBREVIATIONS = _set_of(
-    "dr mr mrs ms mx messrs prof gen col lt sgt cpl capt cmdr maj adm brig sen rep gov pres rev hon st ste sr jr supt "
-    "vs etc inc ltd co corp cie bros dept dep approx ca cf al jan feb mar apr jun jul aug sep sept oct nov dec "
-    "hr fr nr bzw usw geb str abs ing mme mlle sra srta av bd ул им гг руб тыс млн млрд"
+    "dr mr mrs ms mx messrs prof gen col lt sgt cpl capt cmdr maj adm brig sen sens rep reps gov pres sec rev hon st "
+    "ste sr jr supt mt mts ft vs etc inc ltd co corp cie bros dept dep approx ca cf al jan feb mar apr jun jul aug sep "
+    "sept oct nov dec hr fr nr bzw usw geb str abs ing mme mlle sra srta av bd ул им гг руб тыс млн млрд"
 )
-_BEFORE_NUMBERS = _set_of("no nos nr art p pp vol fig sec ch par num ziff")
+_BEFORE_NUMBERS = _set_of("no nos nr art pp vol fig ch par num ziff")
 _MONTHS_AFTER_DAY = _set_of(
     "januar jänner februar märz april mai juni juli august september oktober november dezember "
     "januari februari marts maj juuni desember december"

@@ -268,6 +268,7 @@ def _sqlite_engine(uri: str, *, begin: str, writing: bool, pragmas: Mapping[str,
     @sa.event.listens_for(engine, "connect")
     def _prepare(connection, _record):
         connection.isolation_level = None  # we say BEGIN ourselves
+        connection.create_function("lower", 1, _casefolded, deterministic=True)
         if writing:
             connection.execute("PRAGMA journal_mode=WAL")
         for name, value in pragmas.items():
@@ -278,6 +279,11 @@ def _sqlite_engine(uri: str, *, begin: str, writing: bool, pragmas: Mapping[str,
         connection.exec_driver_sql(begin)
 
     return engine
+
+
+def _casefolded(text: Any) -> Any:
+    """What `lower` says of a text: SQLite's own knows ASCII alone."""
+    return text.casefold() if isinstance(text, str) else text
 
 
 # ── schema versions ──────────────────────────────────────────────────────────────────────────────

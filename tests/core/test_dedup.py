@@ -126,6 +126,20 @@ TURNS = [
     ("the opposite verb", "Central bank to raise interest rates in the spring, minister says", "Central bank to cut interest rates in the spring, minister says"),
     ("the opposite direction", "Oil prices rise as talks on the strait go on", "Oil prices fall as talks on the strait go on"),
     ("a denial", "Minister says the bridge will reopen in May", "Minister says the bridge will not reopen in May"),
+    ("a contracted denial", "Minister says the bridge will reopen in May", "Minister says the bridge won’t reopen in May"),
+    ("a denial in one word", "Northern council can sell the harbour bridge, court says", "Northern council cannot sell the harbour bridge, court says"),
+    ("a question of fact", "Harbour bridge is safe for lorries, council says in May", "Harbour bridge isn't safe for lorries, council says in May"),
+    ("in German", "Hafenbrücke wird im Mai wieder geöffnet, sagt der Minister", "Hafenbrücke wird im Mai nicht wieder geöffnet, sagt der Minister"),
+    ("in German, of a noun", "Minister sieht Gefahr für die Brücke am alten Hafen", "Minister sieht keine Gefahr für die Brücke am alten Hafen"),
+    ("in French", "Le pont du port rouvre en mai, dit le ministre", "Le pont du port ne rouvre pas en mai, dit le ministre"),
+    ("in Portuguese", "Ponte do porto reabre em maio, diz ministro", "Ponte do porto não reabre em maio, diz ministro"),
+    ("in Russian", "Мост в порту откроют в мае, заявил министр", "Мост в порту не откроют в мае, заявил министр"),
+    ("a bill's end", "Parliament passes the harbour bill after a night of debate", "Parliament rejects the harbour bill after a night of debate"),
+    ("a verdict", "Harbour master found guilty of selling the old ferry to a friend of the mayor", "Harbour master found innocent of selling the old ferry to a friend of the mayor"),
+    ("a plea", "Harbour master admits selling the old ferry to a friend", "Harbour master denies selling the old ferry to a friend"),
+    ("with or without", "Council opens the harbour bridge with lorries in May", "Council opens the harbour bridge without lorries in May"),
+    ("an attempt", "Attempt by council to sell the old harbour bridge succeeds in the spring", "Attempt by council to sell the old harbour bridge fails in the spring"),
+    ("a bill's end in French", "Le parlement adopte la nouvelle loi sur le vieux port de la ville", "Le parlement rejette la nouvelle loi sur le vieux port de la ville"),
 ]  # fmt: skip
 
 

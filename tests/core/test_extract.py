@@ -221,3 +221,9 @@ def test_no_text_breaks_it(noise, as_page):
     article = extract_article(f"<html><body><p>{noise}</p></body></html>" if as_page else noise)
 
     assert "\x00" not in article.title + article.body
+
+
+@pytest.mark.parametrize("meta", ['property="og:site_name" content="Iran\'s Daily"', 'content="Iran\'s Daily" property="og:site_name"'])
+def test_a_page_names_its_outlet(meta):
+    page = f"<html><head><title>Rain delays match | Iran's Daily</title><meta {meta}></head><body><p>It rained.</p></body></html>"
+    assert extract_article(page).outlet == "Iran's Daily"

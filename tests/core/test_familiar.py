@@ -10,7 +10,7 @@ from monitor.model import ParsedEntry
 from tests.builders import NOW
 
 ITEM = ParsedEntry(guid="1", link="https://gazette.example/1", title="Rain", published_at=NOW)
-OTHER = {"guid": "2", "link": None, "title": "rain", "summary": "s", "body": "b", "author": "a", "published_at": None,
+OTHER = {"guid": "2", "link": None, "title": "rain", "summary": "s", "body": "b", "author": "a", "outlet": "o", "published_at": None,
          "updated_at": NOW, "language": "en", "title_is_text": True, "summary_is_text": True, "body_is_text": True}  # fmt: skip
 
 

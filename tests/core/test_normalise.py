@@ -94,6 +94,21 @@ def test_slug_suffix_and_credit_are_read_and_the_title_stays_as_published():
     )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("title", "named", "headline", "outlet"),
+    [
+        ("Rain delays match - Iran International", "Iran International", "Rain delays match", "Iran International"),
+        ("Rain delays match | IRAN &amp; Daily", "Iran &amp; Daily", "Rain delays match", "Iran & Daily"),
+        ("Rain delays match - in Iran", "Iran Daily", "Rain delays match - in Iran", "News"),
+        ("Rain delays match - Iran Daily", "", "Rain delays match - Iran Daily", "News"),
+        ("Rain delays match", "Iran Daily", "Rain delays match", "News"),
+    ],
+)
+def test_the_outlet_that_a_document_names_is_cut_from_behind_the_headline(title, named, headline, outlet):
+    (one,) = entries(item(title, outlet=named), title="News")
+    assert (one.headline, one.outlet) == (headline, outlet)
+
+
 @given(st.text(max_size=80), st.text(max_size=80), st.text(max_size=80))
 def test_any_text_makes_an_entry_or_none_and_never_raises(title, summary, guid):
     for one in entries(item(title, summary=summary, guid=guid)):

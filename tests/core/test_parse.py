@@ -133,6 +133,13 @@ AUTHORS = {
 }
 
 
+@pytest.mark.parametrize("broken", [b"", b"<broken>"], ids=["well-formed", "broken"])
+def test_an_item_names_the_outlet_it_is_from(broken):
+    body = b"<rss version='2.0'><channel><title>News</title><item><title>Rain - Iran Daily</title><guid>1</guid>"
+    body += b"<source url='https://iran.example'>Iran Daily</source></item>" + broken + b"</channel></rss>"
+    assert only(body).outlet == "Iran Daily"
+
+
 @pytest.mark.parametrize(("inner", "author"), AUTHORS.values(), ids=AUTHORS)
 def test_json_names_its_authors_by(inner, author):
     assert only(f'{{"items": [{{"title": "t", {inner}}}]}}'.encode()).author == author

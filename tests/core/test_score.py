@@ -52,6 +52,15 @@ MATCHES = [
     ("a question mark and a star", "organi?ation*", "organisations", True),
     ("a question mark before another word", "Ira? talks", "Iran talks", True),
     ("a phrase does not cross a sentence", "North Korea", "They went north. Korea waited.", False),
+    ("a name with its initials", "J.P. Morgan", "J.P. Morgan cuts jobs", True),
+    ("a name after one initial", "K.P. Oli", "Premier K.P. Oli resigns", True),
+    ("a name with a title", "Sec. Rubio", "with Sec. Rubio there", True),
+    ("a variant with an exclamation mark", "Yahoo! Japan", "and Yahoo! Japan buys Line", True),
+    ("the same in any case", "yahoo! japan", "and Yahoo! Japan buys Line", True),
+    ("the same without the mark", "E! News", "an E News anchor", True),
+    ("another sign ends the sentence", "Yahoo! Japan", "shares of Yahoo. Japan waits", False),
+    ("the mark does not cross a paragraph", "Yahoo! Japan", "Yahoo!\nJapan waits", False),
+    ("a variant without the mark", "Yahoo Japan", "They love Yahoo! Japan waits", False),
     ("a phrase crosses Dr.", "Dr. Kim", "with Dr. Kim there", True),
     ("U.S. is US", "US", "the U.S. army", True),
     ("US is U.S.", "U.S.", "the US army", True),
@@ -214,6 +223,22 @@ def test_without_a_lead_the_first_paragraph_is_the_lead():
     assert [(h.field, h.points) for h in match.hits] == [("lead", 1.5), ("body", 1)]
 
 
+LEADLESS = [  # bodies without a lead, and in which fields Iran is found
+    ("Syria fell.\nAlso read: Iran fires", []),
+    ("Also read: Iran fires\nSyria fell.\nIran spoke.", ["body"]),
+    ("Also read: Syria fires\nIran fell.\nSyria spoke.", ["lead"]),
+    ("Syria fell.\nReporting by Ann Iran", []),
+    ("Syria fell.\n© Iran Media", []),
+    ("Syria fell.\nRelated stories\nIran fires", []),
+    ("Syria fell.\nIran spoke.\nReporting by Ann Syria", ["body"]),
+]
+
+
+@pytest.mark.parametrize(("body", "fields"), LEADLESS)
+def test_the_first_paragraph_as_lead_hides_what_is_not_the_storys_own(body, fields):
+    assert [hit.field for hit in judge(watchlist(term("Iran")), StoryText(title="x", body=body)).hits] == fields
+
+
 def test_the_first_of_equal_places_is_quoted():
     hit = judge(watchlist(term("Iran", "talks")), STORY).hits[0]
     assert (hit.variant, hit.start, hit.end) == ("Iran", 0, 4)
@@ -281,6 +306,7 @@ NEAR = [
     ("ordered: this term first", "arms for Iran", {"words": 3, "ordered": True}, True),
     ("ordered: not the other first", "Iran buys arms", {"words": 3, "ordered": True}, False),
     ("ordered in a sentence", "Iran buys arms", {"sentence": True, "ordered": True}, False),
+    ("the same words are not near themselves", "Iran arms and Iran", {"words": 1}, True),
     ("any pair will do", "arms here, and far from there, at long last, arms for Iran", {"words": 2}, True),
 ]
 

@@ -34,6 +34,7 @@ HIDDEN = [  # «…» is what is not searched
     ("text after such a list", f"{TEXT}\n«Also read:»\n«Iran fires»\nThen the talks went on in Vienna."),
     ("a picture", f"{TEXT}\n«FILE PHOTO: Iran's flag. REUTERS/Bo»\nIt was late."),
     ("comments", f"{TEXT}\n«3 comments»"),
+    ("a pointer before the text", "«Also read: Iran fires a missile»\nIt was late."),
     ("a first line that looks like a pointer", "Related: Iran and Syria speak"),
     ("a headline of its own", "Watch: Iran fires a missile"),
 ]
