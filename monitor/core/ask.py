@@ -112,7 +112,7 @@ class Asking:
         spans: set[Place] = set()
         for place in self._spans(anchor):
             if self._has(place, side, near, after):
-                beside = neighbours(place, others, longest, near, self._words, after=after)
+                beside = neighbours(place, others, longest, near, self._words, after=after, other_mentions=True)
                 beside = beside[:_PAIRS] + beside[_PAIRS:][-_PAIRS:]
                 spans.update([_reach(place, other) for other in beside] or [place])
         return sorted(spans)
@@ -132,7 +132,7 @@ class Asking:
         if isinstance(side, Either):
             return any(self._has(place, part, near, after) for part in side.parts)
         others, longest = self._spans_and_longest(side)
-        return bool(neighbours(place, others, longest, near, self._words, after=after, most=1))
+        return bool(neighbours(place, others, longest, near, self._words, after=after, most=1, other_mentions=True))
 
 
 def _near(query: Nearby) -> Near:

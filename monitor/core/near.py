@@ -27,9 +27,10 @@ def neighbours(
     *,
     after: bool = False,
     most: int | None = None,
+    other_mentions: bool = False,
 ) -> list[Place]:
-    """The first of the others (sorted, none of more words than `longest`) that are near a place, `most` of them or all.
-    None of them is the same mention.
+    """The first of the others (sorted, none of more words than `longest`) that are near a place, `most` of them or all;
+    `other_mentions`: and share no word with it.
 
     `near.ordered` wants the place to stand first; with `after` it wants the others to.
     """
@@ -44,7 +45,9 @@ def neighbours(
         other = others[index]
         if near.ordered and after and other[1] > begin:
             continue
-        if (near.words is None or apart(place, other) <= near.words) and not _one_mention(place, other):
+        if other_mentions and _one_mention(place, other):
+            continue
+        if near.words is None or apart(place, other) <= near.words:
             found.append(other)
             if len(found) == most:
                 break
