@@ -27,7 +27,7 @@ from monitor.model import (
 )
 from monitor.store.backlog import dissolve
 from monitor.store.channels import Recipients, not_paused, unknown
-from monitor.store.database import insert_new
+from monitor.store.database import chunks, insert_new
 from monitor.store.letters import (
     ENDED_UNSENT,
     IS_IN_DOUBT,
@@ -52,7 +52,8 @@ def enqueue(
     digest that holds one of these is taken apart."""
     rewritten, cancelled = tuple(rewritten), tuple(cancelled)
     insert_new(tx, deliveries, [row_of(delivery) for delivery in new])
-    _dissolve_around(tx, deliveries.c.id.in_([*(waiting.delivery for waiting in rewritten), *cancelled]))
+    for part in chunks([*(waiting.delivery for waiting in rewritten), *cancelled]):
+        _dissolve_around(tx, deliveries.c.id.in_(part))
     untried = sa.and_(deliveries.c.state.in_(WAITING), ~deliveries.c.doubt)
     for waiting in rewritten:
         message = waiting.message
@@ -250,10 +251,8 @@ def cancel_of_feed(
     Their alerts are kept back as if the silence had been there before: under an id (of that of the alert) which leaves
     another feed's copy free to tell of them.
     """
-    other, waits = (
-        entries.alias(),
-        sa.or_(sa.and_(deliveries.c.state.in_(WAITING), ~deliveries.c.doubt), WAITS_IN_DIGEST),
-    )
+    waits = sa.or_(sa.and_(deliveries.c.state.in_(WAITING), ~deliveries.c.doubt), WAITS_IN_DIGEST)
+    other = entries.alias()
     elsewhere = sa.exists().where(other.c.story == alerts.c.story, other.c.feed != feed)
     of_feed = alerts.c.story.in_(sa.select(entries.c.story).where(entries.c.feed == feed))
     held = sa.exists().where(deliveries.c.alert == alerts.c.id, waits)
