@@ -29,6 +29,7 @@ from monitor.store.schema import alerts, deliveries
 REMOVED = "its channel, or this address of it, was removed"
 WAITING = (DeliveryStatus.QUEUED, DeliveryStatus.HELD)
 ENDED_UNSENT = (DeliveryStatus.DEAD, DeliveryStatus.CANCELLED)
+IS_UNTRIED = sa.and_(deliveries.c.state.in_(WAITING), ~deliveries.c.doubt)  # it has certainly not arrived
 IS_LETTER = deliveries.c.kind != DeliveryKind.DIGEST  # an alert or a notice itself, not a digest that holds some
 IS_DEAD = sa.and_(IS_LETTER, deliveries.c.state == DeliveryStatus.DEAD)
 IS_WAITING = sa.and_(IS_LETTER, deliveries.c.state.in_((*WAITING, DeliveryStatus.SENDING)))

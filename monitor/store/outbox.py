@@ -33,6 +33,7 @@ from monitor.store.letters import (
     IS_IN_DOUBT,
     IS_LETTER,
     IS_REMOVED,
+    IS_UNTRIED,
     REMOVED,
     WAITING,
     WAITS_IN_DIGEST,
@@ -54,14 +55,13 @@ def enqueue(
     insert_new(tx, deliveries, [row_of(delivery) for delivery in new])
     for part in chunks([*(waiting.delivery for waiting in rewritten), *cancelled]):
         _dissolve_around(tx, deliveries.c.id.in_(part))
-    untried = sa.and_(deliveries.c.state.in_(WAITING), ~deliveries.c.doubt)
     for waiting in rewritten:
         message = waiting.message
         values = {"message": message_json(message), "level": message.level, "mark": message.mark}
-        tx.execute(deliveries.update().where(deliveries.c.id == waiting.delivery, untried).values(**values))
+        tx.execute(deliveries.update().where(deliveries.c.id == waiting.delivery, IS_UNTRIED).values(**values))
     for delivery in cancelled:
         values = {"state": DeliveryStatus.CANCELLED, "hold": None, "error": "overtaken by what came after it"}
-        tx.execute(deliveries.update().where(deliveries.c.id == delivery, untried).values(**values))
+        tx.execute(deliveries.update().where(deliveries.c.id == delivery, IS_UNTRIED).values(**values))
 
 
 def enqueue_all(tx: sa.Connection, judged: Sequence[Judged]) -> None:
@@ -234,8 +234,7 @@ def cancel_silenced(tx: sa.Connection, *, watchlist: str | None, story: str | No
     _dissolve_around(tx, fits)
     waits = sa.and_(
         fits,
-        deliveries.c.state.in_(WAITING),
-        ~deliveries.c.doubt,
+        IS_UNTRIED,
         deliveries.c.kind == DeliveryKind.ALERT,
         deliveries.c.mark.not_in(sorted(IMPERATIVE)),
     )
@@ -251,7 +250,7 @@ def cancel_of_feed(
     Their alerts are kept back as if the silence had been there before: under an id (of that of the alert) which leaves
     another feed's copy free to tell of them.
     """
-    waits = sa.or_(sa.and_(deliveries.c.state.in_(WAITING), ~deliveries.c.doubt), WAITS_IN_DIGEST)
+    waits = sa.or_(IS_UNTRIED, WAITS_IN_DIGEST)
     other = entries.alias()
     elsewhere = sa.exists().where(other.c.story == alerts.c.story, other.c.feed != feed)
     of_feed = alerts.c.story.in_(sa.select(entries.c.story).where(entries.c.feed == feed))
