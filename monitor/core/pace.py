@@ -98,7 +98,7 @@ def turns(names: Iterable[str], window: timedelta) -> dict[str, timedelta]:
 
 def _after_success(interval: timedelta, asked: timedelta, seed: tuple[str, ...], slower: float) -> timedelta:
     wobble = interval * (1 - FASTER + (FASTER + slower) * _fraction("check", *seed))
-    return max(wobble, _stretched(asked, seed))
+    return max(wobble, _stretched(asked, seed)) if asked else wobble
 
 
 def _past(skip_hours: int, due_at: datetime, seed: tuple[str, ...]) -> datetime:

@@ -137,6 +137,7 @@ def host_of(url: str) -> str:
     return _host(parts) if parts else ""
 
 
+@lru_cache(maxsize=1 << 14)  # asked of a feed's address at each of its checks
 def port_of(url: str) -> int | None:
     """The port that an address names; None where it names none. Never raises."""
     parts = _split(url.strip())

@@ -203,10 +203,12 @@ def record_successes(tx: sa.Connection, checks: Sequence[Success], now: datetime
 
 
 def _success_row(one: Success, now: datetime) -> dict:
+    claimed, answered_at = one.claimed, one.habits.validators_url
+    is_where_it_was = claimed.host and answered_at == claimed.habits.validators_url
     return {
-        "of_name": one.claimed.name,
-        "of_url": one.claimed.url,
-        "host": host_and_port_of(one.habits.validators_url or one.claimed.url),
+        "of_name": claimed.name,
+        "of_url": claimed.url,
+        "host": claimed.host if is_where_it_was else host_and_port_of(answered_at or claimed.url),
         "state": one.state,
         "last_checked_at": now,
         "last_success_at": now,

@@ -21,10 +21,8 @@ delivery, so write one channel a target where that matters.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import re
-import socket
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
@@ -35,6 +33,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from monitor.edges.send import layout
+from monitor.edges.send.lines import Lines
 from monitor.edges.send.outcome import http_error
 from monitor.errors import DeliveryError, DeliveryErrorKind
 from monitor.model import Delivery, Sent
@@ -116,31 +115,11 @@ def _silence() -> None:
 
 @dataclass
 class Exchange:
-    """What happened on the wire during one send. `hang_up` may be called from another thread."""
+    """What happened on the wire during one send."""
 
     answers: list[Any] = field(default_factory=list)  # requests.Response, in order
     failure: DeliveryError | None = None  # of the last request, where it had no answer
-    over: bool = False
-    lines: list[socket.socket] = field(default_factory=list, repr=False)
-
-    def hang_up(self) -> None:
-        """Break its connections: what reads from them ends at once, and none is opened later."""
-        self.over = True
-        for line in tuple(self.lines):
-            with contextlib.suppress(OSError):
-                line.shutdown(socket.SHUT_RDWR)
-
-    def opened(self, sock: socket.socket) -> None:
-        """Keep a handle on a connection that outlives its change to TLS."""
-        self.lines.append(sock.dup())
-        if self.over:
-            sock.close()
-            raise TimeoutError
-
-    def close(self) -> None:
-        """Let go of the handles."""
-        for line in self.lines:
-            line.close()
+    lines: Lines = field(default_factory=Lines, repr=False)
 
 
 _exchange: ContextVar[Exchange | None] = ContextVar("exchange", default=None)
@@ -177,7 +156,7 @@ def _kept(connect: Callable[..., Any]) -> Callable[..., Any]:
     def with_handle(*args: Any, **kwargs: Any) -> Any:
         exchange, sock = _exchange.get(), connect(*args, **kwargs)
         if exchange is not None:
-            exchange.opened(sock)
+            exchange.lines.opened(sock)
         return sock
 
     return with_handle
@@ -297,7 +276,7 @@ class AppriseSender:
         try:
             done, _ = await asyncio.wait({working}, timeout=self._timeout)
         finally:
-            exchange.hang_up()
+            exchange.lines.hang_up()
         if not done:
             raise DeliveryError("timed out; it may have been sent", kind=DeliveryErrorKind.AMBIGUOUS)
         outcome = working.result()
@@ -325,7 +304,7 @@ class AppriseSender:
         except BaseException as cause:
             outcome.set_exception(cause)
         finally:
-            exchange.close()
+            exchange.lines.close()
 
     def _send(self, delivery: Delivery, exchange: Exchange) -> Sent | DeliveryError:
         import apprise

@@ -33,6 +33,7 @@ from enum import IntEnum
 from functools import cache
 from typing import Any
 
+from monitor.edges.send.lines import Lines
 from monitor.edges.send.outcome import quoted
 from monitor.errors import DeliveryError, DeliveryErrorKind
 from monitor.model import Sent
@@ -137,8 +138,7 @@ class Conversation:
         self.stage = Stage.CONNECT
         self._server, self._seconds = server, seconds
         self._smtp: smtplib.SMTP | None = None
-        self._line: socket.socket | None = None
-        self._over = False
+        self._lines = Lines()
 
     def hold(self, mail: bytes, sender: str, recipient: str) -> Sent | DeliveryError:
         """Hand in one mail for one recipient; returns how it ended, raises nothing foreseeable."""
@@ -153,7 +153,7 @@ class Conversation:
         except smtplib.SMTPNotSupportedError:
             return DeliveryError(_unsupported(self.stage), kind=DeliveryErrorKind.CHANNEL)
         except (OSError, smtplib.SMTPException, ValueError) as cause:
-            return self.broken("timed out" if self._over else type(cause).__name__)
+            return self.broken("timed out" if self._lines.over else type(cause).__name__)
         finally:
             self._goodbye()
         return Sent(answer=quoted(words, self._secrets()))
@@ -167,16 +167,7 @@ class Conversation:
 
     def hang_up(self) -> None:
         """Break the connection from another thread: whatever waits on it ends at once, and none is opened later."""
-        self._over = True
-        if self._line is not None:
-            with contextlib.suppress(OSError):
-                self._line.shutdown(socket.SHUT_RDWR)
-
-    def _opened(self, sock: socket.socket) -> None:
-        self._line = sock.dup()  # the one handle that outlives a change to TLS
-        if self._over:
-            sock.close()
-            raise TimeoutError
+        self._lines.hang_up()
 
     def _transact(self, mail: bytes, sender: str, recipient: str) -> bytes:
         smtp = self._connect()
@@ -200,7 +191,7 @@ class Conversation:
             smtp: _Smtp = _SmtpSsl(timeout=self._seconds, context=context)
         else:
             smtp = _Smtp(timeout=self._seconds)
-        smtp.opened = self._opened
+        smtp.opened = self._lines.opened
         self._smtp = smtp
         _expect(2, smtp.connect(self._server.host, self._server.port))
         if self._server.secure == "starttls":
@@ -222,8 +213,7 @@ class Conversation:
             with contextlib.suppress(OSError, smtplib.SMTPException):
                 self._smtp.putcmd("quit")
             self._smtp.close()
-        if self._line is not None:
-            self._line.close()
+        self._lines.close()
 
 
 @cache
