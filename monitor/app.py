@@ -18,10 +18,9 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
-from monitor import __version__, again, backfill, crash, operator, reload
+from monitor import __version__, again, backfill, crash, gate, operator, reload
 from monitor.alarm import Alarm
 from monitor.articles import GAP as ARTICLE_GAP
 from monitor.articles import Articles
@@ -32,11 +31,9 @@ from monitor.config_file import is_loopback
 from monitor.core.pace import ASKED_AT_MOST, GONE_LATER, LONGEST_RETRY, turns
 from monitor.core.pipeline import Policy
 from monitor.core.render import rfc3339
-from monitor.core.robots import LARGEST as LARGEST_ROBOTS
-from monitor.core.urls import host_of, port_of
 from monitor.dispatch import Dispatcher, Ways
 from monitor.edges.child import ChildPool
-from monitor.edges.fetch import Fetcher, FetchSettings
+from monitor.edges.fetch import Fetcher
 from monitor.edges.heartbeat import ping
 from monitor.edges.metrics import Metrics
 from monitor.edges.send import Sender, least_gap
@@ -54,6 +51,7 @@ from monitor.model import (
     FeedChecked,
     Fetched,
     NetworkChanged,
+    NotModified,
     ParsedEntry,
     ParsedFeed,
     Reloaded,
@@ -67,7 +65,6 @@ from monitor.status import status_of
 from monitor.storage import Storage
 from monitor.store import articles, channels, due, feedback, feeds, hosts, meta, outbox
 from monitor.store.channels import Recipients
-from monitor.store.database import Database
 from monitor.store.letters import REMOVED
 from monitor.upkeep import sweep
 from monitor.writer import Writer
@@ -93,8 +90,6 @@ STANDSTILL = 5.0  # seconds without a look at the clock, and more than CLOCK_JUM
 WATCH = timedelta(seconds=2)  # between looks at the watchlists folder
 DRAIN_PATIENCE = timedelta(seconds=15)  # with all else less than 20, and that less than systemd's TimeoutStopSec
 LONGEST_CHECKS = timedelta(minutes=10)  # without one that ends, while some are under way
-PARSE_DEADLINE = timedelta(seconds=20)
-ARTICLE_TIMEOUT, LARGEST_PAGE = timedelta(seconds=20), 5 * 1024 * 1024  # design: limits by default
 ARTICLES_IN_A_POLL = timedelta(seconds=60)  # what is not read by then waits for the next pass
 FAST_PATH_BYTES = 4_000_000  # larger documents go to the child process at once
 
@@ -554,7 +549,7 @@ class App:
         await self.writer.run(self._register, config, _recipients(senders))
         keep_secret(config.secrets)
         self._use_senders(senders, config)
-        if _fetch_settings(config) != _fetch_settings(self.in_force.config):
+        if gate.settings_of(config) != gate.settings_of(self.in_force.config):
             await self._use_fetcher(config)
 
     async def _use_fetcher(self, config: Config) -> None:
@@ -564,7 +559,7 @@ class App:
                 holds = hosts.list_holds(tx)
         else:
             holds = self.fetcher.holds
-        fetcher = Fetcher(_fetch_settings(config), now=self.clock, ready=self._room.wait)
+        fetcher = Fetcher(gate.settings_of(config), now=self.clock, ready=self._room.wait)
         fetcher.restore(holds)
         self.fetcher = await self._stack.enter_async_context(fetcher)
 
@@ -635,23 +630,15 @@ class App:
             since = meta.get_all(tx).get("offline", {}).get("since")
         return datetime.fromisoformat(since) if since else None
 
-    async def _fetch(self, feed: Feed, ask: Ask):
+    async def _fetch(self, feed: Feed, ask: Ask) -> Fetched | NotModified:
         with self.metrics.fetching.time():
-            return await self.fetcher.fetch(
-                ask.url or feed.url,
-                validators=ask.validators,
-                validators_url=ask.validators_url,
-                headers=feed.headers,
-                own_port=_own_port(ask.url or feed.url, feed),
-            )
+            return await gate.fetch_feed(self.fetcher, feed, ask)
 
     async def _parse_slowly(self, answer: Fetched) -> ParsedFeed:
         """In a child that can be killed."""
         from monitor.core.parse import parse_slow
 
-        return await self.children.run(
-            parse_slow, answer.body, answer.url, answer.content_type, deadline=PARSE_DEADLINE
-        )
+        return await self.children.run(parse_slow, answer.body, answer.url, answer.content_type)
 
     def _articles(self) -> Articles:
         return Articles(
@@ -667,27 +654,16 @@ class App:
         )
 
     async def _fetch_page(self, url: str, feed: Feed, may_follow: Callable[[str], bool]) -> Fetched:
-        return await self.fetcher.fetch(
-            url,
-            own_port=_own_port(url, feed),
-            accept="html",
-            max_body=LARGEST_PAGE,
-            timeout=ARTICLE_TIMEOUT,
-            host_gap=ARTICLE_GAP / self._speed,
-            may_follow=may_follow,
-        )
+        gap = ARTICLE_GAP / self._speed
+        return await gate.fetch_page(self.fetcher, url, feed, may_follow=may_follow, gap=gap)
 
     async def _fetch_robots(self, url: str, feed: Feed) -> Fetched:
-        return await self.fetcher.fetch(
-            url, own_port=_own_port(url, feed), accept="text", max_body=LARGEST_ROBOTS, timeout=ARTICLE_TIMEOUT
-        )
+        return await gate.fetch_robots(self.fetcher, url, feed)
 
     async def _read_page(self, answer: Fetched) -> ParsedEntry:
         from monitor.core.extract import read_page  # nor this
 
-        return await self.page_children.run(
-            read_page, answer.body, answer.url, answer.content_type, deadline=PARSE_DEADLINE
-        )
+        return await self.page_children.run(read_page, answer.body, answer.url, answer.content_type)
 
     async def _open_page(self, stack: contextlib.AsyncExitStack) -> None:
         listen = self.in_force.config.web.listen
@@ -867,45 +843,6 @@ def _feedback_key(tx) -> bytes:
 
 def _recipients(senders: Mapping[str, Sender]) -> Recipients:
     return {name: tuple(sender.recipients) for name, sender in senders.items()}
-
-
-def open_fetcher(config: Config) -> Fetcher:
-    """The gate, for a command that fetches without a daemon: a context manager. It leaves alone whom a daemon does."""
-    fetcher = Fetcher(_fetch_settings(config), now=system_clock)
-    with contextlib.suppress(StoreError, SchemaError):
-        kept = Database.open_reader(config.database)
-        with contextlib.closing(kept), kept.read() as tx:
-            fetcher.restore(hosts.list_holds(tx))
-    return fetcher
-
-
-async def fetch_once(url: str, config: Config, feed: Feed | None = None) -> tuple[bytes, str]:
-    """Fetch one document through the gate that all requests pass. Returns its bytes and final address.
-
-    Raises FetchError.
-    """
-    async with open_fetcher(config) as fetcher:
-        answer = await fetcher.fetch(url, headers=feed.headers if feed else (), own_port=port_of(url))
-    return answer.body, answer.url
-
-
-def _own_port(url: str, feed: Feed) -> int | None:
-    """The port that is allowed for this feed: its own, on its own host."""
-    return port_of(feed.url) if url == feed.url or host_of(url) == host_of(feed.url) else None
-
-
-def _fetch_settings(config: Config) -> FetchSettings:
-    polling = config.polling
-    return FetchSettings(
-        contact=polling.contact,
-        timeout=polling.timeout,
-        max_body=polling.max_body,
-        concurrency=polling.concurrency,
-        per_host=polling.per_host,
-        host_gap=polling.host_gap,
-        allow_networks=tuple(ip_network(network) for network in polling.allow_networks),
-        allow_ports=polling.allow_ports,
-    )
 
 
 def _needing_restart(fresh: Config, old: Config) -> tuple[tuple[str, str, str], ...]:

@@ -75,6 +75,7 @@ MAY_IMPORT = {
     "pulse": set(),
     "web": {*GROUND, "core.render", "core.spread", "status", "store", "web"},
     "demo": {*GROUND, "app", "config", "demo", "explain", "reload", "show", "store"},
+    "gate": {*GROUND, "clock", "config", "core.robots", "core.urls", "edges.fetch", "store"},
     "app": None,  # wires everything
     "commands": None,
     "cli": {"errors", "commands", ""},

@@ -142,20 +142,18 @@ def find_feeds(ctx: click.Context, url: str, as_json: bool) -> None:
 
 
 async def _find(url: str, config: Config) -> tuple[FoundFeed, ...]:
-    from monitor.app import PARSE_DEADLINE, open_fetcher
     from monitor.core.parse import parse_slow
     from monitor.core.urls import port_of
     from monitor.edges.child import ChildPool
     from monitor.finding import find_feeds as find
+    from monitor.gate import open_fetcher
 
     async with open_fetcher(config) as fetcher, ChildPool() as children:
         own_port = port_of(url)
         return await find(
             url,
             lambda address: fetcher.fetch(address, own_port=own_port),
-            lambda answer: children.run(
-                parse_slow, answer.body, answer.url, answer.content_type, deadline=PARSE_DEADLINE
-            ),
+            lambda answer: children.run(parse_slow, answer.body, answer.url, answer.content_type),
         )
 
 

@@ -180,7 +180,7 @@ def _source(source: str, config: Config, feed: Any) -> tuple[bytes, str | None] 
     if source == "-":
         return sys.stdin.buffer.read(), None
     if source.startswith(("http://", "https://")):
-        from monitor.app import fetch_once
+        from monitor.gate import fetch_once
 
         return asyncio.run(fetch_once(source, config, feed))
     path = Path(source)

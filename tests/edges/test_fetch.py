@@ -908,7 +908,7 @@ def test_t10_a_certificate_for_another_host_is_refused(secure):
 
 ASKS_TWICE = """
 import asyncio, sys
-import monitor.app
+import monitor.gate
 from monitor.errors import FetchError
 from monitor.edges.trust import aiohttp
 
@@ -916,8 +916,8 @@ trusted = aiohttp.connector._SSL_CONTEXT_VERIFIED
 print(trusted.cert_store_stats()["x509"])
 
 async def ask():
-    settings = monitor.app.FetchSettings(allow_networks=(monitor.app.ip_network("127.0.0.0/8"),), host_gap=monitor.app.timedelta(0))
-    async with monitor.app.Fetcher(settings, now=monitor.app.system_clock) as fetcher:
+    settings = monitor.gate.FetchSettings(allow_networks=(monitor.gate.ip_network("127.0.0.0/8"),), host_gap=monitor.gate.timedelta(0))
+    async with monitor.gate.Fetcher(settings, now=monitor.gate.system_clock) as fetcher:
         for _ in range(2):
             try:
                 answer = await fetcher.fetch(sys.argv[1], own_port=int(sys.argv[2]))
