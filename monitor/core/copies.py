@@ -6,6 +6,8 @@ of the project's measured design (docs/decisions.md, "Recognising copies").
 
 from __future__ import annotations
 
+import unicodedata
+from collections.abc import Collection, Iterable
 from datetime import timedelta
 
 from rapidfuzz import fuzz
@@ -128,7 +130,7 @@ def _veto(mine: Sketch, theirs: Sketch, like: Likeness, series: bool) -> str:
         return OTHER_FIGURES
     if like.body >= 0.48 or (like.lead >= 0.6 and like.lead_shared >= 12):
         return ""
-    return _turn(like) or _swapped_name(mine, theirs, like)
+    return _turn(like) or _swapped_name(mine, theirs, like) or _swapped_word(like) or _turned_round(mine, theirs, like)
 
 
 def _same_once_more(mine: Sketch, theirs: Sketch, like: Likeness) -> bool:
@@ -161,9 +163,32 @@ def _swapped_name(mine: Sketch, theirs: Sketch, like: Likeness) -> str:
         return ""
     for name in sorted(own & mine.names):
         for another in sorted(other & theirs.names):
-            if fuzz.ratio(name, another) < OTHER_WORD:
+            if _no_spelling_of((name,), (another,)):
                 return f"another name in the same headline: {name} / {another}"
     return ""
+
+
+def _swapped_word(like: Likeness) -> str:
+    """The same skeleton with another word in one slot, where headlines are all there is: arrested, acquitted."""
+    if like.by_text:
+        return ""
+    own, other = telling_of(like.own), telling_of(like.other)
+    if not own or not other or len(own) > 2 or len(other) > 2 or like.common < 2:
+        return ""
+    if _no_spelling_of(own, other):
+        return f"another word in the same headline: {' '.join(sorted(own))} / {' '.join(sorted(other))}"
+    return ""
+
+
+def _turned_round(mine: Sketch, theirs: Sketch, like: Likeness) -> str:
+    """Two words of a headline have changed places over another, where headlines are all there is: who strikes whom."""
+    if like.by_text or like.own or like.other:
+        return ""
+    said, before = ([word for word in sketch.words if word not in COMMON] for sketch in (mine, theirs))
+    moved = [place for place, (word, old) in enumerate(zip(said, before, strict=False)) if word != old]
+    if len(said) != len(before) or len(moved) != 2 or moved[1] - moved[0] < 2:
+        return ""
+    return f"the other way round: {before[moved[0]]} / {before[moved[1]]}"
 
 
 def in_series(mine: Sketch, theirs: Sketch, like: Likeness) -> str:
@@ -181,21 +206,29 @@ def swapped_slot(mine: Sketch, theirs: Sketch, like: Likeness) -> str:
     named = bool(own & mine.names) and bool(other & theirs.names)
     if like.lead >= 0.75 and like.lead_shared >= 8 and not named:
         return ""
-    if all(max(fuzz.ratio(word, another) for another in other) < OTHER_WORD for word in own):
+    if _no_spelling_of(own, other):
         return f"the next of a series: {' '.join(sorted(own))} / {' '.join(sorted(other))} in the same headline"
     return ""
 
 
 def _pattern(like: Likeness) -> str:
     """One outlet's headlines of a pattern: most words are the same, and each has telling ones of its own."""
-    if like.lead_shared >= 3 or like.body_shared >= 3:
+    if like.by_text:
         return ""
     own, other = telling_of(like.own), telling_of(like.other)
     if not own or not other or like.common < 4:
         return ""
-    if all(max(fuzz.ratio(word, another) for another in other) < OTHER_WORD for word in own):
+    if _no_spelling_of(own, other):
         return f"the same pattern with other words: {' '.join(sorted(own)[:3])} / {' '.join(sorted(other)[:3])}"
     return ""
+
+
+def _no_spelling_of(words: Iterable[str], others: Collection[str]) -> bool:
+    """Whether none of some words is another spelling of one of the others. Syllables of Hangul count as letters."""
+    whole = [unicodedata.normalize("NFC", other) for other in others]
+    return all(
+        max(fuzz.ratio(unicodedata.normalize("NFC", word), other) for other in whole) < OTHER_WORD for word in words
+    )
 
 
 def _body_refusal(mine: Sketch, theirs: Sketch, like: Likeness) -> str:
@@ -215,7 +248,7 @@ def _text_identifies(like: Likeness) -> bool:
 def _title_identifies(mine: Sketch, theirs: Sketch, like: Likeness) -> bool:
     """Whether an equal headline is enough: "Press release" is not."""
     telling = telling_words(mine.words)
-    if like.lead_shared >= 3 or like.body_shared >= 3:
+    if like.by_text:
         return True
     if mine.lead and theirs.lead:
         return telling >= 5 and like.apart <= TITLE_ALONE_GAP and not like.same_outlet

@@ -51,6 +51,11 @@ class Likeness:
         return len(self.words & self.other_words)
 
     @property
+    def by_text(self) -> bool:
+        """Whether what stands below the headlines has something in common."""
+        return self.lead_shared >= 3 or self.body_shared >= 3
+
+    @property
     def slight(self) -> bool:
         """Whether no rule could make copies of them, but one for equal addresses or texts."""
         return self.title < (60 if self.same_outlet else 74) and self.lead < 0.33 and self.body < 0.48

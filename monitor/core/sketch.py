@@ -13,7 +13,7 @@ from functools import lru_cache
 from struct import pack, unpack
 from zlib import crc32
 
-from monitor.core.vocabulary import COMMON, COUNTRIES, RUBRIC
+from monitor.core.vocabulary import COMMON, COUNTED, COUNTRIES, RUBRIC, SCALES
 from monitor.model import Sketch, record
 
 LEAD_WORDS = 60
@@ -66,6 +66,8 @@ LIVE = re.compile(
     re.IGNORECASE,
 )
 NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+SCALED = re.compile(rf"(\d+(?:[.,]\d+)*)(?:[\s-]?({'|'.join(SCALES)})\b)?")
+_COUNTED = frozenset(COUNTED)
 # Days of the week in English, German, French, Spanish, Portuguese, Italian and Russian; dates in English: elsewhere
 # the number of the day speaks.
 _WEEKDAYS = frozenset(
@@ -148,7 +150,7 @@ def sketch_of(headline: str, summary: str, body: str) -> Sketched:
         body_shingles = frozenset()
     elif not lead:
         lead = frozenset(in_body[: reach - 2])  # those of its first words
-    numbers = _numbers(headline)
+    numbers = _numbers(headline, words)
     sketch = Sketch(
         words=tuple(words),
         names=_names(headline, words),
@@ -229,10 +231,16 @@ def _days(headline: str, words: list[str], numbers: frozenset[str]) -> frozenset
     return frozenset(DAY.findall(folded if folded.isascii() else _bare(folded)))
 
 
-def _numbers(headline: str) -> frozenset[str]:
-    if not headline.isascii():
-        headline = unicodedata.normalize("NFKC", headline)
-    return frozenset([number.replace(",", "") for number in NUMBER.findall(headline)])
+def _numbers(headline: str, words: list[str]) -> frozenset[str]:
+    """In digits, with what multiplies them: "Three held over $7bn" has 3 and 7bn."""
+    found: list[str] = []
+    if not _COUNTED.isdisjoint(words):
+        beside = zip(words, [*words[1:], ""], strict=True)
+        found += [COUNTED[word] + SCALES.get(after, "") for word, after in beside if word in COUNTED]
+    if NUMBER.search(headline):
+        folded = headline.lower() if headline.isascii() else _bare(headline)
+        found += [number.replace(",", "") + SCALES.get(scale, "") for number, scale in SCALED.findall(folded)]
+    return frozenset(found)
 
 
 def _without_dateline(text: str) -> str:

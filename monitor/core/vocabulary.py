@@ -47,6 +47,7 @@ _PAIRS = (
     "|higher lower|wins loses|agrees refuses|agrees rejects|accepts rejects|approves rejects|opens closes"
     "|reopens closes|starts ends|begins ends|hit miss|beats misses|jumps slumps|climbs slips|backs opposes"
     "|denies confirms|arrives leaves|extends ends|lifts imposes|killed rescued|north south|east west"
+    "|northern southern|eastern western"
     "|arrested charged|arrested convicted|arrested sentenced|arrested released|charged convicted|charged sentenced"
     "|passes rejects|admits denies|guilty innocent|with without|succeeds fails|adopte rejette"
     "|charged cleared|charged acquitted|convicted acquitted|detained released"
@@ -55,3 +56,30 @@ OPPOSITES: dict[str, frozenset[str]] = {}
 for _pair in _PAIRS.split("|"):
     for _one, _other in (_pair.split(), _pair.split()[::-1]):
         OPPOSITES[_one] = OPPOSITES.get(_one, frozenset()) | {_other}
+
+# Numbers as words, and what multiplies a number; "once", "due" and "neuf" are words of other languages, too.
+COUNTED = {
+    word: str(number)
+    for number, words in enumerate(
+        (
+            "one", "two zwei deux dos dois duas два две двое", "three drei trois tres tre три трое",
+            "four vier quatre cuatro quatro quattro четыре четверо", "five funf cinq cinco cinque пять пятеро",
+            "six sechs seis шесть", "seven sieben sept siete sete sette семь", "eight acht huit ocho oito otto восемь",
+            "nine neun nueve nove девять", "ten zehn dix diez dez dieci десять", "eleven elf onze undici",
+            "twelve zwolf douze doce doze dodici", "thirteen dreizehn treize trece treze tredici", "fourteen",
+            "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty zwanzig vingt veinte vinte venti",
+        ),
+        start=1,
+    )
+    for word in words.split()
+}  # fmt: skip
+SCALES = {
+    word: scale
+    for scale, words in {
+        "k": "k thousand tsd тыс",
+        "m": "m mn mln mio million millions millionen millones millon milioni milione milhoes milhao млн",
+        "bn": "bn mrd billion billions milliarde milliarden milliard milliards miliardi miliardo bilhoes bilhao млрд",
+        "tn": "tn trn trillion trillions billionen трлн",
+    }.items()
+    for word in words.split()
+}

@@ -139,6 +139,15 @@ TURNS = [
     ("a plea", "Harbour master admits selling the old ferry to a friend", "Harbour master denies selling the old ferry to a friend"),
     ("with or without", "Council opens the harbour bridge with lorries in May", "Council opens the harbour bridge without lorries in May"),
     ("an attempt", "Attempt by council to sell the old harbour bridge succeeds in the spring", "Attempt by council to sell the old harbour bridge fails in the spring"),
+    ("what became of him", "Harbour master arrested in ferry sale probe", "Harbour master acquitted in ferry sale probe"),
+    ("what became of it", "Flood warning issued for the old harbour", "Flood warning lifted for the old harbour"),
+    ("in Russian, a verdict", "Суд оправдал бывшего начальника порта по делу о взятке", "Суд осудил бывшего начальника порта по делу о взятке"),
+    ("in Korean, a syllable", "중앙은행 기준금리 인상 결정 물가 안정 위해", "중앙은행 기준금리 인하 결정 물가 안정 위해"),
+    ("the other end of the land", "Storm closes harbours on the northern coast", "Storm closes harbours on the southern coast"),
+    ("a number in words", "Three sailors rescued from ferry near Port Else", "Thirteen sailors rescued from ferry near Port Else"),
+    ("what multiplies a number", "Port company fined $7m over spilt oil in the harbour", "Port company fined $7bn over spilt oil in the harbour"),
+    ("the same in words", "Port company fined 7 million over spilt oil in the harbour", "Port company fined 7 billion over spilt oil in the harbour"),
+    ("who did it to whom", "Gulls Beat Terns in Harbour Derby", "Terns Beat Gulls in Harbour Derby"),
     ("a bill's end in French", "Le parlement adopte la nouvelle loi sur le vieux port de la ville", "Le parlement rejette la nouvelle loi sur le vieux port de la ville"),
 ]  # fmt: skip
 
@@ -146,6 +155,25 @@ TURNS = [
 @pytest.mark.parametrize(("first", "second"), [case[1:] for case in TURNS], ids=[case[0] for case in TURNS])
 def test_one_word_can_make_it_another_story(first, second):
     assert not together(copy(first), copy(second, outlet="Herald"))
+
+
+SAME = [
+    ("a number in digits", "Three sailors rescued from ferry near Port Else", "3 sailors rescued from ferry near Port Else"),
+    ("a multiplier written out", "Port company fined $7m over spilt oil in the harbour", "Port company fined $7 million over spilt oil in the harbour"),
+    ("an ending", "Parliament hands old harbour to public trust", "Parliament handed old harbours to public trust"),
+    ("a word less", "Parliament hands the old city harbour over to a public trust", "Parliament hands the old harbour over to a public trust"),
+    ("a headline turned", "Old ferry sunk: harbour master on trial", "Harbour master on trial: old ferry sunk"),
+    ("two names beside each other", "Brandt and Okafor agree on a price for the harbour", "Okafor and Brandt agree on a price for the harbour"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("first", "second"), [case[1:] for case in SAME], ids=[case[0] for case in SAME])
+def test_the_same_headline_in_other_words_stays_one_story(first, second):
+    assert together(copy(first), copy(second, outlet="Herald"))
+
+
+def test_another_word_in_a_headline_is_an_edit_where_the_text_below_it_is_the_same():
+    assert together(copy("Harbour master arrested in ferry sale probe", LEAD), copy("Harbour master detained in ferry sale probe", LEAD, outlet="Herald"))
 
 
 def test_a_page_that_holds_another_text_each_week_is_another_item_each_time():
