@@ -241,7 +241,9 @@ def _body_refusal(mine: Sketch, theirs: Sketch, like: Likeness) -> str:
 
 
 def _text_identifies(like: Likeness) -> bool:
-    """Whether an equal text is enough; one outlet's equal text under another headline may be boilerplate."""
+    """Whether an equal text is enough: it is not boilerplate, and not one outlet's under another headline."""
+    if not (like.lead_shared or like.body_shared):
+        return False
     return not like.titled or like.title >= (75 if like.same_outlet else 40)
 
 

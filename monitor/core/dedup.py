@@ -17,9 +17,9 @@ from typing import Any
 
 from monitor.core.copies import Opinion, in_series, notice_opinion, opinion, shows_whole, vetoed
 from monitor.core.likeness import NOTHING, Likeness, Look, Yardstick
-from monitor.core.sketch import BODY, EXACT, KIND, LEAD, TITLE_PAIR
+from monitor.core.sketch import BODY, EXACT, KIND, LEAD, TITLE_PAIR, telling_of
 from monitor.core.wire import notice_of
-from monitor.model import POSTINGS, Assignment, Candidate, Entry, Rule, Snapshot
+from monitor.model import POSTINGS, Assignment, Candidate, Entry, Rule, Sketch, Snapshot
 
 CANDIDATES = 5  # the most promising entries verified for one new entry
 # By chance two headlines share a pair of words, and two texts a run of three; not three rare words, nor two runs. Where
@@ -30,7 +30,9 @@ FOREMOST = 1000  # … and an equal address, headline or text: more than all oth
 # One key shared, counted with others of its kind in one integer; and as many as are enough.
 ONE_OF = {TITLE_PAIR: 1, LEAD: 1 << 8, BODY: 1 << 8, EXACT: 1 << 16}
 ENOUGH_OF = {TITLE_PAIR: LEAST_PAIRS, LEAD: LEAST_RUNS << 8, BODY: LEAST_RUNS << 8, EXACT: 1 << 16}
-FURNITURE_STORIES = 4  # a shingle found in so many different stories is boilerplate
+FURNITURE_STORIES = 4  # a shingle found in so many different stories is boilerplate …
+FURNITURE_HEADLINES = 4  # … and so is one under so many unlike headlines of one outlet, which make no stories otherwise
+LIKE_HEADLINES = 0.5  # share of the telling words of the shorter one that two like headlines have in common
 SERIES = 2  # so many headlines of one outlet that differ in one slot are a series
 UNSAVED = 1 << 40  # numbers of entries that this call has assigned, above all those of the database
 
@@ -84,6 +86,10 @@ class _Index:
         self._postings: dict[int, deque[int]] = {key: deque(maxlen=POSTINGS) for key in shared}
         self._next = UNSAVED
         self._merged: dict[str, str] = {}
+        self._of_outlet: defaultdict[str, list[Sketch]] = defaultdict(list)
+        for entry in entries:
+            self._of_outlet[entry.outlet].append(entry.sketch)
+        self._worn: dict[str, frozenset[int]] = {}
 
     def add(self, entry: Entry, story: str, now: datetime) -> None:
         found_by = [key for key in entry.keys if key in self._postings]
@@ -122,6 +128,12 @@ class _Index:
         rule = Rule.SIMILAR if assignment.rule is Rule.FOUNDER else assignment.rule
         return replace(assignment, story=story, rule=rule)
 
+    def worn(self, outlet: str) -> frozenset[int]:
+        """Boilerplate of an outlet, as far as the entries of this call show it."""
+        if outlet not in self._worn:
+            self._worn[outlet] = _worn(self._of_outlet[outlet])
+        return self._worn[outlet]
+
     def near(self, entry: Entry) -> list[Candidate]:
         """Candidates that share most keys with the entry, best first."""
         shares = sorted((*self._near.get(entry.id, ()), *promising(entry, self._postings)), reverse=True)
@@ -136,7 +148,7 @@ def _assign(entry: Entry, index: _Index, now: datetime, window: timedelta) -> As
     looks = [yardstick.look(candidate) for candidate in near]
     if notice_of(entry.slug) is None:  # a notice names its story in a few words
         looks = [look for look in looks if not yardstick.hopeless(look)]
-    furniture = _furniture(looks)
+    furniture = _furniture(entry, looks, index)
     likes = [(look.candidate, yardstick.measure(look, furniture)) for look in looks]
     views = _views(entry, likes, window)
     copies = [view for view in views if view[0].same]
@@ -213,16 +225,45 @@ def _joined(
     return tuple(sorted(joined, key=lambda story: joined[story].number))
 
 
-def _furniture(looks: list[Look]) -> frozenset[int]:
-    """Hashes of an entry that stand in many different stories: boilerplate."""
+def _furniture(entry: Entry, looks: list[Look], index: _Index) -> frozenset[int]:
+    """Hashes of an entry that stand in many different stories, or under many headlines of one outlet: boilerplate."""
     looks = [look for look in looks if look.lead or look.body]
-    if len(looks) < FURNITURE_STORIES:
+    if not looks:
         return NOTHING
     under: defaultdict[int, set[str]] = defaultdict(set)
-    for look in looks:
-        for h in look.lead | look.body:
-            under[h].add(look.candidate.story)
-    return frozenset(h for h, stories in under.items() if len(stories) >= FURNITURE_STORIES)
+    if len(looks) >= FURNITURE_STORIES:
+        for look in looks:
+            for h in look.lead | look.body:
+                under[h].add(look.candidate.story)
+    own = _worn([entry.sketch, *(look.candidate.sketch for look in looks if look.candidate.outlet == entry.outlet)])
+    outlets = {entry.outlet, *(look.candidate.outlet for look in looks)}
+    return own.union(
+        (h for h, stories in under.items() if len(stories) >= FURNITURE_STORIES), *map(index.worn, outlets)
+    )
+
+
+def _worn(sketches: Sequence[Sketch]) -> frozenset[int]:
+    """Hashes that stand under so many unlike headlines of one outlet that they are boilerplate. An item's versions have
+    like ones."""
+    if len(sketches) < FURNITURE_HEADLINES:
+        return NOTHING
+    times = Counter(chain.from_iterable([sketch.lead | sketch.body for sketch in sketches]))
+    often = {h for h, found in times.items() if found >= FURNITURE_HEADLINES}
+    if not often:
+        return NOTHING
+    unlike: list[tuple[frozenset[str], set[int]]] = []
+    for sketch in sketches:
+        telling, hashes = telling_of(sketch.words), often & (sketch.lead | sketch.body)
+        if not telling or not hashes:
+            continue
+        for other, theirs in unlike:
+            if len(telling & other) >= LIKE_HEADLINES * min(len(telling), len(other)):
+                theirs |= hashes
+                break
+        else:
+            unlike.append((telling, hashes))
+    times = Counter(chain.from_iterable([hashes for _, hashes in unlike]))
+    return frozenset([h for h, found in times.items() if found >= FURNITURE_HEADLINES])
 
 
 RULE_ORDER = (Rule.SIMILAR, Rule.SAME_TITLE, Rule.SAME_TEXT, Rule.SAME_URL)
