@@ -9,7 +9,7 @@ nothing.
 from __future__ import annotations
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import chain
@@ -19,7 +19,7 @@ from monitor.core.copies import Opinion, in_series, notice_opinion, opinion, sho
 from monitor.core.likeness import NOTHING, Likeness, Look, Yardstick
 from monitor.core.sketch import BODY, EXACT, KIND, LEAD, TITLE_PAIR, telling_of
 from monitor.core.wire import notice_of
-from monitor.model import POSTINGS, Assignment, Candidate, Entry, Rule, Sketch, Snapshot
+from monitor.model import POSTINGS, Assignment, Candidate, Entry, Rule, Snapshot
 
 CANDIDATES = 5  # the most promising entries verified for one new entry
 # By chance two headlines share a pair of words, and two texts a run of three; not three rare words, nor two runs. Where
@@ -32,6 +32,7 @@ ONE_OF = {TITLE_PAIR: 1, LEAD: 1 << 8, BODY: 1 << 8, EXACT: 1 << 16}
 ENOUGH_OF = {TITLE_PAIR: LEAST_PAIRS, LEAD: LEAST_RUNS << 8, BODY: LEAST_RUNS << 8, EXACT: 1 << 16}
 FURNITURE_STORIES = 4  # a shingle found in so many different stories is boilerplate …
 FURNITURE_HEADLINES = 4  # … and so is one under so many unlike headlines of one outlet, which make no stories otherwise
+BLURB = 5  # shingles that two texts have in common at least, or there is none to be looked for
 LIKE_HEADLINES = 0.5  # share of the telling words of the shorter one that two like headlines have in common
 SERIES = 2  # so many headlines of one outlet that differ in one slot are a series
 UNSAVED = 1 << 40  # numbers of entries that this call has assigned, above all those of the database
@@ -86,9 +87,12 @@ class _Index:
         self._postings: dict[int, deque[int]] = {key: deque(maxlen=POSTINGS) for key in shared}
         self._next = UNSAVED
         self._merged: dict[str, str] = {}
-        self._of_outlet: defaultdict[str, list[Sketch]] = defaultdict(list)
+        self._often = frozenset(
+            [key for key in shared if key & KIND in (LEAD, BODY) and times[key] >= FURNITURE_HEADLINES]
+        )
+        self._of_outlet: defaultdict[str, list[Entry]] = defaultdict(list)
         for entry in entries:
-            self._of_outlet[entry.outlet].append(entry.sketch)
+            self._of_outlet[entry.outlet].append(entry)
         self._worn: dict[str, frozenset[int]] = {}
 
     def add(self, entry: Entry, story: str, now: datetime) -> None:
@@ -131,7 +135,8 @@ class _Index:
     def worn(self, outlet: str) -> frozenset[int]:
         """Boilerplate of an outlet, as far as the entries of this call show it."""
         if outlet not in self._worn:
-            self._worn[outlet] = _worn(self._of_outlet[outlet])
+            texts = [text for text in self._of_outlet[outlet] if not self._often.isdisjoint(text.keys)]
+            self._worn[outlet] = _in_many([(text, text.sketch.lead | text.sketch.body) for text in texts], _is_blurb)
         return self._worn[outlet]
 
     def near(self, entry: Entry) -> list[Candidate]:
@@ -225,45 +230,56 @@ def _joined(
     return tuple(sorted(joined, key=lambda story: joined[story].number))
 
 
+# ── boilerplate ──────────────────────────────────────────────────────────────────────────────────
+
+
 def _furniture(entry: Entry, looks: list[Look], index: _Index) -> frozenset[int]:
-    """Hashes of an entry that stand in many different stories, or under many headlines of one outlet: boilerplate."""
-    looks = [look for look in looks if look.lead or look.body]
+    """Hashes of an entry that are boilerplate: they stand in many different stories, or in texts that make a blurb."""
+    looks = [look for look in looks if len(look.lead) + len(look.body) >= BLURB]
     if not looks:
         return NOTHING
-    under: defaultdict[int, set[str]] = defaultdict(set)
-    if len(looks) >= FURNITURE_STORIES:
-        for look in looks:
-            for h in look.lead | look.body:
-                under[h].add(look.candidate.story)
-    own = _worn([entry.sketch, *(look.candidate.sketch for look in looks if look.candidate.outlet == entry.outlet)])
-    outlets = {entry.outlet, *(look.candidate.outlet for look in looks)}
-    return own.union(
-        (h for h, stories in under.items() if len(stories) >= FURNITURE_STORIES), *map(index.worn, outlets)
+
+    def is_boilerplate(texts: list[Candidate]) -> bool:
+        return len({text.story for text in texts}) >= FURNITURE_STORIES or _is_blurb([entry, *texts])
+
+    many = _in_many([(look.candidate, look.lead | look.body) for look in looks], is_boilerplate)
+    return many.union(*map(index.worn, {entry.outlet, *(look.candidate.outlet for look in looks)}))
+
+
+def _in_many(texts: list[tuple[Any, frozenset[int]]], is_boilerplate: Callable[[list[Any]], bool]) -> frozenset[int]:
+    """The hashes, each given with its text, whose texts together show them to be boilerplate."""
+    if len(texts) < FURNITURE_HEADLINES - 1:
+        return NOTHING
+    places: defaultdict[int, list[int]] = defaultdict(list)
+    for place, (_, hashes) in enumerate(texts):
+        for h in hashes:
+            places[h].append(place)
+    together: defaultdict[tuple[int, ...], list[int]] = defaultdict(list)
+    for h, found in places.items():
+        if len(found) >= FURNITURE_HEADLINES - 1:
+            together[tuple(found)].append(h)
+    return frozenset(
+        chain.from_iterable(
+            hashes for found, hashes in together.items() if is_boilerplate([texts[place][0] for place in found])
+        )
     )
 
 
-def _worn(sketches: Sequence[Sketch]) -> frozenset[int]:
-    """Hashes that stand under so many unlike headlines of one outlet that they are boilerplate. An item's versions have
-    like ones."""
-    if len(sketches) < FURNITURE_HEADLINES:
-        return NOTHING
-    times = Counter(chain.from_iterable([sketch.lead | sketch.body for sketch in sketches]))
-    often = {h for h, found in times.items() if found >= FURNITURE_HEADLINES}
-    if not often:
-        return NOTHING
-    unlike: list[tuple[frozenset[str], set[int]]] = []
-    for sketch in sketches:
-        telling, hashes = telling_of(sketch.words), often & (sketch.lead | sketch.body)
-        if not telling or not hashes:
-            continue
-        for other, theirs in unlike:
-            if len(telling & other) >= LIKE_HEADLINES * min(len(telling), len(other)):
-                theirs |= hashes
-                break
-        else:
-            unlike.append((telling, hashes))
-    times = Counter(chain.from_iterable([hashes for _, hashes in unlike]))
-    return frozenset([h for h, found in times.items() if found >= FURNITURE_HEADLINES])
+def _is_blurb(texts: Sequence[Entry | Candidate]) -> bool:
+    """Whether what all these texts say is boilerplate: their headlines are unlike, and some of one outlet. Versions of
+    an item have like headlines; a wire text may have many, but in each outlet one."""
+    unlike: list[frozenset[str]] = []
+    outlets: list[str] = []
+    for text in texts:
+        telling = telling_of(text.sketch.words)
+        if telling and not any(_are_like(telling, other) for other in unlike):
+            unlike.append(telling)
+            outlets.append(text.outlet)
+    return len(unlike) >= FURNITURE_HEADLINES and len(set(outlets)) < len(outlets)
+
+
+def _are_like(telling: frozenset[str], other: frozenset[str]) -> bool:
+    return len(telling & other) >= LIKE_HEADLINES * min(len(telling), len(other))
 
 
 RULE_ORDER = (Rule.SIMILAR, Rule.SAME_TITLE, Rule.SAME_TEXT, Rule.SAME_URL)

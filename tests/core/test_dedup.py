@@ -197,6 +197,57 @@ def test_the_furniture_of_a_page_makes_no_copies():
     assert not first.sketch.body
 
 
+BLURB = (
+    "Sign up for our letter and have the news of the coast on your table every morning. It costs nothing, you may leave whenever "
+    "you like, and your address stays with us; the small print says how."
+)  # fmt: skip
+HEADLINES = [
+    "Storm closes the old harbour", "Mayor opens a library for children", "Telescope finds a ring round a comet", "Fishing fleet refuses quotas",
+    "Museum returns bronze heads", "School strike spreads to the islands", "Bakers ask for cheaper flour", "Chess champion loses to a pupil",
+    "Tunnel under the strait springs a leak", "Court frees the ferry's captain",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("outlets", [("Chronicle",), ("Chronicle", "Herald", "Portal")], ids=["one outlet", "papers of a group"])
+@pytest.mark.parametrize("summary", ["{blurb}", "{headline}, said people who should know. {blurb}"], ids=["nothing else", "behind a sentence"])
+def test_a_blurb_under_every_headline_makes_no_copies(summary, outlets):
+    texts = [
+        copy(headline, summary.format(headline=headline, blurb=BLURB), outlet=outlets[number % len(outlets)], hours=20 - number)
+        for number, headline in enumerate(HEADLINES)
+    ]  # fmt: skip
+    if len(outlets) == 1:
+        assert len({assignment.story for assignment in assigned(*texts)}) == len(texts)
+    assert len(one_by_one(texts)) >= len(texts) - 3  # until it has been seen often enough
+
+
+def test_a_wire_text_under_a_headline_of_each_outlet_is_no_blurb():
+    texts = [copy(headline, body=BODY, outlet=f"Outlet {n}") for n, headline in enumerate([TITLE, "Quays go to a trust", "Dawn vote on port", "Harbour: end of a dispute", "Trust takes the quays"])]
+    assert together(*texts) and len(one_by_one(texts)) == 1
+
+
+def test_versions_of_an_item_in_one_outlet_are_no_blurb():
+    texts = [copy(f"UPDATE {n}-{TITLE}", LEAD, hours=10 - n) for n in range(1, 7)]
+    assert together(*texts) and len(one_by_one(texts)) == 1
+
+
+def one_by_one(texts):
+    """The stories of entries that come one after another, each looked up among those before."""
+    known, postings = [], {}
+    for number, one in enumerate(texts):
+        near = ((one.id, promising(one, postings)),)
+        (found,) = recognise((one,), Snapshot(candidates=tuple(known), near=near), now=NOW, window=WINDOW)
+        assert not found.merges
+        known.append(
+            Candidate(
+                number=number, entry=one.id, story=found.story, outlet=one.outlet, published_at=one.published_at, seen_at=NOW,
+                url_key=one.url_key, title_key=one.title_key, text_key=one.text_key, sketch=one.sketch,
+            )
+        )  # fmt: skip
+        for key in one.keys:
+            postings.setdefault(key, []).append(number)
+    return {candidate.story for candidate in known}
+
+
 SERIES = [
     ("pages of funds", [f"State Street SPDR Bloomberg {kind} Bond UCITS ETF" for kind in ("Emerging Markets Local", "Sterling Corporate", "Euro Government", "Global Aggregate")]),
     ("trading halts", [f"IIROC Trading Halt - {name}" for name in ("ABC", "XKLM", "QRT", "WXYZ")]),
