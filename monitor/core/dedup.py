@@ -135,8 +135,11 @@ class _Index:
     def worn(self, outlet: str) -> frozenset[int]:
         """Boilerplate of an outlet, as far as the entries of this call show it."""
         if outlet not in self._worn:
-            texts = [text for text in self._of_outlet[outlet] if not self._often.isdisjoint(text.keys)]
-            self._worn[outlet] = _in_many([(text, text.sketch.lead | text.sketch.body) for text in texts], _is_blurb)
+            texts = self._of_outlet[outlet]
+            times = Counter([key for text in texts for key in text.keys if key in self._often])
+            often = {key for key, found in times.items() if found >= FURNITURE_HEADLINES}
+            alike = [text for text in texts if not often.isdisjoint(text.keys)] if often else []
+            self._worn[outlet] = _in_many([(text, text.sketch.lead | text.sketch.body) for text in alike], _is_blurb)
         return self._worn[outlet]
 
     def near(self, entry: Entry) -> list[Candidate]:
