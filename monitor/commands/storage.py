@@ -47,8 +47,8 @@ def backup(ctx: click.Context, file: Path, keep: int | None) -> None:
 def restore(ctx: click.Context, file: Path) -> None:
     """Put a backup in the place of the database. Stop the daemon before.
 
-    The former database stays beside it as `….before-restore`. Keys of encrypted rooms are put back only
-    where there are none.
+    The former database stays beside it as `….before-restore`, a further one as `….before-restore-2`.
+    Keys of encrypted rooms are put back only where there are none.
 
     \b
     Example:
@@ -59,6 +59,8 @@ def restore(ctx: click.Context, file: Path) -> None:
     database, keys = _place(ctx)
     put = copies.restore(database, file, keys)
     click.echo(f"{put.path}: restored from {file}{_with_keys(put.files)}", err=True)
+    if put.former:
+        click.echo(f"{put.former}: the database that was there before", err=True)
 
 
 def _place(ctx: click.Context) -> tuple[str, Path]:

@@ -8,10 +8,13 @@ own interface are whole whatever is written meanwhile. Does not know PostgreSQL,
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime
+from itertools import chain, count
 from pathlib import Path
 
 from monitor.errors import StoreDamaged, StoreError, StoreFull
@@ -23,6 +26,8 @@ SQLAR = "CREATE TABLE sqlar(name TEXT PRIMARY KEY, mode INT, mtime INT, sz INT, 
 BESIDE = ("", "-wal", "-shm")
 LOGS = ("-wal", "-shm", "-journal")  # of databases among the files beside; a copy through SQLite has what they say
 FORMER = ".before-restore"
+UNFINISHED = ".unfinished"
+STALE = 24 * 3600  # seconds after which nobody works on an unfinished copy any more
 SQLITE_HEADER = b"SQLite format 3\0"
 
 
@@ -33,17 +38,20 @@ class Copied:
     path: Path
     size: int  # bytes
     files: int  # beside the database
+    former: Path | None = None  # where the database went whose place it took
 
 
 def back_up(url: str, target: Path, beside: Path) -> Copied:
     """Copy the database, and the files of the folder `beside` (its name is kept), into one file that takes the place of
     `target` when it is whole and sound.
 
-    Raises StoreError where there is no database, StoreFull where there is no room for the copy, and StoreDamaged where
-    what was copied is not sound: the former `target` stays then.
+    Raises StoreError where there is no database, or `target` is the database itself, StoreFull where there is no room
+    for the copy, and StoreDamaged where what was copied is not sound: the former `target` stays then.
     """
     _refuse_nothing(Path(url))
-    unfinished = target.with_name(target.name + ".unfinished")
+    if target.exists() and target.samefile(url):
+        raise StoreError(f"{target}: this is the database itself; name another file for its copy", path=target)
+    unfinished = target.with_name(target.name + UNFINISHED)
     with _said_with(target):
         try:
             files = _copy(url, unfinished, beside)
@@ -54,22 +62,28 @@ def back_up(url: str, target: Path, beside: Path) -> Copied:
     return Copied(path=target, size=target.stat().st_size, files=files)
 
 
-def prune(folder: Path, stem: str, keep: int) -> tuple[Path, ...]:
-    """Delete all but the newest `keep` backups that `dated` named; what was deleted."""
-    old = sorted(folder.glob(f"{stem}-*Z.db"))[:-keep]
-    for path in old:
-        path.unlink()
-    return tuple(old)
-
-
 def dated(folder: Path, stem: str, now: datetime) -> Path:
     """The name of a backup made now; names sort by age."""
     return folder / f"{stem}-{now:%Y-%m-%dT%H%M%SZ}.db"
 
 
+def prune(folder: Path, stem: str, keep: int) -> tuple[Path, ...]:
+    """Delete all but the newest `keep` backups that `dated` named, and what killed ones left; which backups."""
+    name = re.compile(rf"{re.escape(stem)}-\d{{4}}-\d\d-\d\dT\d{{6}}Z\.db({re.escape(UNFINISHED)}.*)?")
+    ours = [(path, found[1]) for path in sorted(folder.iterdir()) if (found := name.fullmatch(path.name))]
+    for path, is_unfinished in ours:
+        if is_unfinished and time.time() - path.stat().st_mtime > STALE:
+            path.unlink(missing_ok=True)
+    old = [path for path, is_unfinished in ours if not is_unfinished][:-keep]
+    for path in old:
+        path.unlink()
+    return tuple(old)
+
+
 def restore(url: str, source: Path, beside: Path) -> Copied:
-    """Put a backup in the place of the database. The former one stays beside it as `….before-restore`; the folder
-    `beside` is made only where it is missing, since keys that are there are newer.
+    """Put a backup in the place of the database. The former one stays beside it as `….before-restore`, or with a number
+    behind that where another one stands there; the folder `beside` is made only where it is missing, since keys that
+    are there are newer.
 
     Raises InstanceRunning beside a live instance, SchemaError or StoreError where `source` is no sound backup: nothing
     was touched then.
@@ -79,14 +93,14 @@ def restore(url: str, source: Path, beside: Path) -> Copied:
         incoming = Path(f"{url}.incoming")
         try:
             files = _take(source, incoming)
-            mark = _put_in_place(url, incoming)
+            mark, former = _put_in_place(url, incoming)
         finally:
             for suffix in BESIDE:
                 Path(f"{incoming}{suffix}").unlink(missing_ok=True)
         restored = 0 if beside.exists() else _unpack(files, beside)
         if mark is not None:
             marker.note(url, mark)
-    return Copied(path=Path(url), size=Path(url).stat().st_size, files=restored)
+    return Copied(path=Path(url), size=Path(url).stat().st_size, files=restored, former=former)
 
 
 # ── making one ───────────────────────────────────────────────────────────────────────────────────
@@ -168,16 +182,22 @@ def _take(source: Path, incoming: Path) -> dict[str, bytes]:
     return files
 
 
-def _put_in_place(url: str, incoming: Path) -> marker.Mark | None:
+def _put_in_place(url: str, incoming: Path) -> tuple[marker.Mark | None, Path | None]:
+    """The mark of what is there now, and where what was there has gone."""
     with closing(sqlite3.connect(incoming)) as copy:
         mark = marker.of_raw(copy.execute("SELECT value FROM meta WHERE key = ?", (marker.KEY,)).fetchone())
-    for suffix in BESIDE:  # with the database goes its log: left beside another one, it would be played into that
-        Path(f"{url}{FORMER}{suffix}").unlink(missing_ok=True)
-        if Path(f"{url}{suffix}").exists():
-            Path(f"{url}{suffix}").replace(f"{url}{FORMER}{suffix}")
+    aside, moved = _aside(url), [suffix for suffix in BESIDE if Path(f"{url}{suffix}").exists()]
+    for suffix in moved:  # with the database goes its log: left beside another one, it would be played into that
+        Path(f"{url}{suffix}").replace(f"{aside}{suffix}")
     incoming.replace(url)
     marker.sync_folder(Path(url).absolute().parent)
-    return mark
+    return mark, aside if moved else None
+
+
+def _aside(url: str) -> Path:
+    """A name for the former database that nothing bears yet."""
+    names = chain([f"{url}{FORMER}"], (f"{url}{FORMER}-{number}" for number in count(2)))
+    return Path(next(name for name in names if not any(Path(f"{name}{suffix}").exists() for suffix in BESIDE)))
 
 
 def _unpack(files: dict[str, bytes], beside: Path) -> int:

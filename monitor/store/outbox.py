@@ -205,15 +205,20 @@ def cancel_unknown(tx: sa.Connection, known: Recipients) -> int:
 
 
 def _readdress(tx: sa.Connection, channel: str, recipient: str) -> None:
-    """What waits in a channel for other recipients waits for this one, as far as it has not got the same."""
-    same = deliveries.alias()
-    has_it = sa.exists().where(
-        same.c.alert == deliveries.c.alert, same.c.channel == channel, same.c.recipient == recipient
+    """What waits in a channel for other recipients waits for this one: once, and as far as it has not got the same."""
+    of_others = sa.and_(deliveries.c.channel == channel, deliveries.c.recipient != recipient)
+    _dissolve_around(tx, of_others)
+    lost = sa.and_(of_others, deliveries.c.state.in_(WAITING), deliveries.c.kind != DeliveryKind.EDIT)
+    twin = deliveries.alias()
+    same = sa.and_(twin.c.alert == deliveries.c.alert, twin.c.alert != "", twin.c.channel == channel)
+    waits = sa.and_(twin.c.state.in_(WAITING), twin.c.kind != DeliveryKind.EDIT)
+    goes_anyway = sa.exists().where(
+        same, sa.or_(twin.c.recipient == recipient, sa.and_(waits, twin.c.recipient < deliveries.c.recipient))
     )
-    waits = sa.or_(deliveries.c.state.in_(WAITING), WAITS_IN_DIGEST)
-    lost = sa.and_(deliveries.c.channel == channel, deliveries.c.recipient != recipient, waits)
-    which = sa.select(deliveries.c.seq).where(lost, deliveries.c.kind != DeliveryKind.EDIT, ~has_it)
-    tx.execute(deliveries.update().where(deliveries.c.seq.in_(which)).values(recipient=recipient))
+    spare = sa.select(deliveries.c.seq).where(lost, goes_anyway)
+    values = {"state": DeliveryStatus.CANCELLED, "hold": None, "error": f"the same goes to {recipient}"}
+    tx.execute(deliveries.update().where(deliveries.c.seq.in_(spare)).values(**values))
+    tx.execute(deliveries.update().where(lost).values(recipient=recipient))
 
 
 def cancel_orphaned_edits(tx: sa.Connection) -> None:

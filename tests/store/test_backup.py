@@ -5,6 +5,7 @@ import signal
 import sqlite3
 import stat
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -326,3 +327,40 @@ def test_dated_backups_sort_by_age_and_the_newest_are_kept(tmp_path):
         path.write_bytes(b"")
     assert backup.prune(tmp_path, "wirewatch", keep=7) == tuple(made[:3])
     assert sorted(tmp_path.iterdir()) == sorted([*made[3:], tmp_path / "wirewatch-by-hand.db"])
+
+
+def test_another_databases_backups_in_the_same_folder_are_let_alone(tmp_path):
+    others = [backup.dated(tmp_path, "ww-eu", NOW + timedelta(days=day)) for day in range(3)]
+    mine = [backup.dated(tmp_path, "ww", NOW + timedelta(days=day)) for day in range(3)]
+    for path in (*others, *mine):
+        path.write_bytes(b"")
+    assert backup.prune(tmp_path, "ww", keep=2) == tuple(mine[:1])
+    assert sorted(tmp_path.iterdir()) == sorted([*others, *mine[1:]])
+
+
+def test_what_killed_backups_left_is_deleted_after_a_day(tmp_path):
+    made = backup.dated(tmp_path, "ww", NOW)
+    names = [f"{made.name}{rest}" for rest in ("", ".unfinished", ".unfinished-journal")]
+    old, new = [tmp_path / name for name in names], tmp_path / f"{names[1].replace('2026', '2027')}"
+    for path in (*old, new):
+        path.write_bytes(b"")
+    for path in old:
+        os.utime(path, (time.time() - 25 * 3600,) * 2)
+    assert backup.prune(tmp_path, "ww", keep=7) == ()
+    assert sorted(tmp_path.iterdir()) == sorted([made, new])
+
+
+def test_the_database_itself_is_no_target(url, tmp_path):
+    Database.open(url).close()
+    with pytest.raises(StoreError, match="the database itself"):
+        back_up(url, Path(url))
+
+
+def test_a_second_restore_keeps_what_the_first_put_aside(url, target):
+    database = Database.open(url)
+    back_up(url, target)
+    put(database, "live")
+    database.close()
+    first, second = restore(url, target), restore(url, target)
+    assert [one.former for one in (first, second)] == [Path(f"{url}.before-restore"), Path(f"{url}.before-restore-2")]
+    assert keys_in(str(first.former)) == {"live"} and keys_in(str(second.former)) == set()
