@@ -287,7 +287,7 @@ def _counted(
 def _counts(tx: sa.Connection, rows: Rows, now: datetime) -> Iterator[tuple[str, str, int, Notice]]:
     for channel, count in letters.count_by_channel(tx, letters.IS_DEAD).items():
         says = f"{count} dead letter{'s' if count > 1 else ''} on channel {channel}"
-        do = "`wirewatch alerts` shows them; `wirewatch alerts retry ID` sends one again."
+        do = "`wirewatch alerts --undelivered` shows them; `wirewatch alerts retry ID` sends one again."
         notice = Notice(occasion=f"dead:{channel}:{rfc3339(now)}", says=says, do=do, level=Level.URGENT, about=channel)
         yield "dead", channel, count, notice
     for channel, count in letters.count_by_channel(tx, letters.IS_IN_DOUBT).items():
@@ -297,7 +297,7 @@ def _counts(tx: sa.Connection, rows: Rows, now: datetime) -> Iterator[tuple[str,
         yield "doubt", channel, count, notice
     for channel, count in letters.count_by_channel(tx, letters.IS_REMOVED).items():
         says = f"{count} message{'s' if count > 1 else ''} for channel {channel} cancelled: {letters.REMOVED}"
-        do = "`wirewatch alerts` shows them; once the channel is back under its name `wirewatch alerts retry ID` sends."
+        do = "`wirewatch alerts --undelivered` shows them; once the channel is back under its name `wirewatch alerts retry ID` sends."
         notice = Notice(occasion=f"removed:{channel}:{rfc3339(now)}", says=says, do=do, level=Level.URGENT)
         yield "removed", channel, count, notice
     for name, gaps in _gaps(rows).items():

@@ -55,7 +55,7 @@ def add(
         comment=comment,
     )
     silences.add(tx, silence)
-    said = f"silenced ({silence.id})"
+    said = silences.said_of(silence.id)
     if feed is None:
         cancelled = outbox.cancel_silenced(tx, watchlist=silence.watchlist, story=silence.story, error=said)
     else:

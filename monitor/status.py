@@ -59,8 +59,12 @@ def status_of(
         *([f"the daemon (pid {pid}) has made no progress since {_local(last_tick['at'], zone)}"] if stuck else []),
         *(f"feed {row['name']} fails: {row['last_error']}" for row in rows if _fails(row)),
         *(_channel_problem(row) for row in channels if row["suspended"] or channel_store.fails_for_long(row, now)),
-        *([f"dead letters: {depth['dead']}; `wirewatch alerts` shows them"] if depth.get("dead") else []),
-        *([f"{doubts} messages may have arrived or not; `wirewatch alerts` shows them"] if doubts else []),
+        *([f"dead letters: {depth['dead']}; `wirewatch alerts --undelivered` shows them"] if depth.get("dead") else []),
+        *(
+            [f"{doubts} messages may have arrived or not; `wirewatch alerts --undelivered` shows them"]
+            if doubts
+            else []
+        ),
         *(f"last reload refused: {problem}" for problem in reloaded.get("problems", ())),
     ]
     oldest = letters.oldest_waiting_at(tx)

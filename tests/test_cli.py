@@ -7,9 +7,11 @@ import os
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import tomllib
+from contextlib import closing
 from pathlib import Path
 
 import click
@@ -487,6 +489,23 @@ def test_a_channel_that_refuses_is_1_and_the_others_are_tried(desk):
 def test_an_unreachable_channel_is_1_in_words(desk):
     done = desk.channel("slack", "slack://T/B/C?base=http://127.0.0.1:9").does("test-channel", "slack")
     assert done.exit_code == 1 and "slack: failed" in done.stdout
+
+
+def test_what_did_not_arrive_is_listed_whatever_its_age_with_notices(desk):
+    with FakeHttp() as hook:
+        hook.fails_with(400, times=9)
+        desk.channel("hook", hook.url).feed("gazette", rss(BILL))
+        desk.does("poll")
+        with closing(sqlite3.connect(desk.folder / "wirewatch.db")) as database, database:
+            database.execute("UPDATE alerts SET created_at = created_at - 30 * 86400000000")
+        assert desk.lines("alerts", "--json") == []
+        assert "`wirewatch alerts --undelivered` shows them" in desk.does("status").stdout
+        (alert,) = desk.lines("alerts", "--undelivered", "--json")
+        assert only(alert["deliveries"])["state"] == "dead"
+        desk.channels = {"other": "console://"}
+        desk.write()
+        refused = desk.does("alerts", "retry", alert["id"])
+        assert (refused.exit_code, "not configured any more: hook" in refused.output) == (1, True)
 
 
 def test_dead_letters_are_sent_again_when_asked_and_only_then(desk):

@@ -91,6 +91,23 @@ def test_what_a_silenced_feed_had_waiting_is_told_by_another_feeds_copy(desk):
     assert [json.loads(line)["title"] for line in result.stdout.splitlines()] == [BILL]
 
 
+NIGHT = '[channel.night]\nurl = "console://"\nquiet_hours = "00:00-23:59"\n[[route]]\nchannels = ["night"]\n'
+
+
+def test_a_silence_put_in_force_by_mistake_can_be_undone(desk):
+    desk.channels = {}
+    desk.write(NIGHT)
+    polled(desk)
+    silence = silenced(desk, "--watchlist", "harbour")
+    (listed,) = desk.lines("silence", "list", "--json")
+    (alert,) = desk.lines("alerts", "--json")
+    assert (listed["kept_back"], alert["deliveries"][0]["state"]) == (1, "cancelled")
+    assert desk.does("alerts", "retry", alert["id"]).exit_code == 1, "the silence is not over"
+    assert desk.does("silence", "end", silence).exit_code == 0
+    assert desk.does("alerts", "retry", alert["id"]).exit_code == 0
+    assert desk.lines("alerts", "--json")[0]["deliveries"][0]["state"] == "queued"
+
+
 MISTAKES = [
     (("--watchlist", "harbour", "--for", "0s"), "'0s'; expected more than nothing"),
     ((), "expected one of --watchlist, --story and --feed"),

@@ -65,10 +65,13 @@ def stories(ctx: click.Context, since: timedelta, watchlist: str | None, search:
 
 @click.group(invoke_without_command=True)
 @SINCE
+@click.option(
+    "--undelivered", is_flag=True, help="Only what did not arrive, or may not have, of any age; also notices to you."
+)
 @JSON
 @CONFIG
 @click.pass_context
-def alerts(ctx: click.Context, since: timedelta, as_json: bool) -> None:
+def alerts(ctx: click.Context, since: timedelta, undelivered: bool, as_json: bool) -> None:
     """List what was decided and where each delivery stands; `alerts retry ID…` sends dead letters again."""
     if ctx.invoked_subcommand is not None:
         return
@@ -76,7 +79,8 @@ def alerts(ctx: click.Context, since: timedelta, as_json: bool) -> None:
     from monitor.store import letters
 
     with reader(ctx) as (config, database), database.read() as tx:
-        rows = letters.list_alerts(tx, since=clock_of()() - since)
+        all_since = clock_of()() - since
+        rows = letters.list_undelivered(tx) if undelivered else letters.list_alerts(tx, since=all_since)
         deliveries = letters.list_deliveries(tx, [row["id"] for row in rows])
         if as_json:
             for row in rows:
@@ -91,18 +95,21 @@ def alerts(ctx: click.Context, since: timedelta, as_json: bool) -> None:
                     loud=row["level"] == "urgent",
                     facts=(
                         row["level"],
-                        row["watchlist"],
+                        row["watchlist"] or "",
                         row["reason"].replace("_", " "),
                         "; ".join(show.delivery_lines(deliveries.get(row["id"], ()), config.zone)) or "sent nowhere",
                     ),
                 )
                 for row in rows
             ),
-            nothing="no alerts in this time; --since 7d looks further back",
+            nothing="all has arrived" if undelivered else "no alerts in this time; --since 7d looks further back",
         )
 
 
-NOT_TO_RETRY = "no dead or cancelled delivery belongs to these ids, or their stories were taken back"
+NOT_TO_RETRY = (
+    "no delivery of these ids is dead, in doubt, or cancelled by a silence that is over or with its channel, or their"
+    " stories were taken back"
+)
 
 
 @alerts.command("retry")
@@ -122,6 +129,10 @@ def retry_alerts(ctx: click.Context, ids: tuple[str, ...]) -> None:
     now = clock_of()()
     config = config_of(ctx)
     with Database.open_beside(config.database) as database, database.write() as tx:
+        if missing := outbox.channels_to_retry(tx, ids, now) - {channel.name for channel in config.channels}:
+            raise MonitorError(
+                f"not configured any more: {', '.join(sorted(missing))}; put it back into {config.path} first"
+            )
         count = outbox.retry(tx, ids, now)
     if not count:
         raise MonitorError(f"nothing to send again: {NOT_TO_RETRY}")

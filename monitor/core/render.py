@@ -128,7 +128,8 @@ def digest_of(lines: tuple[Line, ...], together: HoldReason, *, more: int = 0) -
 
 
 def plainest(message: Message) -> Message:
-    """Title and link alone, for a server that refused the full form; a digest keeps its lines, which are all it has."""
+    """Title and link alone, for a server that refused the full form. A digest keeps its lines, which are all it has;
+    what has no link keeps a sentence, since some services take no message without a text."""
     if message.mark == "digest":
         return message
     title = shorten(message.title, max(40, PLAINEST_LENGTH - len(message.url) - 1))
@@ -138,7 +139,7 @@ def plainest(message: Message) -> Message:
         headline=title,
         title=title,
         url=url,
-        lead="",
+        lead="" if url else shorten(message.lead, PLAINEST_LENGTH - len(title)),
         why=(),
         spread="",
         published="",

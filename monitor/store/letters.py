@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -111,6 +112,25 @@ def list_alerts(
         statement = statement.where(alerts.c.title.icontains(search, autoescape=True))
     statement = statement.order_by(alerts.c.created_at.desc(), alerts.c.id).limit(limit).offset(skip)
     return tuple(tx.execute(statement).mappings())
+
+
+def list_undelivered(tx: sa.Connection) -> tuple[Mapping[str, Any], ...]:
+    """Alerts of which a delivery is dead, in doubt (by itself or in a digest) or lost its channel, whatever their age,
+    newest first; and as if they were such the operator's notices."""
+    troubled = sa.or_(IS_DEAD, IS_IN_DOUBT, IS_REMOVED)
+    in_doubt = sa.select(deliveries.c.id).where(IS_IN_DOUBT, ~IS_LETTER)
+    ids = sa.select(deliveries.c.alert).where(sa.or_(troubled, deliveries.c.merged_into.in_(in_doubt)))
+    found: list[Mapping[str, Any]] = list(tx.execute(sa.select(alerts).where(alerts.c.id.in_(ids))).mappings())
+    is_notice = deliveries.c.kind == DeliveryKind.NOTICE
+    notices = tx.execute(sa.select(deliveries).where(troubled, is_notice).order_by(deliveries.c.seq)).mappings()
+    found += {row["alert"]: _as_alert(row) for row in notices}.values()
+    return tuple(sorted(found, key=lambda row: (row["created_at"], row["id"]), reverse=True))
+
+
+def _as_alert(notice: sa.RowMapping) -> dict[str, Any]:
+    values = dict.fromkeys(column.name for column in alerts.columns)
+    about = {"id": notice["alert"], "title": message_from(notice["message"]).title, "reason": "notice"}
+    return values | {name: notice[name] for name in ("level", "created_at")} | about
 
 
 def find_alert(tx: sa.Connection, alert: str) -> sa.RowMapping | None:

@@ -42,6 +42,7 @@ from monitor.store.letters import (
     row_of,
 )
 from monitor.store.schema import UtcTime, alerts, deliveries, entries
+from monitor.store.silences import has_ended
 
 LEASE = timedelta(minutes=10)  # longer than any send may take
 
@@ -274,11 +275,9 @@ def cancel_of_feed(
 
 
 def retry(tx: sa.Connection, ids: Iterable[str], now: datetime) -> int:
-    """Queue dead or doubtful deliveries of these alerts (or these deliveries) again, and those whose channel had been
-    removed; the alerts of a dead digest go by themselves. Never those that were taken back since. Returns how many."""
-    ids = tuple(ids)
-    digests = sa.select(deliveries.c.merged_into).where(deliveries.c.alert.in_(ids))
-    chosen = sa.or_(deliveries.c.alert.in_(ids), deliveries.c.id.in_(ids), deliveries.c.id.in_(digests))
+    """Queue dead or doubtful deliveries of these alerts (or these deliveries) again, and those that were cancelled by a
+    silence which is over or because their channel was removed; the alerts of a dead digest go by themselves. Never
+    those that were taken back since. Returns how many."""
     values = {
         "state": DeliveryStatus.QUEUED,
         "hold": None,
@@ -287,9 +286,13 @@ def retry(tx: sa.Connection, ids: Iterable[str], now: datetime) -> int:
         "first_attempt_at": None,
         "attempts": 0,
     }
-    ended = sa.or_(sa.and_(IS_LETTER, deliveries.c.state == DeliveryStatus.DEAD), IS_REMOVED)
-    which = sa.select(deliveries.c.seq).where(chosen, sa.or_(ended, IS_IN_DOUBT), ~_was_taken_back())
+    which = sa.select(deliveries.c.seq).where(_can_be_retried(ids, now))
     return tx.execute(deliveries.update().where(deliveries.c.seq.in_(which)).values(**values)).rowcount
+
+
+def channels_to_retry(tx: sa.Connection, ids: Iterable[str], now: datetime) -> set[str]:
+    """The channels that `retry` would queue something for."""
+    return set(tx.execute(sa.select(deliveries.c.channel).where(_can_be_retried(ids, now))).scalars())
 
 
 def forget_old(tx: sa.Connection, *, settled_before: datetime) -> int:
@@ -311,6 +314,15 @@ def _due(now: datetime, ignore_group_wait: bool) -> tuple[sa.ColumnElement[bool]
         its_time = sa.or_(its_time, deliveries.c.attempts == 0)
     ordered = _has_what_it_edits(), _is_behind_what_it_corrects()
     return deliveries.c.state == DeliveryStatus.QUEUED, its_time, not_paused(now), *ordered
+
+
+def _can_be_retried(ids: Iterable[str], now: datetime) -> sa.ColumnElement[bool]:
+    ids = tuple(ids)
+    digests = sa.select(deliveries.c.merged_into).where(deliveries.c.alert.in_(ids))
+    chosen = sa.or_(deliveries.c.alert.in_(ids), deliveries.c.id.in_(ids), deliveries.c.id.in_(digests))
+    is_silenced = sa.and_(deliveries.c.state == DeliveryStatus.CANCELLED, has_ended(deliveries.c.error, now))
+    ended = sa.or_(sa.and_(IS_LETTER, deliveries.c.state == DeliveryStatus.DEAD), IS_REMOVED, is_silenced)
+    return sa.and_(chosen, sa.or_(ended, IS_IN_DOUBT), ~_was_taken_back())
 
 
 def _is_root(root: sa.Alias, edit: sa.Table) -> sa.ColumnElement[bool]:

@@ -13,7 +13,10 @@ import sqlalchemy as sa
 
 from monitor.model import Silence
 from monitor.store.database import insert_new
-from monitor.store.schema import alerts, silences
+from monitor.store.schema import alerts, deliveries, silences
+
+_SILENCED = "silenced ("
+_SAID = _SILENCED + silences.c.id + ")"
 
 
 def add(tx: sa.Connection, silence: Silence) -> None:
@@ -37,10 +40,23 @@ def list_silences(tx: sa.Connection, *, ended_after: datetime) -> tuple[Silence,
     return _read(tx, silences.c.ends_at > ended_after)
 
 
+def said_of(silence: str) -> str:
+    """Why a message was cancelled, as its delivery says it."""
+    return f"{_SILENCED}{silence})"
+
+
+def has_ended(error: sa.ColumnElement[str], now: datetime) -> sa.ColumnElement[bool]:
+    """Whether a delivery with this error was cancelled by a silence that is over."""
+    return sa.exists().where(silences.c.ends_at <= now, error == _SAID)
+
+
 def kept_back(tx: sa.Connection) -> dict[str, int]:
-    """How many alerts each silence kept back."""
-    statement = sa.select(alerts.c.silence, sa.func.count()).where(alerts.c.silence.is_not(None))
-    return {silence: count for silence, count in tx.execute(statement.group_by(alerts.c.silence))}
+    """How many alerts each silence kept back: those that were decided in its time, and those that waited then."""
+    by_itself = sa.select(alerts.c.silence, alerts.c.id).where(alerts.c.silence.is_not(None))
+    waited = sa.select(silences.c.id, deliveries.c.alert).join(deliveries, deliveries.c.error == _SAID)
+    found = by_itself.union(waited).subquery()
+    silence, alert = found.c
+    return {row[0]: row[1] for row in tx.execute(sa.select(silence, sa.func.count(alert)).group_by(silence))}
 
 
 def _read(tx: sa.Connection, condition: sa.ColumnElement[bool]) -> tuple[Silence, ...]:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.core.render import message_for, plainest, points, shorten, with_spread
-from monitor.model import Hit, Level, Pickup, Rule
+from monitor.model import Hit, Level, Message, Pickup, Rule
 from tests.builders import NOW, alert, entry, match, message
 
 LONDON = ZoneInfo("Europe/London")
@@ -67,6 +67,12 @@ def test_the_plainest_form_is_title_and_link_in_300_characters():
     assert len(plain.title) + len(plain.url) + 1 <= 300
     assert (plain.lead, plain.why, plain.spread, plain.credit) == ("", (), "", None)
     assert plainest(replace(full, url="https://gazette.example/" + "x" * 900)).url == ""
+
+
+def test_the_plainest_form_of_what_has_no_link_is_more_than_a_title():
+    notice = Message(headline="[operator] disk full", mark="operator", title="disk full", url="", watchlist="", watchlist_title="wirewatch", level=Level.NORMAL, lead="Make room. " * 99)
+    plain = plainest(notice)
+    assert plain.lead.startswith("Make room.") and len(plain.title) + len(plain.lead) <= 300
 
 
 @given(st.text(), st.integers(min_value=2, max_value=300))
