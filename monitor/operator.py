@@ -297,7 +297,10 @@ def _counts(tx: sa.Connection, rows: Rows, now: datetime) -> Iterator[tuple[str,
         yield "doubt", channel, count, notice
     for channel, count in letters.count_by_channel(tx, letters.IS_REMOVED).items():
         says = f"{count} message{'s' if count > 1 else ''} for channel {channel} cancelled: {letters.REMOVED}"
-        do = "`wirewatch alerts --undelivered` shows them; once the channel is back under its name `wirewatch alerts retry ID` sends."
+        do = (
+            "`wirewatch alerts --undelivered` shows them; once the channel is back under its name"
+            " `wirewatch alerts retry ID` sends."
+        )
         notice = Notice(occasion=f"removed:{channel}:{rfc3339(now)}", says=says, do=do, level=Level.URGENT)
         yield "removed", channel, count, notice
     for name, gaps in _gaps(rows).items():
