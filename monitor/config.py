@@ -249,6 +249,9 @@ def _valid_ones(model: type[Section], tables: Any) -> tuple[tuple[int, Any], ...
     listed = enumerate(tables if isinstance(tables, list) else ())
     return tuple((number, found) for number, table in listed if (found := _valid(model, table)))
 
+# Kinds of channels in whose addresses nothing but a password is secret.
+_WITHOUT_TOKENS = frozenset("console mailto mailtos json jsons xml xmls form forms".split())
+
 
 class _Resolver:
     """Turns sound tables into a Config: fills in defaults, secrets and paths, and checks what crosses tables."""
@@ -419,6 +422,8 @@ class _Resolver:
     def _channel_url(self, name: str, section: ChannelSection) -> str:
         """The address with what its placeholders name filled in."""
         url = self._secret(section.url, "channel", name, "url", plain_is_secret=False)
+        if isinstance(section.url, str) and _holds_secret(section.url):
+            self._in_clear("channel", name, "url")
         beside = section.model_extra or {}
         if isinstance(section.url, str):
             self._check_placeholders(name, set(PLACEHOLDER.findall(url)), set(beside))
@@ -595,3 +600,10 @@ def watchdog_patience(environ: Mapping[str, str] = os.environ) -> timedelta | No
     """How long systemd waits for a sign of life (sd_watchdog_enabled(3)), if it does."""
     microseconds = environ.get("WATCHDOG_USEC", "")
     return timedelta(microseconds=int(microseconds)) if microseconds.isdecimal() else None
+
+
+def _holds_secret(url: str) -> bool:
+    """Whether who reads a channel's address may use it: but for some kinds, what stands in it is a token."""
+    scheme, _, rest = url.partition("://")
+    has_password = ":" in rest.rpartition("@")[0]
+    return has_password or scheme not in _WITHOUT_TOKENS

@@ -257,6 +257,15 @@ def test_a_channel_asks_before_it_sends_again_only_where_a_second_copy_could_sho
     assert (channel.record().holds_doubt, channel.record(idempotent=True).holds_doubt) == (True, False)
 
 
+@pytest.mark.parametrize(("url", "secret"), [("json://desk:s3cret@h/x", True), ("tgram://123:token/456", True), ("mailto://localhost?to=a@example.org", False), ("json://h/x", False)])
+@pytest.mark.parametrize(("mode", "is_open"), [(0o644, True), (0o640, False)])
+def test_an_address_with_a_secret_in_it_stands_in_no_file_that_everybody_can_read(write, url, secret, mode, is_open):
+    path = write(f'[channel.desk]\nurl = "{url}"')
+    path.chmod(mode)
+    said = [problem.says for problem in load_config(path, {}).warnings]
+    assert any("everybody can read; run: chmod 600" in one for one in said) is (secret and is_open)
+
+
 def test_L19_two_channels_with_one_address_are_told_as_a_warning(write):
     config = load_config(write('[channel.desk]\nurl = "json://h/x"\n[channel.also]\nurl = "json://h/x"'), {})
     assert [(problem.line, problem.says) for problem in config.warnings] == [(4, "is the address of channel 'desk', too: two messages")]
