@@ -249,6 +249,7 @@ def _valid_ones(model: type[Section], tables: Any) -> tuple[tuple[int, Any], ...
     listed = enumerate(tables if isinstance(tables, list) else ())
     return tuple((number, found) for number, table in listed if (found := _valid(model, table)))
 
+
 # Kinds of channels in whose addresses nothing but a password is secret.
 _WITHOUT_TOKENS = frozenset("console mailto mailtos json jsons xml xmls form forms".split())
 
