@@ -13,7 +13,7 @@ from datetime import timedelta
 from rapidfuzz import fuzz
 
 from monitor.core.likeness import Likeness, subset_ratio
-from monitor.core.sketch import telling_of, telling_words
+from monitor.core.sketch import lead_of, telling_of, telling_words
 from monitor.core.vocabulary import AGAIN, COMMON, OPPOSITES
 from monitor.model import Candidate, Entry, Rule, Sketch, record
 
@@ -28,6 +28,8 @@ OTHER_FIGURES = "other figures in the headline"
 OTHER_BODY = "the bodies are different texts"
 TOO_LITTLE = "not alike enough"
 EMBEDDED = 1.2  # times as long as what it quotes is a summary that has something of its own to say
+SLOT_WORDS = 10  # the most that a template's slot holds
+ENDING = 2  # letters in which two forms of a word may differ at its end
 OTHER_WORD = 70  # two words less alike than this are two words, not two spellings of one
 
 
@@ -63,6 +65,8 @@ def opinion(
     if entry.title_key and entry.title_key == candidate.title_key and _title_identifies(mine, theirs, like):
         return Opinion(same=True, similarity=100.0, rule=Rule.SAME_TITLE, why="same headline")
     why = _by_body(like) or _by_lead(mine, theirs, like) or _by_title(mine, theirs, like)
+    if why and (slot := _slot(entry, candidate, like)):
+        return Opinion(same=False, similarity=shown, why=slot, related=_same_event(mine, theirs, like))
     if why:
         return Opinion(same=True, similarity=shown, rule=Rule.SIMILAR, why=why)
     return Opinion(same=False, similarity=shown, why=TOO_LITTLE, related=_same_event(mine, theirs, like))
@@ -116,6 +120,8 @@ def _veto(mine: Sketch, theirs: Sketch, like: Likeness, series: bool) -> str:
     """Why two texts that look alike are two stories, or "" where nothing says so."""
     if like.body >= 0.8 and like.body_shared >= 8:
         return ""
+    if _numbered(mine, theirs, like):
+        return OTHER_FIGURES
     if mine.days and theirs.days and mine.days != theirs.days:
         return "another day in the headline"
     if like.same_outlet and like.title >= 90 and like.apart > SERIES_GAP and not _same_once_more(mine, theirs, like):
@@ -140,6 +146,12 @@ def _same_once_more(mine: Sketch, theirs: Sketch, like: Likeness) -> bool:
         return True
     silent = not (mine.lead and theirs.lead)
     return silent and like.title >= 97 and min(telling_words(mine.words), telling_words(theirs.words)) >= 5
+
+
+def _numbered(mine: Sketch, theirs: Sketch, like: Likeness) -> bool:
+    """Whether two headlines differ in numbers and in nothing else: CVE-2026-1001 and CVE-2026-1002."""
+    differing = like.own | like.other
+    return _conflict(mine.numbers, theirs.numbers) and all(any(map(str.isdigit, word)) for word in differing)
 
 
 def _conflict(mine: frozenset[str], theirs: frozenset[str]) -> bool:
@@ -189,6 +201,45 @@ def _turned_round(mine: Sketch, theirs: Sketch, like: Likeness) -> str:
     if len(said) != len(before) or len(moved) != 2 or moved[1] - moved[0] < 2:
         return ""
     return f"the other way round: {before[moved[0]]} / {before[moved[1]]}"
+
+
+def _slot(entry: Entry | Candidate, candidate: Candidate, like: Likeness) -> str:
+    """A template: the same text but for some words, and one of those is what the new headline has and the earlier one
+    has not ("Cholera – Nigeria" and "Cholera – Sudan")."""
+    own = like.own - COMMON
+    if not isinstance(entry, Entry) or not own or like.lead_shared < 3:
+        return ""
+    theirs = candidate.sketch.lead
+    words, hashes = lead_of(entry.summary, entry.body, entry.sketch.lead)
+    other = [h not in theirs for h in hashes]
+    for place, word in enumerate(words):
+        if word in own and _is_slot(other, place) and not _has_form_of(word, candidate.sketch):
+            return f"the same text with other words: {word}"
+    return ""
+
+
+def _has_form_of(word: str, sketch: Sketch) -> bool:
+    """Whether a headline has the word with another ending. Short words and numbers have none."""
+    if len(word) <= 2 * ENDING or not word.isalpha():
+        return False
+    for other in sketch.words:
+        shorter, longer = sorted((word, other), key=len)
+        if len(longer) - len(shorter) <= ENDING and longer.startswith(shorter[: len(longer) - ENDING]):
+            return True
+    return False
+
+
+def _is_slot(other: list[bool], place: int) -> bool:
+    """Whether the word at a place stands in a short run of words that only one of two texts has; `other` says of each
+    three words whether only it has them. Before the run the text may begin, behind it there is more."""
+    begin, end = max(place - 2, 0), place + 1
+    if not all(other[begin:end]):
+        return False
+    while begin > 0 and other[begin - 1]:
+        begin -= 1
+    while end < len(other) and other[end]:
+        end += 1
+    return end < len(other) and end - begin <= SLOT_WORDS + 2 and (begin > 0 or place < SLOT_WORDS)
 
 
 def in_series(mine: Sketch, theirs: Sketch, like: Likeness) -> str:

@@ -163,6 +163,17 @@ def sketch_of(headline: str, summary: str, body: str) -> Sketched:
     return Sketched(sketch=sketch, words=tuple(body_words if trusted else summary_words))
 
 
+def lead_of(summary: str, body: str, lead: frozenset[int]) -> tuple[list[str], tuple[int, ...]]:
+    """The words that a sketch's `lead` was made of, and its hashes in order, each of the three words from there on."""
+    for text in (summary, body):
+        words = fold_words(_without_dateline(text))
+        for reach in (LEAD_WORDS, WIDE_LEAD_WORDS):
+            hashes = _shingles(words[:reach])
+            if frozenset(hashes) == lead:
+                return words[:reach], hashes
+    return [], ()
+
+
 @lru_cache(maxsize=4096)  # asked of one headline for every candidate
 def telling_of(words: tuple[str, ...] | frozenset[str]) -> frozenset[str]:
     """The words of a headline that say what it is about: neither common ones nor names of columns."""

@@ -197,6 +197,29 @@ def test_the_furniture_of_a_page_makes_no_copies():
     assert not first.sketch.body
 
 
+TEMPLATES = [
+    ("outbreaks", "{} – {}", "On 3 May the ministry of health of {1} told the office of an outbreak of {0} in two districts. As of that date no deaths were known, and all of the cases had been traced.", ("Cholera", "Morland"), ("Cholera", "Sudland"), ("Measles", "Morland")),
+    ("appeals", "Appeal for witnesses after {} in {}", "The harbour police ask for witnesses after a {0} in {1} on Monday evening. Whoever saw it may call the office at any hour of the day and give the number of the case.", ("collision", "Eastquay"), ("robbery", "Eastquay"), ("collision", "Westquay")),
+    ("recalls", "{} takes back {}", "{0} has taken the step of calling back its {1} as a precaution because it may hold pieces of metal. Whoever bought it should not eat it and gets the price back in every shop.", ("Aldo", "fish soup"), ("Benno", "herring salad"), ("Aldo", "crab paste")),
+    ("quakes", "M {} - {} of Port Else", "A quake of magnitude {0} was felt {1} of Port Else at a depth of ten kilometres this morning, and the office has no reports of damage so far.", ("4.7", "27 km SW"), ("4.9", "31 km SSW"), ("5.6", "120 km E")),
+    ("gaps in programs", "CVE-2026-{}{}", "A gap was found in the mill of the old harbour's ledger up to the version of May. It has been rated as severe, and the way in has been shown to the public and may be used.", ("1001", ""), ("1002", ""), ("1003", "")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("outlet", ["Chronicle", "Herald"])
+@pytest.mark.parametrize(("title", "text", "items"), [(case[1], case[2], case[3:]) for case in TEMPLATES], ids=[case[0] for case in TEMPLATES])
+def test_a_template_filled_in_again_is_another_story(title, text, items, outlet):
+    first, *later = [copy(title.format(*item), text.format(*item), hours=9 - n, outlet=outlet if n else "Chronicle") for n, item in enumerate(items)]
+    for one in later:
+        assert not together(first, one)
+
+
+def test_an_edited_text_under_another_headline_is_no_template():
+    edited = LEAD.replace("voted by 61 to 58", "decided with 61 votes to 58").replace("nine years", "almost nine years")
+    assert together(copy(summary=LEAD), copy("Harbour goes to public trust after long dispute", edited, outlet="Herald"))
+    assert together(copy(summary=LEAD), copy("Harbour goes to public trust after long dispute", LEAD[:150] + "…", outlet="Herald"))
+
+
 BLURB = (
     "Sign up for our letter and have the news of the coast on your table every morning. It costs nothing, you may leave whenever "
     "you like, and your address stays with us; the small print says how."
