@@ -27,6 +27,7 @@ NOTICE_WORDS = frozenset("story headline article item version earlier withdrawn 
 OTHER_FIGURES = "other figures in the headline"
 OTHER_BODY = "the bodies are different texts"
 TOO_LITTLE = "not alike enough"
+TOO_SHORT = "the same short headline over another text"
 EMBEDDED = 1.2  # times as long as what it quotes is a summary that has something of its own to say
 SLOT_WORDS = 10  # the most that a template's slot holds
 ENDING = 2  # letters in which two forms of a word may differ at its end
@@ -69,7 +70,8 @@ def opinion(
         return Opinion(same=False, similarity=shown, why=slot, related=_same_event(mine, theirs, like))
     if why:
         return Opinion(same=True, similarity=shown, rule=Rule.SIMILAR, why=why)
-    return Opinion(same=False, similarity=shown, why=TOO_LITTLE, related=_same_event(mine, theirs, like))
+    why = TOO_SHORT if mine.words == theirs.words else TOO_LITTLE
+    return Opinion(same=False, similarity=shown, why=why, related=_same_event(mine, theirs, like))
 
 
 def vetoed(entry: Entry | Candidate, candidate: Candidate, like: Likeness, *, window: timedelta) -> bool:

@@ -98,6 +98,11 @@ def test_a_founder_tells_which_story_was_nearest_and_why_it_was_refused():
     assert refused.nearest_similarity > 80
 
 
+def test_a_headline_too_short_to_tell_a_story_is_refused_in_words_that_say_so():
+    (_, second) = assigned(copy("Harbour strike", LEAD), copy("Harbour strike", OTHER_LEAD, outlet="Herald"))
+    assert (second.nearest_similarity, second.refused_because) == (100.0, "the same short headline over another text")
+
+
 def test_an_earlier_candidate_from_the_database_counts_like_one_of_this_call():
     first, second = copy(body=BODY), copy("Quays go to a trust in dawn vote", body=BODY, outlet="Herald")
     candidate = Candidate(
