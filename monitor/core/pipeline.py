@@ -15,6 +15,7 @@ from monitor.core.judging import Judging, is_told, kept, with_copy
 from monitor.core.normalise import normalise as read
 from monitor.core.policy import Arrival, History, Policy
 from monitor.core.score import score_story
+from monitor.core.sketch import fold_words, telling_of
 from monitor.core.wire import read_headline
 from monitor.model import NEAR_ENOUGH, NEAR_MISS, Entry, Judged, Match, Origin, Reason, Standing, StoryText, Verdict
 
@@ -59,9 +60,13 @@ def judge(
 
 
 def story_text(entry: Entry, standing: Standing | None = None) -> StoryText:
-    """What watchlists search: this copy's headline over the fullest summary and body of any copy."""
+    """What watchlists search: this copy's headline over the fullest summary and body of any copy, and what only this
+    copy says."""
     lead = max(entry.summary, standing.lead if standing else "", key=len)
     body = max(entry.body, standing.body if standing else "", key=len)
+    own = [text for text in (entry.summary, entry.body) if text and text not in lead and text not in body]
+    if own:
+        lead = "\n".join(filter(None, (lead, *_said_only_by(own, f"{lead}\n{body}"))))
     if not lead:
         lead, _, body = body.partition("\n")
     return StoryText(
@@ -71,6 +76,14 @@ def story_text(entry: Entry, standing: Standing | None = None) -> StoryText:
         language=entry.language,
         published_at=entry.published_at,
     )
+
+
+def _said_only_by(own: Sequence[str], fullest: str) -> list[str]:
+    """The paragraphs of a copy with a word that stands nowhere in the fullest text; whole ones, as a term may want
+    words beside each other."""
+    known = frozenset(fold_words(fullest))
+    paragraphs = [paragraph for text in own for paragraph in text.split("\n")]
+    return [paragraph for paragraph in paragraphs if not telling_of(frozenset(fold_words(paragraph))) <= known]
 
 
 def _matches(arrival: Arrival, standing: Standing, policy: Policy) -> tuple[Match, ...]:
