@@ -120,10 +120,10 @@ def _one_item(entry: Entry | Candidate, candidate: Candidate, like: Likeness) ->
 
 def _veto(mine: Sketch, theirs: Sketch, like: Likeness, series: bool) -> str:
     """Why two texts that look alike are two stories, or "" where nothing says so."""
-    if like.body >= 0.8 and like.body_shared >= 8:
-        return ""
     if _numbered(mine, theirs, like):
         return OTHER_FIGURES
+    if like.body >= 0.8 and like.body_shared >= 8:
+        return ""
     if mine.days and theirs.days and mine.days != theirs.days:
         return "another day in the headline"
     if like.same_outlet and like.title >= 90 and like.apart > SERIES_GAP and not _same_once_more(mine, theirs, like):

@@ -219,6 +219,10 @@ def test_a_template_filled_in_again_is_another_story(title, text, items, outlet)
         assert not together(first, one)
 
 
+def test_numbers_alone_make_another_item_also_over_one_body():
+    assert not together(copy("CVE-2026-1001", body=BODY), copy("CVE-2026-1002", body=BODY, outlet="Herald"))
+
+
 def test_an_edited_text_under_another_headline_is_no_template():
     edited = LEAD.replace("voted by 61 to 58", "decided with 61 votes to 58").replace("nine years", "almost nine years")
     assert together(copy(summary=LEAD), copy("Harbour goes to public trust after long dispute", edited, outlet="Herald"))
