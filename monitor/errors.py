@@ -6,6 +6,7 @@
     ├── FeedError              the feed is tried again later; `pace` says when
     │   ├── FetchError         status, retry_after, permanent, refused, unreachable
     │   │   ├── HostHeld       no request was made: the host asked for peace
+    │   │   ├── NothingLeft    no request was made: the system gives us no more sockets or files
     │   │   └── AskAgain       once more, at the host's next turn
     │   │       ├── OddAnswer  it breaks HTTP's grammar; a lenient reader may understand it
     │   │       └── DeadConnection  one that was kept broke before an answer; a new one may bring it
@@ -94,6 +95,10 @@ class FetchError(FeedError):
 
 class HostHeld(FetchError):
     """No request was made: the host asked for peace (429) and that time is not over."""
+
+
+class NothingLeft(FetchError):
+    """No request was made: the system gives us no more of what one takes. The feed has nothing to do with it."""
 
 
 class AskAgain(FetchError):

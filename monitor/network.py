@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from monitor.core.reach import Reach, Vain
 from monitor.core.render import rfc3339
-from monitor.errors import FeedError, FetchError, HostHeld
+from monitor.errors import FeedError, FetchError, HostHeld, NothingLeft
 from monitor.model import FeedState, NetworkChanged
 from monitor.store import due, feeds, meta
 from monitor.writer import Writer
@@ -94,6 +94,6 @@ def is_vain(error: FeedError | None) -> bool:
 
 
 def asked_nobody(error: FeedError | None) -> bool:
-    """Whether no request went out: the host is held, or the address forbidden."""
+    """Whether no request went out: the host is held, the address forbidden, or we are at our own limits."""
     forbidden = isinstance(error, FetchError) and error.permanent and error.status is None
-    return forbidden or isinstance(error, HostHeld)
+    return forbidden or isinstance(error, (HostHeld, NothingLeft))

@@ -16,12 +16,14 @@ import sqlalchemy as sa
 from monitor import suspicion
 from monitor.core import habits as habit
 from monitor.core.pace import ASKED_AT_MOST, next_check
-from monitor.errors import FeedError, FetchError, HostHeld, ReaderDied
+from monitor.errors import FeedError, FetchError, HostHeld, NothingLeft, ReaderDied
 from monitor.model import FeedChecked, FeedStatus, Habits, NotModified, Validators, record
 from monitor.network import Network, is_vain
 from monitor.reading import Reading
 from monitor.store import feeds
 from monitor.store.stories import Fresh
+
+BREATH = timedelta(minutes=1)  # until the next try where the system gave us nothing to ask with
 
 
 @record
@@ -70,6 +72,8 @@ class Recorder:
             feeds.record_postponed(tx, reading.state, next_check_at=self._due_at(reading, now), not_before=until)
         elif self._network.is_offline and is_vain(error):
             feeds.record_postponed(tx, reading.state, next_check_at=now)
+        elif isinstance(error, NothingLeft):
+            feeds.record_postponed(tx, reading.state, next_check_at=now + BREATH)
         else:
             self._record_failure(tx, reading, error, now)
 

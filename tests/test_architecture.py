@@ -37,6 +37,7 @@ MAY_IMPORT = {
     "guard": {"errors", "alarm", "edges.disk", "floors", "storage", "store.database"},
     "pulse": set(),
     "floors": set(),
+    "descriptors": set(),
     "storage": {"errors", "edges.disk", "store.database"},
     "edges": {*GROUND, ""},
     "edges.heartbeat": {"edges.once", "edges.trust"},

@@ -16,7 +16,7 @@ from monitor.core.pace import turns
 from monitor.core.parse import parse_feed
 from monitor.core.pipeline import Policy
 from monitor.core.score import compile_watchlists
-from monitor.errors import FetchError, HostHeld
+from monitor.errors import FetchError, HostHeld, NothingLeft
 from monitor.ingest import Ingest
 from monitor.model import Channel, Feed, FeedChecked, Fetched, HostHold, NetworkChanged, NotModified, Validators
 from monitor.network import Network
@@ -266,6 +266,15 @@ def test_c1_a_feed_on_a_host_that_is_held_is_not_blamed_and_waits_as_long(desk):
     assert (row["state"], row["failures"], row["last_error"]) == ("new", 0, None)
     assert row["not_before"] == NOW + 2 * HOUR <= row["next_check_at"]
     assert [fact.outcome for fact in made.said] == ["held"]
+
+
+def test_a_feed_is_not_blamed_where_the_system_gives_us_nothing_to_ask_with(desk):
+    made = desk()
+    made.web["gazette"] = NothingLeft("too many open files", host="gazette.example")
+    made.passes(10 * MINUTE)
+    row = made.row()
+    assert (row["state"], row["failures"], row["last_error"]) == ("new", 0, None)
+    assert set(gaps(made.times())) == {MINUTE} and {fact.outcome for fact in made.said} == {"failed"}
 
 
 def test_c1_holds_are_on_record_with_the_answer_that_brought_them(desk):

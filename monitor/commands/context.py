@@ -106,10 +106,11 @@ def clock_of() -> Clock:
 def app_of(ctx: click.Context, **parts: Any):
     import logging
 
-    from monitor import crash, logs
+    from monitor import crash, descriptors, logs
     from monitor.app import App
     from monitor.config import test_hooks
 
+    descriptors.raise_limit()
     crash.arm(test_hooks().crash_at)
     in_force = in_force_of(ctx)
     logs.set_up(verbose=ctx.find_root().obj["verbose"], secrets=in_force.config.secrets)

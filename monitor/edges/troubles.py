@@ -5,6 +5,7 @@ Names the host, never the whole address: paths and queries may hold keys. Does n
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import ssl
@@ -13,7 +14,7 @@ from http import HTTPStatus
 
 from monitor.edges.answers import Head, retry_after_of, shown
 from monitor.edges.trust import aiohttp
-from monitor.errors import DeadConnection, FetchError, OddAnswer
+from monitor.errors import DeadConnection, FetchError, NothingLeft, OddAnswer
 
 _STATUS = {
     204: "answers 204: nothing to read",
@@ -60,12 +61,19 @@ def of_transport(
     `expired` is how long ago the server's certificate did, where that is known; `kept` says that the connection was not
     new."""
     words = f"{host}: {_words(error, *seconds) if expired is None else _expired(expired)}"
+    if _number(error) in (errno.EMFILE, errno.ENFILE):
+        return NothingLeft(f"{host}: not asked, this process has too many open files", host=host)
     if isinstance(error, aiohttp.ClientResponseError):
         return OddAnswer(words, host=host)
     if kept and isinstance(error, (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)):
         return DeadConnection(words, unreachable=True, host=host)
     permanent = isinstance(error, aiohttp.InvalidURL)
     return FetchError(words, permanent=permanent, unreachable=_nobody_answered(error), host=host)
+
+
+def _number(error: Exception) -> int | None:
+    """The system's number for it."""
+    return getattr(getattr(error, "os_error", error), "errno", None)
 
 
 def _nobody_answered(error: Exception) -> bool:

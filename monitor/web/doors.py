@@ -54,7 +54,7 @@ async def guard(request: web.Request, handler: Any) -> web.StreamResponse:
 
 def _check(request: web.Request, behind: Behind) -> None:
     """Raises the refusal, if there is one."""
-    if not _names_us(request.url.host or "", behind):
+    if not _names_us(_name(request), behind):
         raise web.HTTPMisdirectedRequest(text="This page does not answer to that name.\n")
     if not _is_our_own(request, behind):
         raise web.HTTPForbidden(text="Another page sent this; it is refused.\n")
@@ -63,6 +63,14 @@ def _check(request: web.Request, behind: Behind) -> None:
         raise web.HTTPUnauthorized(
             text="Expected the token of [web]: as Authorization: Bearer …, or as password.\n", headers=asked
         )
+
+
+def _name(request: web.Request) -> str:
+    """What the client calls us; "" where that is no name, or it has none or more than one."""
+    try:
+        return (request.url.host or "") if len(request.headers.getall("Host", ())) == 1 else ""
+    except ValueError:
+        return ""
 
 
 def _names_us(host: str, behind: Behind) -> bool:

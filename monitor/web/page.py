@@ -1,5 +1,8 @@
 """The status page: serving it, and its paths.
 
+Whoever reaches its port, with the token or without, gets a few of the process's connections and each for a short time:
+feeds and channels need the others.
+
 Read-only but for two things: a reload, and the verdict of whoever holds a signed link. Works without JavaScript and
 loads nothing from elsewhere. Who may ask is doors.py's business, what a page holds views.py's; every outside string is
 escaped by the templates, and addresses become links only where they are http(s).
@@ -7,6 +10,8 @@ escaped by the templates, and addresses become links only where they are http(s)
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -14,6 +19,8 @@ from datetime import datetime
 from typing import Any
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.log import server_logger
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
@@ -24,6 +31,10 @@ from monitor.web.reading import NOT_SHOWN, PAGES, READERS
 
 LEFT_OUT = dict.fromkeys(NOT_SHOWN)
 READERS_AT_ONCE = 2  # a slow search must not take the threads that feeds are parsed in
+
+CONNECTIONS = 64  # at once; what comes beyond them is closed
+BACKLOG = 16  # taken in at one go, and so the most by which that may be exceeded
+PATIENCE = 10.0  # seconds for the head of a request, also of the next one on a connection
 
 SHUTDOWN = 2.0  # seconds for requests under way: messages being sent have their patience, pages need none
 
@@ -36,14 +47,50 @@ async def serve_page(listen: str, behind: Behind) -> AsyncIterator[str]:
     """
     host, _, port = listen.rpartition(":")
     with ThreadPoolExecutor(READERS_AT_ONCE, thread_name_prefix="page") as readers:
-        runner = web.AppRunner(_application(behind, readers), access_log=None, shutdown_timeout=SHUTDOWN)
+        application = _application(behind, readers)
+        runner = web.AppRunner(
+            application,
+            access_log=None,
+            logger=_Log(server_logger),
+            shutdown_timeout=SHUTDOWN,
+            keepalive_timeout=PATIENCE,
+        )
         await runner.setup()
         try:
-            site = web.TCPSite(runner, host.strip("[]"), int(port))
-            await site.start()
-            yield f"http://{host}:{runner.addresses[0][1]}/"
+            listener = await _listen(runner, host.strip("[]"), int(port))
+            try:
+                yield f"http://{host}:{listener.sockets[0].getsockname()[1]}/"
+            finally:
+                listener.close()
         finally:
             await runner.cleanup()
+
+
+class _Log(logging.LoggerAdapter):
+    """Bad HTTP is anybody's to send: for whoever looks for it, and no trouble of ours."""
+
+    def log(self, level: int, msg: object, *args: object, **more: Any) -> None:
+        error = more.get("exc_info")
+        if isinstance(error, HttpProcessingError):
+            super().log(logging.DEBUG, "bad HTTP: %s", " ".join(error.message.split()))
+        else:
+            super().log(level, msg, *args, **more)
+
+
+class _Full(asyncio.Protocol):
+    """A connection for which there is no room."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        transport.abort()
+
+
+async def _listen(runner: web.AppRunner, host: str, port: int) -> asyncio.Server:
+    server = runner.server
+
+    def connected() -> asyncio.BaseProtocol:
+        return server() if len(server.connections) < CONNECTIONS else _Full()
+
+    return await asyncio.get_running_loop().create_server(connected, host, port, backlog=BACKLOG)
 
 
 def _application(behind: Behind, readers: ThreadPoolExecutor) -> web.Application:

@@ -10,8 +10,10 @@ next check in tests/test_polling.py. S9 is a matter of articles, S15 of the unit
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
 import os
+import resource
 import shutil
 import socket
 import ssl
@@ -30,7 +32,7 @@ from aiohttp.abc import AbstractResolver
 from monitor.edges.answers import Body
 from monitor.edges.fetch import ACCEPT, Fetcher, FetchSettings
 from monitor.edges.lenient import FOR_ASKING, THREADS
-from monitor.errors import FetchError, HostHeld
+from monitor.errors import FetchError, HostHeld, NothingLeft
 from monitor.model import Fetched, NotModified, Validators
 from tests.fakeweb import Ending, FakeWeb, head
 
@@ -595,6 +597,25 @@ def test_nobody_listens():
     with FakeWeb() as web:
         pass
     assert "connection refused" in str(fails(web))
+
+
+def test_no_sockets_left_are_our_own_trouble(web):
+    async def scenario(fetcher):
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")), limits[1]))
+        taken = []
+        with contextlib.suppress(OSError):
+            while True:
+                taken.append(os.dup(0))
+        try:
+            await fetcher.fetch(web.url("/feed.xml"), own_port=web.port)
+        finally:
+            for number in taken:
+                os.close(number)
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+    with pytest.raises(NothingLeft, match="too many open files"):
+        run(scenario)
 
 
 def test_t12_a_name_that_does_not_exist_and_a_resolver_that_is_silent(web):

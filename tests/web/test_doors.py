@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import shutil
+import socket
+import time
 
 import pytest
 
@@ -13,6 +16,7 @@ from monitor.model import Feedback, Reloaded
 from monitor.store import feedback
 from monitor.store.database import Database
 from monitor.store.schema import alerts
+from monitor.web.page import BACKLOG, CONNECTIONS
 from tests.builders import NOW
 from tests.web.served import BASE, KEY, House, served
 
@@ -87,6 +91,75 @@ def test_beyond_this_host_addresses_are_answered_and_names_are_not(opened):
     page = opened(only_here=False)
     assert page.asks("/", host="192.168.1.1:PORT")[0] == page.asks("/", host="[2001:db8::1]:PORT")[0] == 200
     assert page.asks("/", host="evil.example:PORT")[0] == 421
+
+
+def answered(page, head: str) -> bytes:
+    """What comes back for a head as it stands here."""
+    with socket.create_connection(("127.0.0.1", page.port), timeout=10) as wire:
+        wire.sendall(f"GET / HTTP/1.1\r\n{head}Connection: close\r\n\r\n".encode())
+        return b"".join(iter(lambda: wire.recv(65_536), b""))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:99999", "127.0.0.1:port", "[::1]:-1", "[::1", "127.0.0.1:1:2"])
+def test_a_host_that_is_none_is_told_so_and_no_trouble_of_ours(opened, caplog, host):
+    assert answered(opened(), f"Host: {host}\r\n").startswith((b"HTTP/1.1 421", b"HTTP/1.1 200"))
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("head", ["", "Host: 127.0.0.1\r\nHost: evil.example\r\n", "Host 127.0.0.1\r\n"])
+def test_bad_http_is_no_error_in_the_log(opened, caplog, head):
+    caplog.set_level("DEBUG", logger="aiohttp.server")
+    assert b" 400 Bad Request" in answered(opened(), head)
+    (record,) = [record for record in caplog.records if record.name == "aiohttp.server"]
+    assert (record.levelname, record.exc_info) == ("DEBUG", None) and record.getMessage().startswith("bad HTTP: ")
+
+
+# ── connections ──────────────────────────────────────────────────────────────────────────────────
+
+
+def is_closed(wire: socket.socket) -> bool:
+    """Whether the other side has ended it; waits a moment for that."""
+    wire.settimeout(0.5)
+    try:
+        return wire.recv(1) == b""
+    except TimeoutError:
+        return False
+    except ConnectionError:
+        return True
+
+
+def test_connections_are_few_and_those_beyond_are_closed_at_once(opened):
+    page, wires = opened(), []
+    for _ in range(4):
+        for _ in range(BACKLOG):
+            wires.append(socket.create_connection(("127.0.0.1", page.port), timeout=10))
+            wires[-1].sendall(b"GET / HT")
+        time.sleep(0.1)  # let them in
+    assert len(wires) == CONNECTIONS and not is_closed(wires[0]) and not is_closed(wires[-1])
+    extra = socket.create_connection(("127.0.0.1", page.port), timeout=10)
+    assert is_closed(extra)
+    for wire in (extra, *wires):
+        wire.close()
+    time.sleep(0.2)
+    assert page.asks("/healthz")[0] == 200
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n", b"GET /style.css HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\nGET / HTTP/1.1\r\nX: "])
+def test_a_connection_that_sends_no_whole_head_is_closed(opened, monkeypatch, sent):
+    """Also where it drips, and where it had sent one before."""
+    monkeypatch.setattr("monitor.web.page.PATIENCE", 0.5)
+    with socket.create_connection(("127.0.0.1", opened().port), timeout=10) as wire:
+        wire.sendall(sent)
+        began = time.monotonic()
+        with contextlib.suppress(ConnectionError):
+            while time.monotonic() - began < 5:
+                wire.settimeout(0.1)
+                with contextlib.suppress(TimeoutError):
+                    if wire.recv(65_536) == b"":
+                        break
+                if sent:
+                    wire.sendall(b"X")
+        assert 0.3 < time.monotonic() - began < 3
 
 
 # ── origins ──────────────────────────────────────────────────────────────────────────────────────
