@@ -17,7 +17,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from monitor.core.render import points, rfc3339
+from monitor.core.render import named, points, rfc3339, signed
 from monitor.core.spread import spread_of
 from monitor.explain import Explained
 from monitor.marked import marked_lines
@@ -364,8 +364,10 @@ def _because(match: Match) -> str:
     query = sum(hit.points == 0 for hit in match.hits) == len(match.hits) - 1 and match.score == match.threshold == 1
     if query and len(match.hits) > 1:
         return "the query is true: " + ", ".join(f"{hit.term} in the {hit.field}" for hit in match.hits[:5])
-    strongest = sorted((hit for hit in match.hits if hit.points > 0), key=lambda hit: -hit.points)[:3]
-    said = [f"{hit.term} in the {hit.field} ({hit.points:+g})" for hit in strongest]
+    ranked = sorted((hit for hit in match.hits if hit.points > 0), key=lambda hit: -hit.points)
+    said = [f"{named(hit)} in the {hit.field} ({hit.points:+g})" for hit in ranked[:3]]
+    if ranked[3:]:
+        said.append(f"{len(ranked) - 3} more ({signed(sum(hit.points for hit in ranked[3:]))})")
     against = [f"{hit.term} ({hit.points:+g})" for hit in match.hits if hit.points < 0]
     return " and ".join(filter(None, (", ".join(said), f"in spite of {', '.join(against)}" if against else ""))) or (
         "nothing that it excludes was found"
@@ -417,10 +419,7 @@ def print_explained(explained: Explained, urgents: Mapping[str, float | None], z
 
 def _legend(hit: Hit) -> Text:
     """Which term, by which variant, where: the words themselves are marked in the text above."""
-    by = f" by {clean(hit.variant)}" if hit.variant != hit.term else ""
-    return (
-        Text().append(f"{hit.points:>+8g}  ", style="bold").append(f"{clean(hit.term)}{by}, {hit.field}", style="dim")
-    )
+    return Text().append(f"{hit.points:>+8g}  ", style="bold").append(f"{clean(named(hit))}, {hit.field}", style="dim")
 
 
 def _silence(silence: Silence, zone: tzinfo) -> str:
@@ -468,5 +467,5 @@ def _hit_line(hit: Hit, explained: Explained) -> Text:
     line.append(before)
     line.append(found, style="bold yellow" if hit.points >= 0 else "bold magenta")
     line.append(after)
-    line.append(f"  ← {hit.term}, {hit.field}", style="dim")
+    line.append(f"  ← {clean(named(hit))}, {hit.field}", style="dim")
     return line

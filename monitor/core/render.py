@@ -21,6 +21,7 @@ OUTLET_LENGTH = 60
 QUOTE_LENGTH = 120
 PLAINEST_LENGTH = 300
 TOP_HITS = 3
+TOP_AGAINST = 5
 TOP_TOPICS = 5
 WHY_TOGETHER = {
     HoldReason.QUIET_HOURS: "Held back during quiet hours.",
@@ -72,7 +73,7 @@ def message_for(
         credit=entry.credit,
         published=_local(entry.published_at, zone),
         lead=shorten(" ".join((entry.summary or entry.body).split()), LEAD_LENGTH),
-        why=(_sum(match), *map(_evidence, _top(match.hits))),
+        why=(_sum(match), *_reckoning(match.hits)),
         story=alert.story,
         thread=thread,
         story_link=f"{base_url.rstrip('/')}/stories/{alert.story}" if base_url else "",
@@ -157,6 +158,17 @@ def shorten(text: str, length: int) -> str:
     return (cut[:space] if space > length // 2 else cut).rstrip(" ,;:.-–—") + "…"
 
 
+def named(hit: Hit) -> str:
+    """A term, with the variant of it that was found where that is another: `strike* (blockade*)`."""
+    bare = hit.variant.strip('*="').casefold()
+    return hit.term if bare == hit.term.strip('*="').casefold() else f"{hit.term} ({hit.variant})"
+
+
+def signed(number: float) -> str:
+    """Points as they go into a sum: +4, -2.5."""
+    return f"{'+' if number > 0 else ''}{points(number)}"
+
+
 def points(number: float) -> str:
     """A score as people write it: 14, 13.5."""
     return f"{number:.6f}".rstrip("0").rstrip(".")
@@ -197,13 +209,19 @@ def _sum(match: Match) -> str:
     return f"score {points(match.score)}, alerts from {points(match.threshold)}"
 
 
-def _top(hits: tuple[Hit, ...]) -> list[Hit]:
-    return sorted((hit for hit in hits if hit.points > 0), key=lambda hit: -hit.points)[:TOP_HITS]
+def _reckoning(hits: tuple[Hit, ...]) -> list[str]:
+    """What adds up to the score: the strongest hits, what spoke against, and the sum of all others."""
+    ranked = sorted(hits, key=lambda hit: -abs(hit.points))
+    speaking, against = ([hit for hit in ranked if hit.points * sign > 0] for sign in (1, -1))
+    shown, others = speaking[:TOP_HITS] + against[:TOP_AGAINST], speaking[TOP_HITS:] + against[TOP_AGAINST:]
+    if len(others) > 1:
+        return [*map(_evidence, shown), f"… and {len(others)} more: {signed(sum(hit.points for hit in others))}"]
+    return [*map(_evidence, shown + others)]
 
 
 def _evidence(hit: Hit) -> str:
     quote = re.sub(r"\s+", " ", hit.quote).strip()
-    return f"{hit.points:+g} {hit.term}, in the {hit.field}: “{shorten(quote, QUOTE_LENGTH)}”"
+    return f"{signed(hit.points)} {named(hit)}, in the {hit.field}: “{shorten(quote, QUOTE_LENGTH)}”"
 
 
 def _local(moment: datetime | None, zone: tzinfo) -> str:

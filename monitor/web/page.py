@@ -24,6 +24,8 @@ from aiohttp.log import server_logger
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
+from monitor.core.render import named
+from monitor.model import Hit
 from monitor.web import actions, views
 from monitor.web.behind import BEHIND, Behind
 from monitor.web.doors import guard
@@ -130,7 +132,7 @@ def _templates(behind: Behind) -> Environment:
         return moment.astimezone(behind.zone).strftime("%d %b %H:%M") if moment else "–"
 
     pages.finalize = _shown
-    pages.filters |= {"local": local, "web_link": _web_link, "words": _words, "span": _span}
+    pages.filters |= {"local": local, "web_link": _web_link, "named": _named, "words": _words, "span": _span}
     pages.globals["zone"] = str(behind.zone)
     return pages
 
@@ -147,6 +149,10 @@ def _web_link(url: Any) -> str:
 
 def _words(name: Any) -> str:
     return str(name).replace("_", " ")
+
+
+def _named(hit: dict[str, Any]) -> str:
+    return named(Hit(**hit))
 
 
 def _span(seconds: float | None) -> str:

@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 from zoneinfo import ZoneInfo
 
@@ -21,6 +22,12 @@ def rendered(about=None, pickups=(pickup("Gazette"),), **more):
     return message_for(alert(**more), match(), about, pickups, thread="a1", zone=LONDON, base_url="https://desk.example/")
 
 
+def why(*numbers):
+    hits = tuple(Hit(term=f"t{n:g}", variant=f"t{n:g}", field="title", quote="a\n  quote", points=n) for n in numbers)
+    found = replace(match(), hits=hits, score=sum(numbers))
+    return message_for(alert(), found, entry(), (pickup("Gazette"),), thread="a1", zone=LONDON).why
+
+
 def test_one_line_decides():
     one = rendered(level=Level.URGENT, watchlist_title="Harbours", )
     assert one.headline == "[urgent] Harbours — Parliament passes the harbour bill after a night of debate (Gazette)"
@@ -37,9 +44,26 @@ def test_a_long_list_of_outlets_is_cut():
 
 
 def test_the_reason_stands_in_the_message_strongest_first():
-    hits = tuple(Hit(term=f"t{n}", variant="x", field="title", quote="a\n  quote", points=n) for n in (1.5, 6, -3, 3, 2))
-    one = message_for(alert(), replace(match(), hits=hits), entry(), (pickup("Gazette"),), thread="a1", zone=LONDON)
-    assert one.why == ("score 4, alerts from 2", "+6 t6, in the title: “a quote”", "+3 t3, in the title: “a quote”", "+2 t2, in the title: “a quote”")
+    assert why(1.5, 6, -3, 3, 2, 1) == (
+        "score 10.5, alerts from 2",
+        *(f"{n} t{n.lstrip('+')}, in the title: “a quote”" for n in ("+6", "+3", "+2", "-3")),
+        "… and 2 more: +2.5",
+    )
+
+    assert why(6, 3, 2, -1, 1.5)[-2:] == ("-1 t-1, in the title: “a quote”", "+1.5 t1.5, in the title: “a quote”")
+
+
+@given(st.lists(st.integers(-400, 900).map(lambda n: n / 4), max_size=40))
+def test_the_reason_adds_up_to_the_score(numbers):
+    said = why(*numbers)
+    found = [float(re.match(r"(?:… and \d+ more: )?([+-]\S+)", line)[1]) for line in said[1:]]
+    assert sum(found) == sum(numbers) and len(said) <= 10
+
+
+def test_a_variant_that_was_found_stands_beside_its_term():
+    hits = tuple(Hit(term="strike*", variant=one, field="title", quote="q", points=4) for one in ("strike*", "=Strike", "blockade*"))
+    one = message_for(alert(), replace(match(), hits=hits), entry(), (), thread="a1", zone=LONDON)
+    assert one.why[1:] == ("+4 strike*, in the title: “q”",) * 2 + ("+4 strike* (blockade*), in the title: “q”",)
 
 
 def test_times_are_those_of_the_readers_zone():

@@ -64,7 +64,7 @@ def _poison(desk: Desk) -> None:
         for table in (entries, stories, alerts):
             tx.execute(table.update().where(table.c.title.contains("HOSTILE")).values(title=SCRIPT + HIDDEN, url="javascript:alert(1)"))
         tx.execute(feeds.update().where(feeds.c.name == "zeppelin").values(last_error=SCRIPT + HIDDEN, failures=3))
-        hits = [{"term": SCRIPT, "variant": SCRIPT, "field": "title", "quote": SCRIPT, "points": 4.0, "start": 0, "end": 1}]
+        hits = [{"term": SCRIPT, "variant": "derrick*", "field": "title", "quote": SCRIPT, "points": 4.0, "start": 0, "end": 1}]
         tx.execute(matches.update().where(matches.c.watchlist == "quays").values(hits=json.dumps(hits), missing=json.dumps([SCRIPT])))
         near = sa.and_(matches.c.watchlist == "quays", matches.c.story.in_(sa.select(stories.c.id).where(stories.c.title.contains("50%"))))
         tx.execute(matches.update().where(near).values(near_miss=True, score=4.0, verdict="silent", reason="below_threshold"))
