@@ -67,4 +67,4 @@ def _margin(points: Sequence[float]) -> Text:
 
 def _clean(text: str) -> str:
     """The text with as many characters, but none that a terminal obeys."""
-    return "".join(char if char.isprintable() else " " for char in text)
+    return "".join(char if char.isprintable() or char in "\u200c\u200d" else " " for char in text)

@@ -41,7 +41,7 @@ def console() -> Console:
 
 def clean(text: str | None) -> str:
     """Outside text as a terminal may show it: no control or escape characters."""
-    return "".join(letter for letter in text or "" if letter.isprintable() or letter == "\n")
+    return "".join(letter for letter in text or "" if letter.isprintable() or letter in "\n\u200c\u200d")
 
 
 def json_line(value: Mapping[str, Any]) -> None:

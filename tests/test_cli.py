@@ -312,6 +312,16 @@ def test_headlines_are_searched_in_any_case_of_any_script(desk, search):
     assert len(desk.lines("stories", "--json", "--search", search)) == 1
 
 
+@pytest.mark.parametrize("search", ["می\u200cشود", "میشود", "بسته می"])
+def test_persian_is_shown_as_it_is_spelt_and_searched_with_joiners_or_without(desk, search):
+    headline = "بندر تهران امروز بسته می\u200cشود کارگران اعتصاب کردند 👩\u200d🚒"
+    desk.watchlist("port", 'threshold = 1\n[[term]]\nany = ["میشود"]\n')
+    desk.feed("gazette", rss(headline)).feed("herald", rss("بندر تهران امروز بسته میشود کارگران اعتصاب کردند 👩🚒")).does("poll")
+    story = only(desk.lines("stories", "--json", "--search", search))
+    assert (story["title"], len(story["pickups"]), story["matches"][0]["watchlist"]) == (headline, 2, "port")
+    assert headline in desk.does("stories").output
+
+
 def test_a_watchlist_that_matched_nothing_has_no_stories(desk):
     desk.feed("gazette", rss(BILL)).watchlist("other", 'threshold = 1\n[[term]]\nany = ["comet"]\n').does("poll")
     assert desk.lines("stories", "--json", "--watchlist", "other") == []

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from monitor.core.names import key_of, name_of
-from monitor.core.plain import plain_text
+from monitor.core.plain import plain_text, without_joiners
 from monitor.core.sketch import blocking_keys, sketch_of
 from monitor.core.urls import canonical_url, url_identity
 from monitor.core.wire import credit_of, is_same_name, read_headline, suffixes_of
@@ -97,7 +97,10 @@ def normalise_entry(
     published_at = _believable(raw.published_at or raw.updated_at, now)
     return Entry(
         id=name_of(
-            feed, _identity(raw, title or f"{summary} {body}", shared_guid=shared_guid, shared_link=shared_link)
+            feed,
+            _identity(
+                raw, without_joiners(title or f"{summary} {body}"), shared_guid=shared_guid, shared_link=shared_link
+            ),
         ),
         feed=feed,
         outlet=named if is_same_name(headline.suffix, named) else outlet,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from monitor.core.plain import plain_text
+from monitor.core.plain import plain_text, without_joiners
 from monitor.model import Entry, Oddity, OddityKind
 
 # More than half of a known feed, and more than so many entries, at once (design: reset guard; NetNewsWire #324).
@@ -72,7 +72,7 @@ def same_publication(before: str | None, now: str) -> bool:
 
 
 def _words(title: str) -> frozenset[str]:
-    folded = "".join(c if c.isalnum() else " " for c in plain_text(title).casefold())
+    folded = "".join(c if c.isalnum() else " " for c in without_joiners(plain_text(title)).casefold())
     return frozenset(word for word in folded.split() if word not in _EVERYWHERE)
 
 

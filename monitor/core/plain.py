@@ -61,7 +61,15 @@ _UNSEEN = (
     "\u2060-\u206f\u3164\ufe00-\ufe0d\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff\ud800-\udfff"
     "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
-_INVISIBLE = re.compile(f"[{_UNSEEN}]")
+# Joiners that are spelling: within words of scripts whose letters join, behind a virama, and within an emoji.
+_JOINING = "\u0600-\u08ff\u0900-\u0dff\u1000-\u109f\u1780-\u17ff\u1800-\u18af\ufb50-\ufdff\ufe70-\ufefc"
+_VIRAMA = "\u094d\u09cd\u0a4d\u0acd\u0b4d\u0bcd\u0c4d\u0ccd\u0d4d\u0dca"
+_EMOJI = "\u2190-\u2bff\ufe0f\U0001f000-\U0001faff"
+_INVISIBLE = re.compile(
+    f"(?<=[{_JOINING}])([\u200c\u200d])[\u200c\u200d]*(?=[{_JOINING}])|(?<=[{_VIRAMA}])([\u200c\u200d])"
+    f"|(?<=[{_EMOJI}])(\u200d)(?=[{_EMOJI}])|[{_UNSEEN}]"
+)
+_JOINER = re.compile("[\u200c\u200d]")
 _MARK = (
     "[\u0300-\u036f\u0483-\u0489\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u06d6-\u06ed\u0e31\u0e34-\u0e3a\u0e47-\u0e4e"
     "\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\u302a-\u302f\u3099\u309a\ufe0e\ufe0f\ufe20-\ufe2f]"
@@ -81,7 +89,8 @@ def plain_text(markup: str, *, is_text: bool = False) -> str:
 
     Paragraphs and line breaks become one "\\n", other white space one space; where blank lines part the paragraphs of
     a text, single line ends are mere wraps. Text is NFC. Entities are decoded once, or as often as a feed escaped them
-    by mistake. Holds no control, invisible or direction characters. Never raises.
+    by mistake. Holds no control, invisible or direction characters, but for joiners where they are spelling. Never
+    raises.
     """
     text = _cleaned(markup)
     tagged = False
@@ -101,6 +110,11 @@ def plain_text(markup: str, *, is_text: bool = False) -> str:
 def is_html(text: str) -> bool:
     """Whether this looks like HTML rather than text: a closing tag, a paragraph, an image or an entity."""
     return ("<" in text or "&" in text) and _SURELY_HTML.search(text) is not None
+
+
+def without_joiners(text: str) -> str:
+    """Text for comparing: whether people type the joiners of Persian, or of an emoji, is a matter of keyboards."""
+    return text if text.isascii() else _JOINER.sub("", text)
 
 
 def _untagged(text: str) -> tuple[str, bool]:
@@ -172,7 +186,7 @@ def _cleaned_once(text: str) -> str:
         text = _remade(text)
     if _C1.search(text):
         text = text.translate(_C1_MEANT)
-    text = unicodedata.normalize("NFC", _INVISIBLE.sub("", text))
+    text = unicodedata.normalize("NFC", _INVISIBLE.sub(r"\1\2\3", text))
     return _TOO_MANY_MARKS.sub(r"\1", text)
 
 

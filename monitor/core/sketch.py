@@ -13,6 +13,7 @@ from functools import lru_cache
 from struct import pack, unpack
 from zlib import crc32
 
+from monitor.core.plain import without_joiners
 from monitor.core.vocabulary import COMMON, COUNTED, COUNTRIES, RUBRIC, SCALES
 from monitor.model import Sketch, record
 
@@ -97,6 +98,7 @@ class Sketched:
 def fold_words(text: str) -> list[str]:
     """Words for comparing: case, accents and width folded; `U.S.` is `us`; wide scripts as character pairs."""
     if not text.isascii():
+        text = without_joiners(text)
         for typeset, typed in TYPOGRAPHY:  # several times as fast as str.translate
             text = text.replace(typeset, typed)
     if ACRONYM_INSIDE.search(text):

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable
 from functools import lru_cache
 
 from monitor.core.late import LatePattern
+from monitor.core.plain import without_joiners
 from monitor.core.vocabulary import RUBRIC
 from monitor.model import Notice, record
 
@@ -170,4 +171,4 @@ def _is_column(name: str) -> bool:
 
 
 def _folded(name: str) -> str:
-    return " ".join(name.casefold().split())
+    return " ".join(without_joiners(name).casefold().split())

@@ -26,6 +26,7 @@ from monitor.model import (
 )
 from monitor.store.database import chunks
 from monitor.store.schema import alerts, deliveries
+from monitor.store.search import holds
 
 REMOVED = "its channel, or this address of it, was removed"
 WAITING = (DeliveryStatus.QUEUED, DeliveryStatus.HELD)
@@ -109,7 +110,7 @@ def list_alerts(
     if story is not None:
         statement = statement.where(alerts.c.story == story)
     if search is not None:
-        statement = statement.where(alerts.c.title.icontains(search, autoescape=True))
+        statement = statement.where(holds(alerts.c.title, search))
     statement = statement.order_by(alerts.c.created_at.desc(), alerts.c.id).limit(limit).offset(skip)
     return tuple(tx.execute(statement).mappings())
 

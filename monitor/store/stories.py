@@ -43,6 +43,7 @@ from monitor.store.schema import (
     stories,
     versions,
 )
+from monitor.store.search import holds
 from monitor.store.sketches import pack, unpack
 from monitor.store.versions import MOST_VERSIONS, keep_version
 
@@ -258,7 +259,7 @@ def list_stories(
         alerted = sa.select(matches.c.story).where(matches.c.watchlist == watchlist, matches.c.verdict != "silent")
         statement = statement.where(stories.c.id.in_(alerted))
     if search is not None:
-        holding = sa.select(entries.c.story).where(entries.c.title.icontains(search, autoescape=True))
+        holding = sa.select(entries.c.story).where(holds(entries.c.title, search))
         statement = statement.where(stories.c.id.in_(holding))
     statement = statement.order_by(
         stories.c.first_seen_at.desc(), stories.c.published_at.desc().nulls_last(), stories.c.id

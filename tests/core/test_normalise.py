@@ -113,3 +113,10 @@ def test_the_outlet_that_a_document_names_is_cut_from_behind_the_headline(title,
 def test_any_text_makes_an_entry_or_none_and_never_raises(title, summary, guid):
     for one in entries(item(title, summary=summary, guid=guid)):
         assert one.title == one.title.strip() and "\x00" not in one.title + one.summary
+
+
+def test_joiners_are_kept_and_make_no_other_item_and_no_other_story():
+    """A headline with and without them is one headline."""
+    (typed,), (untyped,) = (entries(item(title, guid="")) for title in ("کشتی می\u200cشود", "کشتی میشود"))
+    assert typed.title == "کشتی می\u200cشود" and untyped.title == "کشتی میشود"
+    assert (typed.id, typed.title_key, typed.sketch) == (untyped.id, untyped.title_key, untyped.sketch)

@@ -53,3 +53,8 @@ LETTERS = "abcXYZ 09,_-éÉñÄßøŁİıſªº²½µ€£§·“ŉǰﬁжё" + 
 def test_letters_with_accents_are_bared_alike_one_by_one_and_all_at_once(text):
     whole = ACCENTS.sub("", unicodedata.normalize("NFKD", text.replace("“", '"').casefold()))
     assert fold_words(text) == WORD.findall(whole)
+
+
+def test_joiners_make_no_other_words():
+    """Whether people type them is a matter of keyboards; emoji are no words anyway."""
+    assert fold_words("می\u200cشود 👩\u200d🚒 ශ්\u200dරී") == fold_words("میشود 👩🚒 ශ්රී")

@@ -90,7 +90,7 @@ def test_lists_have_pages(page):
     assert first.count("<article>") == ROWS and "page=2" in first and "page 1" in first
     assert 0 < second.count("<article>") < ROWS and "page=1" in second and "page=3" not in second
     assert page.asks("/alerts?days=30&page=400")[2].count("<article>") == 0
-    titles = [line for line in (first + second).splitlines() if "<h3>" in line]
+    titles = [line for line in (first + second).splitlines() if "<h3" in line]
     assert len(titles) == len(set(titles)) + 2, "each once (two watchlists told of two stories)"
 
 

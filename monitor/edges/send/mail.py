@@ -120,10 +120,10 @@ def html(message: Message) -> str:
     tags, since many clients drop style sheets; the sheet only turns the colours for dark screens."""
     parts = (
         _badge(message),
-        _p(f"<strong>{escape(layout.news(message))}</strong>" if layout.news(message) else ""),
-        _p(_link(layout.title(message), message.url), "font-size:1.25em;font-weight:bold;line-height:1.3"),
+        _outside(f"<strong>{escape(layout.news(message))}</strong>" if layout.news(message) else ""),
+        _outside(_link(layout.title(message), message.url), "font-size:1.25em;font-weight:bold;line-height:1.3"),
         _p("<br>".join(escape(x) for x in (layout.facts(message), layout.one_line(message.spread)) if x), quiet=True),
-        _p(escape(layout.one_line(message.lead))),
+        _outside(escape(layout.one_line(message.lead))),
         _reasons(message),
         _p(" · ".join(_link(*link) for link in layout.links(message)), quiet=True),
     )
@@ -144,6 +144,11 @@ def _badge(message: Message) -> str:
 def _p(inner: str, style: str = "", *, quiet: bool = False) -> str:
     dress = f'class="quiet" style="margin:0 0 .8em;{_QUIET}"' if quiet else f'style="margin:0 0 .8em;{style}"'
     return f"<p {dress}>{inner}</p>" if inner else ""
+
+
+def _outside(inner: str, style: str = "") -> str:
+    """A paragraph in whichever direction its own script runs."""
+    return _p(inner, style).replace("<p ", '<p dir="auto" ', 1)
 
 
 def _link(text: str, url: str) -> str:

@@ -226,6 +226,10 @@ def test_I5_a_title_is_escaped_inside_its_link():
     assert ">&lt;i&gt;News&lt;/i&gt; &amp; more</a>" in html(replace(MESSAGE, title="<i>News</i> & more"))
 
 
+def test_outside_words_run_in_the_direction_of_their_script():
+    assert html(replace(MESSAGE, title="בנמל", lead="کشتی", news="")).count('<p dir="auto" ') == 2
+
+
 @pytest.mark.parametrize(
     "url",
     ["javascript:alert(1)", "data:text/html,x", "file:///etc/passwd", "https://", "//evil.example", "https://[", "x"],
