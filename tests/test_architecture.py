@@ -74,7 +74,7 @@ MAY_IMPORT = {
     "explain": {*GROUND, "core", "store", "reload", "routing"},
     "show": {*GROUND, "core.render", "core.spread", "explain", "marked", "routing", "silencing"},
     "pulse": set(),
-    "web": {*GROUND, "core.render", "core.spread", "status", "store", "web"},
+    "web": {*GROUND, "core.render", "core.spread", "edges.send.layout", "status", "store", "web"},
     "demo": {*GROUND, "app", "config", "demo", "explain", "reload", "show", "store"},
     "gate": {*GROUND, "clock", "config", "core.robots", "core.urls", "edges.fetch", "store"},
     "app": None,  # wires everything

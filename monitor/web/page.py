@@ -5,7 +5,7 @@ feeds and channels need the others.
 
 Read-only but for two things: a reload, and the verdict of whoever holds a signed link. Works without JavaScript and
 loads nothing from elsewhere. Who may ask is doors.py's business, what a page holds views.py's; every outside string is
-escaped by the templates, and addresses become links only where they are http(s).
+escaped by the templates, and an address becomes a link as in messages (edges/send/layout.py).
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup
 
 from monitor.core.render import named
+from monitor.edges.send.layout import link_text, web_address
 from monitor.model import Hit
 from monitor.web import actions, views
 from monitor.web.behind import BEHIND, Behind
@@ -132,7 +133,8 @@ def _templates(behind: Behind) -> Environment:
         return moment.astimezone(behind.zone).strftime("%d %b %H:%M") if moment else "–"
 
     pages.finalize = _shown
-    pages.filters |= {"local": local, "web_link": _web_link, "named": _named, "words": _words, "span": _span}
+    pages.filters |= {"local": local, "named": _named, "words": _words, "span": _span}
+    pages.filters |= {"web_address": web_address, "link_text": link_text}
     pages.globals["zone"] = str(behind.zone)
     return pages
 
@@ -141,10 +143,6 @@ def _shown(value: Any) -> Any:
     """Without what turns or hides the text around it, wherever a text came from. Escaping follows."""
     outside = isinstance(value, str) and not isinstance(value, Markup)  # Markup is what a macro of ours has made
     return value.translate(LEFT_OUT) if outside else value
-
-
-def _web_link(url: Any) -> str:
-    return url if str(url).startswith(("http://", "https://")) else ""
 
 
 def _words(name: Any) -> str:

@@ -55,7 +55,7 @@ def filled(folder: Path, web: FakeWeb) -> tuple[Desk, dict[str, str]]:
     told = desk.lines("alerts", "--since", "30d", "--json")
     script = next(title for title in found if "alert(1)" in title)
     alert = next(one["id"] for one in told if one["story"] == found[BILL])
-    return desk, {"bill": found[BILL], "script": found[script], "gulls": found["Gulls return to the old quay"], "alert": alert}
+    return desk, {"bill": found[BILL], "script": found[script], "gulls": found["Gulls return to the old quay"], "bank": found["Read it at https://bank.example/"], "alert": alert}
 
 
 def _poison(desk: Desk) -> None:
@@ -63,6 +63,8 @@ def _poison(desk: Desk) -> None:
     with closing(Database.open(str(desk.folder / "wirewatch.db"))) as database, database.write() as tx:
         for table in (entries, stories, alerts):
             tx.execute(table.update().where(table.c.title.contains("HOSTILE")).values(title=SCRIPT + HIDDEN, url="javascript:alert(1)"))
+        for table, of in ((entries, entries.c.feed == "herald-1"), (stories, stories.c.title.contains("comet"))):
+            tx.execute(table.update().where(of).values(title="Read it at https://bank.example/", url="https://bank.example@evil.example/x"))
         tx.execute(feeds.update().where(feeds.c.name == "zeppelin").values(last_error=SCRIPT + HIDDEN, failures=3))
         hits = [{"term": SCRIPT, "variant": "derrick*", "field": "title", "quote": SCRIPT, "points": 4.0, "start": 0, "end": 1}]
         tx.execute(matches.update().where(matches.c.watchlist == "quays").values(hits=json.dumps(hits), missing=json.dumps([SCRIPT])))

@@ -22,7 +22,7 @@ from tests.web.served import BASE, House, served
 
 PAGES = [
     "/", "/stories", "/stories?days=30", "/alerts", "/alerts?days=30", "/watchlists", "/watchlists/harbour", "/watchlists/quays",
-    "/feeds", "/stories/{bill}", "/stories/{script}", "/stories/{gulls}",
+    "/feeds", "/stories/{bill}", "/stories/{script}", "/stories/{gulls}", "/stories/{bank}",
 ]  # fmt: skip
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -161,6 +161,14 @@ SHOWN = ["/", "/stories", "/stories/{script}", "/stories/{gulls}", "/alerts", "/
 @pytest.mark.parametrize("path", SHOWN)
 def test_I5_I15_the_hostile_headline_is_shown_as_it_is(page, path):
     assert escape(SCRIPT).replace("&quot;", "&#34;").replace("&#x27;", "&#39;") in page.asks(path)[2]
+
+
+@pytest.mark.parametrize("path", ["/stories/{bill}", "/stories/{bank}"])
+def test_a_headline_does_not_pretend_to_lead_where_it_does_not(page, path):
+    """As in messages: no user before the host, and a title that looks like an address is no link."""
+    text = " ".join(page.asks(path)[2].split())
+    link = '<a href="https://evil.example/x" rel="noreferrer noopener">Read at evil.example</a>'
+    assert f"Read it at https://bank.example/ {link}" in text and "@evil.example" not in text
 
 
 SEARCHES = [
