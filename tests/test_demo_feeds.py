@@ -6,15 +6,25 @@ cases then hold the line's own recognition of copies against that truth.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import re
+import signal
+import socket
+import subprocess
+import sys
+import time
 import tomllib
 from collections import Counter, defaultdict
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
+from urllib.error import URLError
+from urllib.request import urlopen
 
 import feedparser
 import pytest
@@ -326,3 +336,45 @@ def test_an_alert_is_urgent_exactly_where_the_truth_says_so():
         if match.verdict is Verdict.URGENT and match.watchlist in expected()[key]["alert"]
     }
     assert urgent == {key for key, row in expected().items() if row.get("urgent")}
+
+
+@contextmanager
+def demo(*options, **environment):
+    """The demo in a process of its own, as it begins to print."""
+    began = subprocess.Popen([sys.executable, "-m", "monitor", "demo", *options], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, **environment})
+    try:
+        yield began
+    finally:
+        began.kill()
+        began.communicate()
+
+
+def answers(address: str) -> int:
+    """The status of a page that comes up in the next moments."""
+    for _ in range(100):
+        with contextlib.suppress(URLError), urlopen(address, timeout=10) as answer:
+            return answer.status
+        time.sleep(0.1)
+    return 0
+
+
+def test_the_demo_announces_the_page_that_is_its_own():
+    with socket.socket() as other:
+        with contextlib.suppress(OSError):  # taken by somebody else, which is as good
+            other.bind(("127.0.0.1", 8585))
+            other.listen()
+        with demo("--serve") as running:
+            said = next(line for line in running.stdout if line.startswith("status page: "))
+            address = said.split()[2]
+            assert address != "http://127.0.0.1:8585/"
+            assert answers(f"{address}healthz") == 200
+            running.send_signal(signal.SIGINT)
+            assert running.wait(20) == 0
+
+
+def test_a_demo_that_is_interrupted_says_so(tmp_path):
+    with demo(TMPDIR=str(tmp_path)) as running:
+        while not list(tmp_path.glob("wirewatch-demo-*/config.toml")):
+            time.sleep(0.01)
+        running.send_signal(signal.SIGINT)
+        assert running.wait(20) == 130

@@ -7,6 +7,7 @@ and all that is shown is read from the database. Everything happens in a tempora
 from __future__ import annotations
 
 import asyncio
+import socket
 import tempfile
 import time
 from datetime import UTC, datetime, timedelta
@@ -28,6 +29,8 @@ from monitor.store import stories
 
 PACKAGED_WATCHLISTS = Path(__file__).with_name("watchlists")
 CHECKOUT_WATCHLISTS = Path(__file__).parents[2] / "watchlists"
+INTERRUPTED = 130  # by Ctrl-C, as shells have it
+PORT = 8585  # of the status page, unless another program has it
 SHOWN_STORIES, SHOWN_SILENCES, SHOWN_REFUSALS = 4, 8, 6
 
 CONFIG = """\
@@ -56,6 +59,7 @@ def run_demo(*, serve: bool) -> int:
             asyncio.run(_demo(Path(folder), serve=serve))
     except KeyboardInterrupt:
         console().print("\nstopped; nothing is left behind")
+        return INTERRUPTED
     return 0
 
 
@@ -78,9 +82,20 @@ def _configure(folder: Path, stand: Newsstand, *, serve: bool):
     source = PACKAGED_WATCHLISTS if PACKAGED_WATCHLISTS.is_dir() else CHECKOUT_WATCHLISTS
     copytree(source, folder / "watchlists")
     feeds = "".join(FEED.format(name=name, url=url) for name, url in stand.urls.items())
-    text = CONFIG.format(listen="127.0.0.1:8585" if serve else "", alerts=stand.address.removeprefix("http://"))
+    text = CONFIG.format(listen=f"127.0.0.1:{_free_port()}" if serve else "", alerts=stand.address.removeprefix("http://"))
     (folder / "config.toml").write_text(text + feeds, encoding="utf-8")
     return load_config(folder / "config.toml")
+
+
+def _free_port() -> int:
+    """The usual port of the status page, or any other where that is taken."""
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            taken.bind(("127.0.0.1", PORT))
+        except OSError:
+            taken.bind(("127.0.0.1", 0))
+        return taken.getsockname()[1]
 
 
 def _show(
