@@ -15,7 +15,7 @@ TEMPLATE = """\
 #:schema ./watchlist.schema.json
 # Everything here is explained in docs/watchlists.md. After an edit:
 #   wirewatch check                              is it sound?
-#   wirewatch backtest --watchlist {file}        what would it have alerted on?
+#   wirewatch backtest --watchlist {id}        what would it have alerted on?
 
 title     = {title}
 threshold = 4                # score at which a story alerts
@@ -65,7 +65,7 @@ def write_template(folder: Path, name: str) -> Path:
     path = folder / f"{name}{SUFFIX}"
     words = " ".join(word for word in name.replace(".", "-").replace("_", "-").split("-") if word) or name
     text = TEMPLATE.format(
-        file=path.name,
+        id=name,
         title=json.dumps(words.capitalize(), ensure_ascii=False),
         words=json.dumps(words, ensure_ascii=False),
         headline=json.dumps(f"What is new about {words}", ensure_ascii=False),

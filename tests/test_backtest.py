@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 
 import pytest
@@ -169,6 +170,9 @@ def test_a_new_watchlist_is_sound_and_never_overwrites(tmp_path, web):
     assert answer.stdout == f"{path}\n" and 'any      = ["dprk arms"]' in path.read_text()
     assert desk.does("check").exit_code == 0
     assert (desk.folder / "watchlists" / "watchlist.schema.json").exists()
+    desk.feed("gazette", rss("Nothing of that")).does("poll")
+    (said,) = re.findall(r"wirewatch (backtest --watchlist \S+)", path.read_text())
+    assert desk.does(*said.split()).exit_code == 0
     again = desk.does("watchlists", "new", "DPRK-arms")
     assert again.exit_code == 1 and "is there already" in again.stderr
     odd = desk.does("watchlists", "new", "../out")
@@ -180,6 +184,14 @@ def test_a_new_watchlist_may_be_the_first_and_named_as_a_file(tmp_path, web):
     desk.write(head=CONFIG.replace("[polling]", '[monitor]\nwatchlists = "lists"\n[polling]', 1))
     answer = desk.does("watchlists", "new", "abc.toml")
     assert answer.stdout == f"{desk.folder / 'lists' / 'abc.toml'}\n" and desk.does("check").exit_code == 0
+
+
+def test_an_archive_without_stories_is_no_proof_that_an_edit_loses_nothing(tmp_path, web):
+    desk = Desk(tmp_path, web).feed("gazette", rss())
+    desk.does("poll")
+    assert "no story of the last 30d" in desk.does("backtest").stderr
+    desk.feed("herald", rss("Harbour closed")).does("poll")
+    assert "no story" not in desk.does("backtest").stderr
 
 
 def test_watchlists_are_listed_before_there_is_an_archive(tmp_path, web):

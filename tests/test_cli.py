@@ -155,6 +155,29 @@ def test_a_configuration_that_cannot_be_read_is_65(tmp_path, make):
     assert str(path) in done.stderr
 
 
+PRIVATE = [
+    ("http://192.168.3.4/feed", '"192.168.3.4/32"'),
+    ("http://[fd00::1]:8080/feed", '"fd00::1/128"'),
+    ("http://localhost/feed", '"127.0.0.1/32"'),
+    ("http://10.1.2.3/feed", None),  # allowed
+    ("http://feeds.internal/feed", None),  # nobody knows yet
+    ("http://93.184.215.14/feed", None),
+]
+
+
+@pytest.mark.parametrize(("url", "expected"), PRIVATE)
+def test_check_warns_of_feeds_that_are_not_fetched_for_their_address(tmp_path, url, expected):
+    (tmp_path / "watchlists").mkdir()
+    (tmp_path / "watchlists" / "port.toml").write_text('threshold = 1\n[[term]]\nany = ["port"]\n')
+    config = tmp_path / "config.toml"
+    config.write_text(f'[polling]\nallow_networks = ["10.0.0.0/8"]\n[[feed]]\nname = "inner"\nurl = "{url}"\n')
+    done = CliRunner().invoke(main, ["check", "--config", str(config)])
+    warned = [line for line in done.stderr.splitlines() if "allow_networks" in line]
+    assert done.exit_code == 0 and len(warned) == (expected is not None)
+    if expected:
+        assert "feed 'inner': " in warned[0] and warned[0].endswith(f"expected {expected} in [polling] allow_networks")
+
+
 @pytest.mark.parametrize("line", ["poll", "check", "test-channel desk"])
 @pytest.mark.parametrize("url", ["nonsense://host", "slack://only-one-part", "matrix://", "mailto://"])
 def test_a_channel_address_that_nothing_can_send_to_is_65(desk, line, url):

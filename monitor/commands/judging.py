@@ -142,6 +142,7 @@ def backtest(ctx: click.Context, files: tuple[str, ...], since: timedelta, folde
     """
     from monitor import backtest as trials
     from monitor import reload, show, show_backtest
+    from monitor.units import format_duration
 
     in_force = in_force_of(ctx, or_default=True)
     trial = trials.trial_of(reload.read_candidates(tuple(dict.fromkeys(files)), in_force), in_force.watchlists)
@@ -152,6 +153,11 @@ def backtest(ctx: click.Context, files: tuple[str, ...], since: timedelta, folde
         else:
             with opened(in_force.config) as database:
                 reports = trials.over_archive(trial, in_force, database, since=now - since, progress=progress)
+    if reports and not any(report.stories for report in reports):
+        where = (
+            f"{folder} holds no entry" if folder else f"the archive holds no story of the last {format_duration(since)}"
+        )
+        click.echo(f"{where}: this says nothing about any watchlist", err=True)
     for report in reports:
         if as_json:
             show.json_line(show_backtest.report_json(report))
@@ -204,12 +210,33 @@ def _warnings(in_force: InForce) -> list[str]:
         warnings.append(f"{in_force.config.path}: there is no [[feed]], so nothing will be polled")
     if not in_force.config.channels:
         warnings.append(f"{in_force.config.path}: there is no [channel.…], so alerts will be listed but sent nowhere")
+    warnings += _not_public(in_force.config)
     for route in in_force.config.routes:
         warnings += [
             f"{in_force.config.path}: route: no watchlist fits {pattern!r}; known are: {', '.join(ids)}"
             for pattern in route.watchlists
             if not any(fnmatchcase(name, pattern) for name in ids)
         ]
+    return warnings
+
+
+def _not_public(config: Config) -> list[str]:
+    """Feeds whose address says already that they are not fetched; of names only the fetch can tell."""
+    from ipaddress import ip_address, ip_network
+    from urllib.parse import urlsplit
+
+    from monitor.edges.addresses import refusal
+
+    allowed, warnings = tuple(map(ip_network, config.polling.allow_networks)), []
+    for feed in config.feeds:
+        host = urlsplit(feed.url).hostname or ""
+        try:
+            address = ip_address("127.0.0.1" if host == "localhost" else host)
+        except ValueError:
+            continue
+        if why := refusal(str(address), allowed):
+            network = f'"{address}/{address.max_prefixlen}"'
+            warnings.append(f"{config.path}: feed {feed.name!r}: {why}; expected {network} in [polling] allow_networks")
     return warnings
 
 

@@ -82,7 +82,9 @@ def _configure(folder: Path, stand: Newsstand, *, serve: bool):
     source = PACKAGED_WATCHLISTS if PACKAGED_WATCHLISTS.is_dir() else CHECKOUT_WATCHLISTS
     copytree(source, folder / "watchlists")
     feeds = "".join(FEED.format(name=name, url=url) for name, url in stand.urls.items())
-    text = CONFIG.format(listen=f"127.0.0.1:{_free_port()}" if serve else "", alerts=stand.address.removeprefix("http://"))
+    text = CONFIG.format(
+        listen=f"127.0.0.1:{_free_port()}" if serve else "", alerts=stand.address.removeprefix("http://")
+    )
     (folder / "config.toml").write_text(text + feeds, encoding="utf-8")
     return load_config(folder / "config.toml")
 
