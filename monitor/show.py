@@ -24,6 +24,7 @@ from monitor.marked import marked_lines
 from monitor.model import Hit, Match, Pickup, Reason, Relative, Rule, Silence, Verdict, Version, record
 from monitor.routing import Way
 from monitor.silencing import Listed
+from monitor.units import count
 
 WAITING = ("held", "queued")  # states of deliveries that go later
 VERDICT_STYLE = {Verdict.ALERT: "bold green", Verdict.URGENT: "bold red", Verdict.SILENT: "dim"}
@@ -90,11 +91,11 @@ def listing(items: Iterable[Item], *, nothing: str) -> None:
     out, empty, terminal = console(), True, sys.stdout.isatty()
     for item in items:
         empty = False
-        facts = [clean(fact) for fact in item.facts]
+        headline, *facts = (clean(" ".join((text or "").split())) for text in (item.headline, *item.facts))
         if not terminal:
-            print("\t".join((item.id, item.at, clean(item.headline), *facts)))
+            print("\t".join((item.id, item.at, headline, *facts)))
             continue
-        out.print(Text(clean(item.headline), style="bold red" if item.loud else "bold"))
+        out.print(Text(headline, style="bold red" if item.loud else "bold"))
         out.print(Text("  " + " · ".join(filter(None, (item.id, item.at, *facts))), style="dim"))
     if empty:
         print(nothing, file=sys.stderr)
@@ -233,7 +234,7 @@ def silence_item(listed: Listed, zone: tzinfo) -> Item:
     what = next(f"{kind} {name}" for kind in ("watchlist", "story", "feed") if (name := getattr(silence, kind)))
     until = f"{'until' if listed.in_force else 'ended'} {local(silence.ends_at, zone)}"
     fact = "until a new fact" if silence.until_new_fact else ""
-    kept = f"{listed.kept_back} alerts kept back"
+    kept = f"{count(listed.kept_back, 'alert')} kept back"
     return Item(id=silence.id, at=until, headline=f"{what}: {silence.comment}", facts=(fact, kept))
 
 
@@ -394,27 +395,30 @@ def print_explained(explained: Explained, urgents: Mapping[str, float | None], z
     telling = [match for match in explained.matches if match.hits or match.veto or match.level]
     for match in sorted(telling, key=lambda match: -match.score):
         out.print()
-        out.print(
-            Text(
-                f"  {match.watchlist}: {sentence(match, urgents.get(match.watchlist))}",
-                style=VERDICT_STYLE[match.verdict],
-            )
-        )
+        for line in _verdict_lines(match, urgents.get(match.watchlist), dict(explained.decided).get(match.watchlist)):
+            out.print(line)
         if out.is_terminal and match.hits:
             for line in marked_lines(explained.text, match.hits, out, whole=len(telling) == 1):
                 out.print(line)
         for hit in match.hits:
             out.print(_legend(hit) if out.is_terminal else _hit_line(hit, explained))
         if ways := dict(explained.ways).get(match.watchlist):
-            out.print(Text(f"          goes to {', '.join(_way(way, zone) for way in ways)}", style="dim"))
+            out.print(Text(f"          would go to {', '.join(_way(way, zone) for way in ways)}", style="dim"))
         if silence := dict(explained.silenced).get(match.watchlist):
             out.print(Text(f"          silenced now, by {_silence(silence, zone)}", style="dim"))
-        if decided := dict(explained.decided).get(match.watchlist):
-            out.print(Text(f"          decided when it came in: {decided.replace('_', ' ')}", style="dim"))
     quiet = [match.watchlist for match in explained.matches if match not in telling]
     if quiet:
         out.print(Text(f"\n  nothing found by: {', '.join(quiet)}", style="dim"))
     out.print()
+
+
+def _verdict_lines(match: Match, urgent: float | None, decided: str | None) -> tuple[Text, ...]:
+    """What a watchlist says; of a story of the archive first what it said then."""
+    now = Text(f"{sentence(match, urgent)}", style=VERDICT_STYLE[match.verdict])
+    if decided is None:
+        return (Text.assemble((f"  {match.watchlist}: ", VERDICT_STYLE[match.verdict]), now),)
+    then = Text(f"  {match.watchlist}: decided when it came in: {decided.replace('_', ' ')}", style="bold")
+    return then, Text.assemble("          judged now: ", now)
 
 
 def _legend(hit: Hit) -> Text:

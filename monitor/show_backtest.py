@@ -14,6 +14,7 @@ from rich.text import Text
 from monitor.core.backtest import EXAMPLES, Outcome, Report, TermUse
 from monitor.core.render import points, rfc3339
 from monitor.show import clean, console, local
+from monitor.units import count
 
 _BARS = "▁▂▃▄▅▆▇█"
 _DAYS = 60  # shown as bars
@@ -158,7 +159,10 @@ def _print_terms(out: Console, report: Report) -> None:
         out.print(f"  never in an alert: {clean(', '.join(report.never))}", markup=False)
     for use in report.terms:
         if use.noise:
-            out.print(f"  {clean(use.term)}: {use.noise} of its {use.alerts} alerts were called noise", markup=False)
+            was = "was" if use.noise == 1 else "were"
+            out.print(
+                f"  {clean(use.term)}: {use.noise} of its {count(use.alerts, 'alert')} {was} called noise", markup=False
+            )
     for idea in report.vetoes:
         out.print(
             Text(

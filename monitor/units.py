@@ -20,9 +20,10 @@ _DURATION = re.compile(r"([0-9]{1,12})\s?([smhd])")
 _SIZE = re.compile(r"([0-9]{1,15})\s?([KMG]?I?B)", re.IGNORECASE)
 
 
-def count(things: Sized, noun: str) -> str:
-    """How many there are: "1 feed", "3 feeds"."""
-    return f"{len(things)} {noun}{'' if len(things) == 1 else 's'}"
+def count(things: Sized | int, noun: str, plural: str = "") -> str:
+    """How many there are: "1 feed", "3 feeds", "2 entries"."""
+    number = things if isinstance(things, int) else len(things)
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"
 
 
 def parse_duration(text: str) -> timedelta:

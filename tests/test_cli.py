@@ -129,6 +129,18 @@ def test_a_broken_configuration_is_65_with_its_line(desk, line):
     assert re.match(rf"{re.escape(str(desk.config))}:2: polling\.intervall: .*interval", done.stderr)
 
 
+@pytest.mark.parametrize("line", ["status", "stories", "alerts", "feeds", "silence list"])
+def test_who_only_looks_is_not_kept_from_it_by_a_mistake(polled, line):
+    """The daemon runs on with what was in force, and somebody has to see how it is."""
+    before = polled.does(*line.split())
+    polled.config.write_text(polled.config.read_text() + '[alerts]\nbacklogg = "5m"\n')
+    done = polled.does(*line.split())
+    assert (done.exit_code, done.stdout) == (before.exit_code, before.stdout)
+    assert re.match(rf"{re.escape(str(polled.config))}:\d+: alerts\.backlogg: .*backlog", done.stderr)
+    polled.config.write_text("[monitor]\ndatabase = 3\n")
+    assert polled.does(*line.split()).exit_code == 65
+
+
 @pytest.mark.parametrize("line", ["run", "poll", "check", "explain -"])
 def test_a_broken_watchlist_is_65_with_every_mistake(desk, line):
     desk.watchlist("harbour", 'titel = "x"\nthreshold = 2\n[[term]]\nany = ["a"]\nwieght = 1\n')
@@ -226,6 +238,23 @@ def test_what_cannot_be_explained_is_1_in_words(archive):
         assert done.stderr.startswith("wirewatch: "), source
 
 
+@pytest.mark.parametrize("source", ["ftp://feeds.example/x", "file:///etc/hostname", "gopher://a/"])
+def test_what_is_read_is_said_of_other_addresses(archive, source):
+    done = archive.does("explain", source)
+    assert done.exit_code == 1 and f"{source.partition('//')[0]}// is not read; expected an http(s) address" in done.stderr
+
+
+def test_of_a_story_that_was_decided_the_decision_stands_first(archive):
+    (alert,) = archive.lines("alerts", "--json")
+    lines = archive.does("explain", alert["story"]).stdout.splitlines()
+    (first,) = [number for number, line in enumerate(lines) if line == "  harbour: decided when it came in: matched"]
+    assert lines[first + 1].startswith("          judged now: alert") and "goes to" not in "".join(lines)
+
+
+def test_an_unknown_feed_is_told_the_nearest(archive):
+    assert "did you mean 'gazette'?" in archive.does("poll", "--feed", "gazete").stderr
+
+
 def test_an_address_that_answers_404_is_1_in_words(archive):
     done = archive.does("explain", archive.web.url("/nothing"))
     assert done.exit_code == 1 and "404" in done.stderr
@@ -237,7 +266,7 @@ def test_an_address_that_answers_404_is_1_in_words(archive):
 def test_polling_twice_repeats_nothing(polled):
     again = polled.does("poll", "--all")
     assert (again.exit_code, again.stdout) == (0, "")
-    assert "1 feeds checked, 0 new entries" in again.stderr
+    assert "1 feed checked, 0 new entries" in again.stderr
     assert len(polled.lines("alerts", "--json")) == 1
 
 

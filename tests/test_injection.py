@@ -208,7 +208,7 @@ def test_I11_no_channel_gets_characters_that_turn_or_hide_text(arrived):
 def test_I13_a_hostile_feed_writes_one_json_line_a_fact_and_nothing_long(arrived):
     *facts, summary = arrived.log.split("\n")[:-1]
     facts = [json.loads(line) for line in facts]
-    assert summary.startswith("1 feeds checked")
+    assert summary.startswith("1 feed checked")
     assert any("2026-01-01 ERROR fake" in fact.get("error", "") for fact in facts), (
         "the hostile answer is told, as a value"
     )

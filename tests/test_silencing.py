@@ -39,7 +39,14 @@ def test_what_is_silenced_is_recorded_listed_and_not_sent_until_the_silence_ends
     assert (listed["id"], listed["kept_back"], listed["in_force"], listed["comment"]) == (silence, 1, True, "enough")
     assert desk.does("silence", "end", silence).exit_code == 0
     assert polled(desk, "Divers search the harbour basin at night") == ["Divers search the harbour basin at night"]
-    assert "1 alerts kept back" in desk.does("silence", "list").stdout
+    assert "1 alert kept back" in desk.does("silence", "list").stdout
+
+
+def test_a_silence_is_one_line_of_a_list_whatever_its_comment(desk):
+    polled(desk)
+    desk.does("silence", "add", "--watchlist", "harbour", "--for", "8h", "--comment", "enough\nof\tit")
+    (line,) = desk.does("silence", "list").stdout.splitlines()
+    assert line.split("\t")[2] == "watchlist harbour: enough of it"
 
 
 def test_explain_names_the_silence_that_would_keep_an_alert_back(desk):
@@ -52,7 +59,7 @@ def test_explain_names_the_silence_that_would_keep_an_alert_back(desk):
     assert (found["verdicts"][0]["verdict"], found["verdicts"][0]["routes"]) == ("alert", [])
     assert found["verdicts"][0]["silence"] == silence
     said = desk.does(*source, stdin=b"Storm closes the harbour\n\nShips wait.").stdout
-    assert f"silenced now, by silence {silence} until " in said and "goes to" not in said
+    assert f"silenced now, by silence {silence} until " in said and "would go to" not in said
     (story,) = desk.lines("stories", "--json")
     silenced(desk, "--story", story["id"])
     (stored,) = desk.lines("explain", story["id"], "--json")
@@ -159,6 +166,6 @@ def test_explain_says_which_channels_an_alert_would_take_and_when(desk):
     routes = {way["channel"]: way["hold"] for way in found["verdicts"][0]["routes"]}
     assert routes == {"night": "quiet_hours", "mail": "digest", "desk": "group_wait"}
     said = desk.does("explain", "-", stdin=b"Storm closes the harbour\n\nShips wait.").stdout
-    assert "goes to " in said and "(quiet hours)" in said
+    assert "would go to " in said and "(quiet hours)" in said
     (silent,) = desk.lines("explain", "-", "--json", stdin=b"A comet is seen\n\nAstronomers agree.")
     assert silent["verdicts"][0]["routes"] == []

@@ -125,6 +125,7 @@ def retry_alerts(ctx: click.Context, ids: tuple[str, ...]) -> None:
     """
     from monitor.store import outbox
     from monitor.store.database import Database
+    from monitor.units import count
 
     now = clock_of()()
     config = config_of(ctx)
@@ -133,7 +134,7 @@ def retry_alerts(ctx: click.Context, ids: tuple[str, ...]) -> None:
             raise MonitorError(
                 f"not configured any more: {', '.join(sorted(missing))}; put it back into {config.path} first"
             )
-        count = outbox.retry(tx, ids, now)
-    if not count:
+        queued = outbox.retry(tx, ids, now)
+    if not queued:
         raise MonitorError(f"nothing to send again: {NOT_TO_RETRY}")
-    click.echo(f"{count} deliveries queued again")
+    click.echo(f"{count(queued, 'delivery', 'deliveries')} queued again")

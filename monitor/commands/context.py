@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from monitor.clock import Clock, clock_from, system_clock
-from monitor.errors import ConfigError, StoreError
+from monitor.errors import ConfigError, Problem, StoreError
 
 if TYPE_CHECKING:
     from monitor.config import Config
@@ -124,7 +124,11 @@ def feed_named(config: Config, name: str) -> Feed:
     for feed in config.feeds:
         if feed.name == name:
             return feed
-    raise click.UsageError(f"no feed is called {name!r}; `wirewatch feeds` lists them")
+    from monitor.toml_file import nearest
+
+    near = nearest(name, {feed.name for feed in config.feeds})
+    hint = f"did you mean {near!r}?" if near else "`wirewatch feeds` lists them"
+    raise click.UsageError(f"no feed is called {name!r}; {hint}")
 
 
 def check_watchlist_named(config: Config, name: str) -> None:
@@ -138,9 +142,31 @@ def check_watchlist_named(config: Config, name: str) -> None:
 
 @contextmanager
 def reader(ctx: click.Context) -> Iterator[tuple[Config, Database]]:
-    config = config_of(ctx)
-    with opened(config) as database:
+    """The archive to look at, also beside a configuration with mistakes: the daemon runs on, and they are told."""
+    from monitor.config import read_config
+
+    path = config_path_of(ctx, or_default=False)
+    config, problems = read_config(path)
+    with _opened_in_spite_of(problems, path) if problems else opened(config) as database:
         yield config, database
+
+
+@contextmanager
+def _opened_in_spite_of(problems: Sequence[Problem], path: Path) -> Iterator[Database]:
+    """Raises ConfigError with them where they keep us from the archive, too."""
+    from monitor.config import load_database
+    from monitor.store.database import Database
+
+    try:
+        database = Database.open_reader(load_database(path)[0])
+    except (ConfigError, StoreError):
+        raise ConfigError(list(problems)) from None
+    for problem in problems:
+        click.echo(str(problem), err=True)
+    try:
+        yield database
+    finally:
+        database.close()
 
 
 @contextmanager

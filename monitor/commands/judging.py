@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import closing
@@ -22,6 +23,8 @@ from monitor.commands.context import (
     reader_or_none,
 )
 from monitor.errors import MonitorError
+
+SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 if TYPE_CHECKING:
     from monitor.config import Config
@@ -185,10 +188,14 @@ def _source(source: str, config: Config, feed: Any) -> tuple[bytes, str | None] 
 
     if source == "-":
         return sys.stdin.buffer.read(), None
-    if source.startswith(("http://", "https://")):
+    if source.lower().startswith(("http://", "https://")):
         from monitor.gate import fetch_once
 
         return asyncio.run(fetch_once(source, config, feed))
+    if scheme := SCHEME.match(source):
+        raise MonitorError(
+            f"{source[:80]}: {scheme[0]} is not read; expected an http(s) address, or the path of a file"
+        )
     path = Path(source)
     try:
         if path.is_file():

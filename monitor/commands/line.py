@@ -77,7 +77,7 @@ def poll(ctx: click.Context, everything: bool, names: tuple[str, ...], accept_em
     """
     import asyncio
 
-    from monitor.units import format_duration
+    from monitor.units import count, format_duration
 
     app = app_of(ctx, accept_empty=accept_empty)
     config = app.in_force.config
@@ -91,7 +91,8 @@ def poll(ctx: click.Context, everything: bool, names: tuple[str, ...], accept_em
     failed = [fact for fact in checked if fact.outcome == "failed"]
     new, pickups, alerts = (sum(getattr(fact, key) for fact in checked) for key in ("new", "pickups", "alerts"))
     alerts += app.alerts_beside
-    click.echo(f"{len(checked)} feeds checked, {new} new entries, {pickups} of them copies, {alerts} alerts", err=True)
+    counts = (count(checked, "feed"), count(new, "new entry", "new entries"), count(alerts, "alert"))
+    click.echo("{} checked, {}, {pickups} of them copies, {}".format(*counts, pickups=pickups), err=True)
     left_alone = (wanted if everything or names else set()) - {fact.feed for fact in checked}
     if left_alone:
         least = format_duration(app.in_force.config.polling.min_interval)

@@ -63,6 +63,8 @@ def reload(ctx: click.Context, pid: int | None) -> None:
         answer = _answer(database, daemon, before)
     for problem in answer["problems"]:
         click.echo(problem, err=True)
+    if answer["ok"]:
+        click.echo(f"in force now: configuration and watchlists as they stand (pid {daemon})", err=True)
     ctx.exit(0 if answer["ok"] else EXIT_CONFIG)
 
 
