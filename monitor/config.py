@@ -227,7 +227,7 @@ class _Sound:
             for name, model in SINGLE_TABLES.items()
         }
         named = data.get("channel") if isinstance(data.get("channel"), dict) else {}
-        channels = {name: found for name, table in named.items() if (found := _valid(ChannelSection, table))}
+        channels = {name: found for name, table in named.items() if (found := _valid_channel(table))}
         lists = {key: _valid_ones(model, data.get(key[:-1])) for key, model in LISTED_TABLES.items()}
         return cls(**singles, **lists, channels=channels)
 
@@ -243,6 +243,15 @@ def _only_valid(model: type[Section], table: Any) -> dict[str, Any]:
     """The keys of a table that are valid each by itself."""
     pairs = table.items() if isinstance(table, dict) else ()
     return {key: value for key, value in pairs if _valid(model, {key: value})}
+
+
+def _valid_channel(table: Any) -> ChannelSection | None:
+    """A channel with those of its keys that are valid, if its address is."""
+    if (whole := _valid(ChannelSection, table)) or not isinstance(table, dict) or "url" not in table:
+        return whole
+    pairs = table.items()
+    url = {"url": table["url"]}
+    return _valid(ChannelSection, {key: value for key, value in pairs if _valid(ChannelSection, {**url, key: value})})
 
 
 def _valid_ones(model: type[Section], tables: Any) -> tuple[tuple[int, Any], ...]:

@@ -45,7 +45,7 @@ def read_all(path: Path, *, also: Callable[[Config], object] = lambda config: No
     if not problems:
         return read_watchlists(config)
     if config.watchlists.is_dir():
-        problems |= set(_problems_of_watchlists(config))
+        problems |= {*_unknown_in_routes(config), *_problems_of_watchlists(config)}
     raise ConfigError(tuple(problems))
 
 

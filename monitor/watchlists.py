@@ -56,9 +56,13 @@ def load_watchlists(
     loaded: list[tuple[TomlFile, Watchlist]] = []
     for path in paths:
         try:
-            loaded.append(_load(path, known_feeds, known_tags))
+            file, watchlist, found = _read(path, known_feeds, known_tags)
         except ConfigError as error:
             problems.extend(error.problems)
+            continue
+        problems += found
+        if watchlist is not None:
+            loaded.append((file, watchlist))
     problems += [*_same_ids(paths), *_same_titles(loaded)]
     if problems:
         raise WatchlistError(problems)
@@ -70,11 +74,12 @@ def load_watchlist(
 ) -> Watchlist:
     """One watchlist, from anywhere. Raises WatchlistError with all its problems."""
     try:
-        return _load(path, known_feeds, known_tags)[1]
-    except WatchlistError:
-        raise
+        _, watchlist, problems = _read(path, known_feeds, known_tags)
     except ConfigError as error:
         raise WatchlistError(error.problems) from error
+    if watchlist is None or problems:
+        raise WatchlistError(problems)
+    return watchlist
 
 
 def _watchlist_files(folder: Path) -> list[Path]:
@@ -90,22 +95,22 @@ def _watchlist_files(folder: Path) -> list[Path]:
     return paths
 
 
-def _load(
+def _read(
     path: Path, known_feeds: frozenset[str] | None, known_tags: frozenset[str] | None
-) -> tuple[TomlFile, Watchlist]:
+) -> tuple[TomlFile, Watchlist | None, list[Problem]]:
+    """A file, what is sound of its watchlist, and its mistakes. Raises ConfigError where it is no TOML."""
     file = read_toml(path, max_bytes=MAX_BYTES, mark_allowed=False)
     problems = _bad_id(path, file)
     table, found, partial = _validated(file)
     problems += found
-    if table is not None:
-        reader = _Reader(file, table, known_feeds, known_tags, partial=partial)
-        watchlist = reader.watchlist(_id_of(path))
-        problems += reader.problems
-        if not problems:
-            problems += _failed_tests(watchlist, file)
-    if table is None or problems:
-        raise WatchlistError(problems)
-    return file, watchlist
+    if table is None:
+        return file, None, problems
+    reader = _Reader(file, table, known_feeds, known_tags, partial=partial)
+    watchlist = reader.watchlist(_id_of(path))
+    problems += reader.problems
+    if not problems:
+        problems += _failed_tests(watchlist, file)
+    return file, watchlist, problems
 
 
 def _id_of(path: Path) -> str:

@@ -140,6 +140,25 @@ def test_g12_mistakes_of_the_configuration_hide_none_of_the_watchlists_and_the_o
     assert desk.does("run").exit_code == desk.does("poll").exit_code == 65
 
 
+def test_g12_one_mistake_hides_no_other(desk):
+    desk.write(more="""[[feed]]
+url = "https://a.example/feed"
+[[feed]]
+url = "https://a.example/feed"
+[channel.screen]
+url = "console://"
+min_levle = "urgent"
+quiet_hours = "22:00-6"
+[[route]]
+watchlists = ["hrbour"]
+channels = ["screen"]
+""")
+    desk.watchlist("harbour", HARBOUR).watchlist("quays", HARBOUR.replace("weight", "wieght"))
+    said = refused(desk)
+    for mistake in ("is the url of the feed in line", "min_levle: unknown key", "quiet_hours: expected", "called 'hrbour'", "wieght: unknown", "quays.toml:1: title: "):
+        assert mistake in said
+
+
 def test_g12_broken_toml_hides_no_watchlist(desk):
     desk.config.write_text("[polling\n")
     desk.watchlist("harbour", HARBOUR.replace("threshold", "treshold"))
