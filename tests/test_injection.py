@@ -162,7 +162,7 @@ def test_I5_matrix_mentions_nobody_and_its_html_holds_only_our_tags(arrived):
     assert all(event["m.mentions"] == {} for event in arrived.matrix)
     for event in arrived.matrix:
         found = Tags(event["formatted_body"])
-        assert found.tags <= ALLOWED and found.attributes <= {"href", "data-mx-color"}
+        assert found.tags <= ALLOWED and found.attributes <= {"href", "data-mx-color", "data-mx-bg-color"}
         assert all(link.startswith("https://evil.example/") for link in found.links)
 
 

@@ -21,6 +21,7 @@ from multidict import CIMultiDict
 
 from monitor.errors import StoreError
 from monitor.web.behind import BEHIND, Behind
+from monitor.web.reading import render
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'self';"
@@ -42,7 +43,7 @@ async def guard(request: web.Request, handler: Any) -> web.StreamResponse:
         _check(request, request.app[BEHIND])
         response: web.StreamResponse = await handler(request)
     except web.HTTPException as refusal:
-        response = web.Response(status=refusal.status, text=refusal.text, headers=refusal.headers)
+        response = _shown(request, refusal)
     except StoreError as error:
         response = web.Response(status=503, text=f"The database cannot be read: {error}\n")
     except Exception:
@@ -50,6 +51,15 @@ async def guard(request: web.Request, handler: Any) -> web.StreamResponse:
         response = web.Response(status=500, text="This page could not be shown; the log says why.\n")
     response.headers.update(HEADERS)
     return response
+
+
+def _shown(request: web.Request, refusal: web.HTTPException) -> web.Response:
+    """A refusal: to a browser that asks for what is not there a page that leads on, else a line."""
+    if refusal.status in (404, 410) and "text/html" in request.headers.get("Accept", ""):
+        says = refusal.text if refusal.text.endswith("\n") else "No such page."  # aiohttp's own say but the number
+        public = request.path.startswith(OPEN_PATHS)
+        return render(request, "missing.html", code=refusal.status, says=says, is_public=public)
+    return web.Response(status=refusal.status, text=refusal.text, headers=refusal.headers)
 
 
 def _check(request: web.Request, behind: Behind) -> None:

@@ -30,6 +30,15 @@ FAINT = """
   return [(a + .05) / (b + .05), one.className + ' ' + one.tagName]
 }).filter(([contrast]) => contrast < 4.5).map(String)
 """
+# The same of what may be typed into or pressed, by its border; 3 is WCAG's level for such parts.
+EDGELESS = """
+[...document.querySelectorAll('input, button, select')].map(one => {
+  const light = css => { const [r, g, b] = css.match(/[\\d.]+/g).slice(0, 3).map(v => v / 255).map(v => v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4); return .2126 * r + .7152 * g + .0722 * b }
+  let behind = one.parentElement; while (behind && getComputedStyle(behind).backgroundColor == 'rgba(0, 0, 0, 0)') behind = behind.parentElement
+  const [a, b] = [light(getComputedStyle(one).borderTopColor), light(getComputedStyle(behind).backgroundColor)].sort((x, y) => y - x)
+  return [(a + .05) / (b + .05), one.className + ' ' + one.tagName]
+}).filter(([contrast]) => contrast < 3).map(String)
+"""
 OVERHANGS = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 REFUSED = {"Loading the image", "inline style", "inline script"}
 LOADED = "performance.getEntriesByType('resource').map(one => new URL(one.name).host + new URL(one.name).pathname)"
@@ -47,7 +56,7 @@ def page(tmp_path_factory):
 
 def paths(page) -> dict[str, str]:
     lists = {"overview": "/", "stories": "/stories?days=30", "alerts": "/alerts?days=30", "watchlists": "/watchlists", "feeds": "/feeds"}
-    single = {"watchlist": "/watchlists/quays", "story": "/stories/{bill}", "hostile": "/stories/{script}", "feedback": feedback_path(KEY, page.known["alert"]) + "/noise"}
+    single = {"watchlist": "/watchlists/quays", "story": "/stories/{bill}", "hostile": "/stories/{script}", "missing": "/nothing", "feedback": feedback_path(KEY, page.known["alert"]) + "/noise"}
     return {name: path.format(**page.known) for name, path in {**lists, **single}.items()}
 
 
@@ -63,12 +72,13 @@ def test_I5_every_page_in_both_themes_and_widths_is_readable_and_runs_nothing(pa
                     where = f"{name} {width} {'dark' if dark else 'light'}"
                     found += [f"{where}: hangs out"] if await tab.says(OVERHANGS) > 0 else []
                     found += [f"{where}: too faint: {one}" for one in await tab.says(FAINT)]
+                    found += [f"{where}: without an edge: {one}" for one in await tab.says(EDGELESS)]
                     found += [f"{where}: a script ran"] if await tab.says("window.ran !== undefined") else []
                     loaded = await tab.says(LOADED)
                     found += [] if loaded == [f"127.0.0.1:{page.port}/style.css"] else [f"{where}: loaded {loaded}"]
                     if folder := os.environ.get("WIREWATCH_SHOTS"):
                         await tab.shot(Path(folder) / f"{where.replace(' ', '-')}.png")
-            return found, tab.complaints
+            return found, [one for one in tab.complaints if "404 (Not Found)" not in one]
 
     assert asyncio.run(look()) == ([], [])
 

@@ -54,12 +54,12 @@ def test_every_page_answers(page, path):
 SEEN = [
     ("/", ("Not well", "channel room is suspended: M_FORBIDDEN", "watchlists/quays.toml:12: term.any: ", BILL, "dead letter", "phone: 1", "The oldest was decided 9 min ago")),
     ("/", ("silenced</span> quays until", "dock strike", ">volcano</a>", "no alert in 14 days", 'action="/-/reload"')),
-    ("/stories", ("8 copies", "Gazette, Herald bold 0", "4 of 2, matched")),
+    ("/stories", ("8 copies", "Gazette, Herald bold 0", "4, alerts from 2; matched")),
     ("/stories/{bill}", ("Herald bold 6", "same url", "8 copies from ", "<polyline points=", "+4</span> harbour", "What was told")),
-    ("/stories/{gulls}", ("8 of 5, matched", "Missing: ")),
+    ("/stories/{gulls}", ("8, alerts from 5; matched", "Missing: ", '<td role="cell" class="short"')),
     ("/alerts", ("quiet hours, not before", "!desk:example.org", "refused: ", "good, said a reader", "noise, said a reader", "delivered</span> desk")),
     ("/watchlists", ("Quays, docks &amp; cranes &lt;b&gt;", "72 % good", "of 36 judged", "<rect ", "alerts from 5, urgent from 9", "1 near miss in 7 days")),
-    ("/watchlists/quays", ("Near misses of 7 days", "4 of 5", "(derrick*)", "Up 50% at_the quay")),
+    ("/watchlists/quays", ("Near misses of 7 days", "4, alerts from 5", "(derrick*)", "Up 50% at_the quay")),
     ("/watchlists/volcano", ("nobody judged any", "0 alerts, at most 0 a day")),
     ("/feeds", ("failing", "(3 checks in a row", "37 items suddenly look new, as after a reset", "now, it was &#39;Herald&#39;; nothing in it was known", "items may have been missed 2 times; a shorter")),
 ]  # fmt: skip
@@ -126,6 +126,19 @@ ANSWERS = [
 @pytest.mark.parametrize(("path", "method", "status"), [case[1:] for case in ANSWERS], ids=[case[0] for case in ANSWERS])
 def test_what_is_not_there_is_told(page, path, method, status):
     assert page.asks(path, method=method)[0] == status
+
+
+@pytest.mark.parametrize("path", ["/stories/0123456789abcdef", "/admin", "/watchlists/nothing"])
+def test_a_browser_is_led_back_from_what_is_not_there(page, path):
+    status, headers, text = page.asks(path, Accept="text/html,*/*;q=0.8")
+    assert (status, headers["Content-Type"]) == (404, "text/html; charset=utf-8")
+    assert "No such " in text and '<a href="/">Overview</a>' in text and "<nav>" in text
+    assert "default-src 'none'" in headers["Content-Security-Policy"]
+
+
+def test_who_holds_but_a_link_is_led_nowhere_else(page):
+    status, _, text = page.asks("/feedback/a/b/good", Accept="text/html")
+    assert status == 404 and "The link may have been cut" in text and "<nav>" not in text and 'href="/"' not in text
 
 
 EVERYTHING = [*PAGES, "/style.css", "/healthz", "/metrics", "/stories/nothing", "/admin", "/feedback/a/b/good"]

@@ -22,7 +22,7 @@ from monitor.model import Delivery, DeliveryKind, Message
 # https://spec.matrix.org/latest/client-server-api/#size-limits: an event of more than 65,536 bytes is
 # refused; the server and encryption add to what we send, so half is ours
 EVENT_LIMIT = 32 * 1024
-_RED = "#b00020"
+_LOUD = {"color": "#ffffff", "bg-color": "#b00020"}  # both, since nobody knows how dark a reader's screen is
 
 
 def event(delivery: Delivery, *, msgtype: str = "m.text") -> dict[str, Any]:
@@ -87,13 +87,14 @@ def html(message: Message) -> str:
 
 def _badge(message: Message) -> str:
     banner, badge = escape(layout.banner(message)), escape(layout.badge(message))
-    lines = (_red(banner) if banner else "", _red(badge) if layout.urgent(message) else badge)
+    lines = (_loud(banner) if banner else "", _loud(badge) if layout.urgent(message) else badge)
     shown = "<br>".join(filter(None, lines))
     return f"<p>{shown}</p>" if shown else ""
 
 
-def _red(words: str) -> str:
-    return f'<strong><span data-mx-color="{_RED}">{words}</span></strong>'
+def _loud(words: str) -> str:
+    dress = " ".join(f'data-mx-{name}="{colour}"' for name, colour in _LOUD.items())
+    return f"<strong><span {dress}>{words}</span></strong>"
 
 
 def _link(text: str, url: str) -> str:

@@ -177,7 +177,7 @@ def test_a_first_message_relates_to_nothing():
 def test_what_takes_a_story_back_says_so_first_in_red_and_in_plain_text(mark: str):
     told = content(replace(MESSAGE, mark=mark))
     assert told["body"].split("\n\n")[1].startswith(mark.upper())
-    assert told["formatted_body"].startswith(f'<p><strong><span data-mx-color="#b00020">{mark.upper()}')
+    assert told["formatted_body"].startswith(f'<p><strong><span data-mx-color="#ffffff" data-mx-bg-color="#b00020">{mark.upper()}')
 
 
 def test_an_update_says_what_is_new_before_the_story():
