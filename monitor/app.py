@@ -87,6 +87,7 @@ EARLIEST = datetime(2026, 1, 1, tzinfo=UTC)  # no clock that is set shows less
 LONGEST_HOLD = timedelta(hours=26)  # until the next time of day, on the longest day
 SPREAD = timedelta(minutes=6)  # over which feeds that are all overdue take their turns (design: B2, five at least)
 STANDSTILL = 5.0  # seconds without a look at the clock, and more than CLOCK_JUMP by it: the process was stopped
+PAGE_AGAIN = timedelta(minutes=1)  # between two tries to open a page whose port is taken
 WATCH = timedelta(seconds=2)  # between looks at the watchlists folder
 DRAIN_PATIENCE = timedelta(seconds=15)  # with all else less than 20, and that less than systemd's TimeoutStopSec
 LONGEST_CHECKS = timedelta(minutes=10)  # without one that ends, while some are under way
@@ -135,6 +136,7 @@ class App:
         self._pulse = Pulse(parts, steady=time.monotonic)
         self._refused: tuple[str, ...] = ()  # problems of the last reload
         self._spread_at: datetime | None = None
+        self._page_trouble: str | None = None  # why there is no status page
         self._reloading = asyncio.Lock()
         self._reloads: set[asyncio.Task[Reloaded]] = set()
         self.alerts_beside = 0  # that a story's page led to, or the end of a quarantine, and no check
@@ -244,6 +246,8 @@ class App:
             stack.callback(watching.cancel)
             await self.writer.run(self._record_tick, _recipients(self._senders))
             await self._open_page(stack)
+            opening = asyncio.create_task(self._keep_opening_page(stack))
+            stack.callback(opening.cancel)
             say(
                 "started",
                 version=__version__,
@@ -666,16 +670,25 @@ class App:
         return await self.page_children.run(read_page, answer.body, answer.url, answer.content_type)
 
     async def _open_page(self, stack: contextlib.AsyncExitStack) -> None:
+        """Alerts matter more than the page: where its port is taken, all else goes on."""
         listen = self.in_force.config.web.listen
         if listen:
             from monitor.web.page import serve_page
 
             try:
                 address = await stack.enter_async_context(serve_page(listen, self._behind_the_page()))
-            except OSError as error:  # alerts matter more than the page
-                say("status_page_failed", level=logging.ERROR, listen=listen, error=str(error))
+            except OSError as error:
+                level = logging.DEBUG if self._page_trouble else logging.ERROR  # once is enough
+                self._page_trouble = f"at {listen}: {os.strerror(error.errno) if error.errno else error}"
+                say("status_page_failed", level=level, listen=listen, error=str(error))
             else:
+                self._page_trouble = None
                 say("status_page", address=address)
+
+    async def _keep_opening_page(self, stack: contextlib.AsyncExitStack) -> None:
+        while self._page_trouble is not None:
+            await asyncio.sleep(PAGE_AGAIN.total_seconds() / self._speed)
+            await self._open_page(stack)
 
     def _behind_the_page(self):
         from monitor.web.behind import Behind
@@ -770,8 +783,8 @@ class App:
         self._cancel_unknown(tx, known)  # also what was being sent while its channel was removed
         if self.storage.trouble:
             meta.try_room(tx)
-        low_since = rfc3339(self.storage.low_since)
-        meta.put(tx, "last_tick", {"at": rfc3339(self.clock()), "pid": os.getpid(), "low_since": low_since})
+        told = {"low_since": rfc3339(self.storage.low_since), "page": self._page_trouble}
+        meta.put(tx, "last_tick", {"at": rfc3339(self.clock()), "pid": os.getpid(), **told})
 
     def _reload_note(self, reloaded: Reloaded) -> dict:
         return {"ok": reloaded.ok, "at": rfc3339(self.clock()), "problems": list(reloaded.problems)}

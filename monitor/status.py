@@ -53,10 +53,11 @@ def status_of(
     progressing = last_tick is not None and now - datetime.fromisoformat(last_tick["at"]) <= STALE_TICK
     its_own = last_tick is not None and last_tick.get("pid") == pid  # not of a daemon that was killed before
     stuck = its_own and not progressing
-    is_low = (progressing or its_own) and last_tick.get("low_since")
+    told = last_tick if progressing or its_own else {}
     offline_since = kept.get("offline", {}).get("since")
     problems = [
-        *(["the disk is full: no feed is polled until there is room"] if is_low else []),
+        *(["the disk is full: no feed is polled until there is room"] if told.get("low_since") else []),
+        *([f"there is no status page {told['page']}; tried again every minute"] if told.get("page") else []),
         *([f"no feed can be reached since {_local(offline_since, zone)}"] if offline_since else []),
         *([f"the daemon (pid {pid}) has made no progress since {_local(last_tick['at'], zone)}"] if stuck else []),
         *(f"feed {row['name']} fails: {row['last_error']}" for row in rows if _fails(row)),

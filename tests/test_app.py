@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 from datetime import UTC, datetime, timedelta
 
 import aiohttp
@@ -16,6 +17,7 @@ from monitor.clock import clock_from
 from monitor.errors import InstanceRunning, StoreError
 from monitor.model import Feedback, Fetched, Validators
 from monitor.pulse import Pulse
+from monitor.status import status_of
 from monitor.store import channels, feedback, feeds, letters, meta, outbox, schema, stories
 from tests.builders import NOW
 from tests.desk import BILL, CONFIG, HARBOUR, Desk, rss
@@ -160,6 +162,28 @@ def test_the_status_page_answers_while_it_runs_and_a_taken_port_stops_nothing(de
 
         running(desk, until_delivered)
     assert log.named("status_page_failed") and not log.named("status_page")
+
+
+def test_a_page_whose_port_was_taken_is_told_and_opened_once_it_is_free(desk, log, monkeypatch):
+    import socket
+
+    monkeypatch.setattr("monitor.app.PAGE_AGAIN", timedelta(seconds=0.1))
+    taken = socket.create_server(("127.0.0.1", 0))
+    listen = f"127.0.0.1:{taken.getsockname()[1]}"
+    desk.config.write_text(desk.config.read_text().replace('listen = ""', f'listen = "{listen}"'))
+
+    async def until_open(app):
+        await settled(lambda: log.named("status_page_failed"))
+        await app.writer.run(app._record_tick, {})
+        told = read(app, lambda tx: status_of(tx, app.database.url, now=app.clock(), pid=os.getpid()))["problems"]
+        taken.close()
+        await settled(lambda: log.named("status_page"))
+        await app.writer.run(app._record_tick, {})
+        return told, read(app, lambda tx: status_of(tx, app.database.url, now=app.clock(), pid=os.getpid()))["problems"]
+
+    told, later = running(desk, until_open)
+    assert f"there is no status page at {listen}: Address already in use; tried again every minute" in told
+    assert not [problem for problem in later if "status page" in problem]
 
 
 # ── hosts share ──────────────────────────────────────────────────────────────────────────────────
