@@ -59,17 +59,17 @@ def test_no_line_is_wider_than_the_terminal():
 
 
 SENTENCES = [
-    ("Iran fires missiles", {}, "alerts: 14.0 ≥ 10 because iran in the title (+8), arms in the title (+6)"),
+    ("Iran fires missiles", {}, "alerts: 14.0 ≥ 10 because iran in the title (+8), arms (missile*) in the title (+6)"),
     (
         "Iran fires missiles",
         {"urgent": 20},
-        "alerts: 14.0 ≥ 10 because iran in the title (+8), arms in the title (+6); would be urgent with 6 more",
+        "alerts: 14.0 ≥ 10 because iran in the title (+8), arms (missile*) in the title (+6); would be urgent with 6 more",
     ),
-    ("Iran fires missiles", {"urgent": 12}, "urgent: 14.0 ≥ 12 because iran in the title (+8), arms in the title (+6)"),
+    ("Iran fires missiles", {"urgent": 12}, "urgent: 14.0 ≥ 12 because iran in the title (+8), arms (missile*) in the title (+6)"),
     (
         "Iran fires missiles at football",
         {},
-        "alerts: 10.0 ≥ 10 because iran in the title (+8), arms in the title (+6) and in spite of sport (-4)",
+        "alerts: 10.0 ≥ 10 because iran in the title (+8), arms (missile*) in the title (+6) and in spite of sport (-4)",
     ),
     ("Iran speaks", {}, "silent: 8.0 < 10, a near miss; would alert with 2 more"),
     ("missiles", {}, "silent: iran is required and absent (score 6.0, threshold 10)"),

@@ -469,7 +469,7 @@ def test_backups_in_a_folder_are_named_by_the_time_and_the_newest_stay(desk, tmp
 def test_a_backup_needs_neither_secrets_nor_a_configuration_that_is_right(desk, tmp_path):
     desk.does("poll")
     desk.config.write_text(desk.config.read_text() + '[channel.more]\nurl = { credential = "missing" }\n[[rout]]\n')
-    assert desk.does("status").exit_code == 65
+    assert desk.does("check").exit_code == 65
     assert desk.does("backup", str(tmp_path / "copy.db")).exit_code == 0
 
 
@@ -490,7 +490,8 @@ def test_G1_a_reload_is_asked_for_and_answered(desk):
     with Daemon(desk.config) as daemon:
         daemon.start()
         daemon.wait_until(lambda: "started" in daemon.said())
-        assert desk.does("reload").exit_code == 0
+        done = desk.does("reload")
+        assert (done.exit_code, done.stderr[:13]) == (0, "in force now:")
         desk.config.write_text(good.replace("[polling]", "[poling]"))
         refused = desk.does("reload")
         assert refused.exit_code == 65 and f"{desk.config}:1: poling: " in refused.stderr
