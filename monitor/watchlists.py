@@ -241,6 +241,8 @@ class _Reader:
         self._check_near([("veto", n, v.near) for n, v in enumerate(vetoes)], terms)
         self._check_idle(terms, vetoes)
         factors = (table.fields.title, table.fields.lead, table.fields.body)
+        if table.query is None:
+            self._check_urgent()
         if not self.partial and table.query is None and table.threshold is not None and table.term:
             self._check_threshold(terms, factors)
         self._check_scope()
@@ -411,11 +413,16 @@ class _Reader:
     def _check_threshold(self, terms: tuple[Term, ...], factors: tuple[float, float, float]) -> None:
         table, most = self.table, most_points(terms, factors)
         self._check_reach("threshold", table.threshold, most)
-        if table.urgent is not None and table.urgent <= table.threshold:
+        if table.urgent is not None and table.urgent > table.threshold:
+            self._check_reach("urgent", table.urgent, most)
+
+    def _check_urgent(self) -> None:
+        table = self.table
+        if table.urgent is None or table.threshold is None or table.threshold != self.file.data.get("threshold"):
+            return  # what stands in the place of a wrong threshold says nothing
+        if table.urgent <= table.threshold:
             says = f"is {table.urgent:g}; expected more than the threshold, which is {table.threshold:g}"
             self._problem(says, "urgent")
-        elif table.urgent is not None:
-            self._check_reach("urgent", table.urgent, most)
 
     def _check_reach(self, key: str, score: float, most: float) -> None:
         if round(score, 6) > most:

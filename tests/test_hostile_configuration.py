@@ -153,9 +153,9 @@ quiet_hours = "22:00-6"
 watchlists = ["hrbour"]
 channels = ["screen"]
 """)
-    desk.watchlist("harbour", HARBOUR).watchlist("quays", HARBOUR.replace("weight", "wieght"))
+    desk.watchlist("harbour", HARBOUR).watchlist("quays", HARBOUR.replace("weight", "wieght").replace("threshold", "urgent = 1\nthreshold"))
     said = refused(desk)
-    for mistake in ("is the url of the feed in line", "min_levle: unknown key", "quiet_hours: expected", "called 'hrbour'", "wieght: unknown", "quays.toml:1: title: "):
+    for mistake in ("is the url of the feed in line", "min_levle: unknown key", "quiet_hours: expected", "called 'hrbour'", "wieght: unknown", "quays.toml:1: title: ", "urgent: is 1; expected more"):
         assert mistake in said
 
 
