@@ -6,6 +6,7 @@ Decides nothing, and does not log: `failed` is told which channel did not take i
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -13,9 +14,10 @@ from pathlib import Path
 from monitor import operator
 from monitor.edges.send import Sender
 from monitor.errors import DeliveryError, MonitorError
-from monitor.model import Channel
+from monitor.model import Channel, Delivery
 
 NOTE = "operator.told"
+PATIENCE = 15  # seconds for a channel: less than what is left between SIGTERM and SIGKILL
 
 
 class Alarm:
@@ -34,12 +36,23 @@ class Alarm:
         self._note = folder / NOTE
 
     async def tell(self, says: str, do: str) -> None:
-        """Try each operator channel once: better twice after a crash than not at all."""
+        """Try each operator channel once, all at the same time: better twice after a crash than not at all."""
+        by_channel: dict[str, list[Delivery]] = {}
         for one in operator.past_the_outbox(says, do, self._channels(), now=self._clock()):
-            try:
-                await self._senders[one.channel].send(one)
-            except DeliveryError as error:
-                self._failed(one.channel, str(error))
+            by_channel.setdefault(one.channel, []).append(one)
+        await asyncio.gather(*(self._send(channel, messages) for channel, messages in by_channel.items()))
+
+    async def _send(self, channel: str, messages: Iterable[Delivery]) -> None:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                for one in messages:
+                    await self._senders[channel].send(one)
+        except DeliveryError as error:
+            self._failed(channel, str(error))
+        except TimeoutError:
+            self._failed(channel, f"not done within {PATIENCE} seconds")
+        except Exception as error:  # whatever a library stumbles over: the other channels are told all the same
+            self._failed(channel, f"internal error: {type(error).__name__}: {error}")
 
     async def tell_once(self, error: MonitorError) -> None:
         """Tell why nothing runs, unless the last thing told is of the same kind."""

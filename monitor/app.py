@@ -187,6 +187,7 @@ class App:
         with contextlib.suppress(StoreError):
             await self.ingest.keep_holds()
         await self.dispatcher.stop(DRAIN_PATIENCE)
+        await self.guard.finish()
 
     async def poll(self, *, only: Iterable[str] | None = None, everything: bool = False) -> tuple[FeedChecked, ...]:
         """One pass: check what is due (or `everything`, or the feeds named), judge, deliver what can go now.
@@ -427,7 +428,7 @@ class App:
         say_counted()
         self.guard.mind_room()
         await self.guard.minded(self._note_progress)
-        await self.guard.tell()
+        self.guard.tell()
         if stuck := self._pulse.stuck():
             say("no_progress", level=logging.ERROR, parts=list(stuck))
         else:

@@ -4,15 +4,16 @@
     the disk is full        the same, or only polling pauses while the reserve lasts (storage.py)
     it cannot be trusted    the daemon ends: what it would send from such a database may be wrong
 
-The ticker's jobs run through `minded`. Its facts are said by `say`, which is app.py's; what may be done at the moment
-is storage.py's, how the operator hears is alarm.py's.
+The ticker's jobs run through `minded`, and the halves of the line say by `heard` what the database refused them. Its
+facts are said by `say`, which is app.py's; what may be done at the moment is storage.py's, how the operator hears is
+alarm.py's. Nothing waits for that: it is told aside, until `finish`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import datetime
 from pathlib import Path
 
@@ -43,15 +44,21 @@ class Guard:
         self.say = say
         self._clock, self._end = clock, end
         self.fatal: StoreDamaged | None = None
+        self._telling: set[asyncio.Task[None]] = set()
 
     async def minded(self, work: Callable[[], Awaitable[object]]) -> None:
         """Do some work, and what follows where the database refuses it."""
         try:
             await work()
-        except StoreDamaged as error:
-            await self.give_up(error)
         except StoreError as error:
-            await self.failed(error)
+            self.heard(error)
+
+    def heard(self, error: StoreError) -> None:
+        """The database refused something."""
+        if isinstance(error, StoreDamaged):
+            self.give_up(error)
+        else:
+            self.failed(error)
 
     async def look(self, database: Database) -> None:
         """Before anything is done: are all pages sound, is there a reserve, is it on a disk? Raises StoreDamaged."""
@@ -72,23 +79,32 @@ class Guard:
             raise
         self.alarm.is_over()
 
-    async def failed(self, error: StoreError) -> None:
+    def failed(self, error: StoreError) -> None:
         """A write failed."""
         self.storage.failed(error)
-        await self.tell()
+        self.tell()
 
-    async def give_up(self, error: StoreDamaged) -> None:
+    def give_up(self, error: StoreDamaged) -> None:
         """The database cannot be trusted any more."""
         if self.fatal is None:
             self.fatal = error
-            await self.alarm.tell_once(error)
             self._end()
+            self._aside(self.alarm.tell_once(error))
 
-    async def tell(self) -> None:
+    def tell(self) -> None:
         """Tell of what the writer met meanwhile, if a person should hear of it."""
         if self.storage.is_news(self._clock()):
             self.say("storage_failed", level=logging.ERROR, error=self.storage.trouble)
-            await self.alarm.tell(f"the database cannot be written: {self.storage.trouble}", UNTIL_ROOM)
+            self._aside(self.alarm.tell(f"the database cannot be written: {self.storage.trouble}", UNTIL_ROOM))
+
+    async def finish(self) -> None:
+        """Wait until the operator has been told."""
+        await asyncio.gather(*self._telling)
+
+    def _aside(self, telling: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(telling)
+        self._telling.add(task)
+        task.add_done_callback(self._telling.discard)
 
     def mind_room(self) -> None:
         """Take the reserve again where there is room."""

@@ -384,7 +384,7 @@ def test_O5_a_database_that_cannot_be_written_is_no_reason_for_a_restart(desk, t
     async def live():
         async with app_of(desk, notifier=Notifier(systemd.address)) as app:
             await turn(app)
-            await app.guard.failed(StoreFull("database or disk is full"))
+            app.guard.failed(StoreFull("database or disk is full"))
             systemd.heard()
             await limit(app, more=0)
             await app._heartbeat()
