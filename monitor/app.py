@@ -38,7 +38,7 @@ from monitor.edges.heartbeat import ping
 from monitor.edges.metrics import Metrics
 from monitor.edges.send import Sender, least_gap
 from monitor.edges.systemd import Notifier
-from monitor.errors import ConfigError, InstanceRunning, SchemaError, StoreError
+from monitor.errors import ConfigError, InstanceRunning, SchemaError, StoreDamaged, StoreError
 from monitor.guard import Guard
 from monitor.ingest import DOCUMENTS, Ingest
 from monitor.logs import keep_secret, say, say_counted, say_fact
@@ -123,6 +123,7 @@ class App:
         self._feedback_key = b""
         self._stack = contextlib.AsyncExitStack()
         self._stopping = asyncio.Event()
+        self._ticks_on = False  # no pass: what cannot be written now may be written later
         self.fetcher: Fetcher | None = None
         self._room = Room(DOCUMENTS)
         self._senders: dict[str, Sender] = {}
@@ -170,7 +171,13 @@ class App:
         self.ingest = self._ingest()
         self.articles = self._articles()
         self.dispatcher = Dispatcher(
-            self.writer, self._senders, self._gaps, ways=self._ways, clock=self.clock, say=self._say_attempted
+            self.writer,
+            self._senders,
+            self._gaps,
+            ways=self._ways,
+            clock=self.clock,
+            say=self._say_attempted,
+            refused=self._refused_to_save,
         )
         self._watched = self.in_force.fingerprint
         await self.writer.run(self._prepare_database)
@@ -203,9 +210,11 @@ class App:
             configured, limit=len(configured), only=only, ignore_schedule=everything or only is not None
         )
         await self.ingest.finish()
+        self._refuse_damaged()
         await self._tell_operator()
         await self.dispatcher.drain()
         if await self._read_articles():
+            self._refuse_damaged()
             await self.dispatcher.drain()
         await self.writer.run(meta.put, "last_poll", {"at": rfc3339(self.clock())})
         await self._sweep_if_due()
@@ -232,6 +241,7 @@ class App:
         for stop in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(stop, self._stopping.set)
         loop.add_signal_handler(signal.SIGHUP, self._hang_up)
+        self._ticks_on = True
         await self._await_clock()
         await self.guard.look(self.database)
         await self._spread_overdue()
@@ -263,6 +273,9 @@ class App:
             scheduler.shutdown(wait=False)
             await self._drain()
         say("stopped")
+        self._refuse_damaged()
+
+    def _refuse_damaged(self) -> None:
         if self.guard.fatal is not None:
             raise self.guard.fatal
 
@@ -540,6 +553,8 @@ class App:
         try:
             done, loaded_at = await self.writer.run(backfill.remember, self.policy, self.clock())
         except Exception as error:  # nothing is remembered then, so the next reload or start looks back
+            if isinstance(error, StoreError):
+                self._refused_to_save(error)
             say("backfill_failed", level=logging.ERROR, error=f"{type(error).__name__}: {error}")
         else:
             self.policy = replace(self.policy, loaded_at=loaded_at)
@@ -624,6 +639,7 @@ class App:
             pacing=lambda: _pacing(self.in_force.config),
             clock=self.clock,
             say=self._say_checked,
+            refused=self._refused_to_save,
             turns=self._turns,
             holds=lambda: self.fetcher.holds,
             offline_since=self._offline_since(),
@@ -656,6 +672,7 @@ class App:
             story_window=lambda: self.in_force.config.alerts.story_window,
             clock=self.clock,
             say=self._say_read,
+            refused=self._refused_to_save,
         )
 
     async def _fetch_page(self, url: str, feed: Feed, may_follow: Callable[[str], bool]) -> Fetched:
@@ -809,6 +826,11 @@ class App:
         finally:
             self._written = True
             self._pulse.beat("writer")
+
+    def _refused_to_save(self, error: StoreError) -> None:
+        """Of a pass the exit code tells, and only of damage the operator hears, too."""
+        if self._ticks_on or isinstance(error, StoreDamaged):
+            self.guard.heard(error)
 
     def _say_tick_failed(self, event: JobExecutionEvent) -> None:
         say("tick_failed", level=logging.ERROR, job=event.job_id, error=repr(event.exception))

@@ -57,11 +57,13 @@ class Articles:
         story_window: Callable[[], timedelta],
         clock: Callable[[], datetime],
         say: Callable[[ArticleRead], None],
+        refused: Callable[[StoreError], None] = lambda error: None,
     ):
+        """`refused` is told what the database refused to save."""
         self._writer = writer
         self._fetch_page, self._fetch_robots, self._read_page = fetch_page, fetch_robots, read_page
         self._policy, self._feeds, self._window = policy, feeds, story_window
-        self._clock, self._say = clock, say
+        self._clock, self._say, self._refused = clock, say, refused
         self._busy: dict[str, asyncio.Task[None]] = {}  # by site
 
     async def start(self) -> int:
@@ -94,6 +96,7 @@ class Articles:
         try:
             fact = await self._try(wanted)
         except StoreError as error:  # nothing of it is saved; the lease passes, and it is read again
+            self._refused(error)
             fact = _fact(wanted, "again", error=str(error))
         self._say(fact)
 

@@ -22,7 +22,7 @@ from monitor import crash
 from monitor.core.pace import expired, next_attempt
 from monitor.core.render import plainest
 from monitor.digests import EXPIRED, Gathering, expire, gather
-from monitor.errors import DeliveryError, DeliveryErrorKind, StoreBusy
+from monitor.errors import DeliveryError, DeliveryErrorKind, StoreBusy, StoreError
 from monitor.model import Attempted, Channel, Delivery, DeliveryKind, Sent, record
 from monitor.store import backlog, channels, outbox
 from monitor.store.channels import Trouble
@@ -60,7 +60,7 @@ class Dispatcher:
     """Delivers what the outbox holds.
 
     `gaps` is the least time between two messages, by channel; `ways` gives what is in force now; `say` is told every
-    attempt.
+    attempt, `refused` what the database refused.
     """
 
     def __init__(
@@ -72,9 +72,10 @@ class Dispatcher:
         ways: Callable[[], Ways],
         clock: Callable[[], datetime],
         say: Callable[[Attempted], None],
+        refused: Callable[[StoreError], None] = lambda error: None,
     ):
         self._writer, self._senders, self._gaps = writer, senders, gaps
-        self._ways, self._clock, self._say = ways, clock, say
+        self._ways, self._clock, self._say, self._refused = ways, clock, say, refused
         self._workers: dict[str, asyncio.Task[None]] = {}
         self._stopping = asyncio.Event()
 
@@ -92,10 +93,11 @@ class Dispatcher:
     def _ended(self, channel: str, worker: asyncio.Task[None]) -> None:
         """A worker that could not go on (the database was full, or busy for long) is told; the next tick tries anew."""
         self._workers.pop(channel, None)
-        if not worker.cancelled() and worker.exception() is not None:
-            self._say(
-                Attempted(delivery="", alert="", channel=channel, outcome="stopped", error=str(worker.exception()))
-            )
+        error = None if worker.cancelled() else worker.exception()
+        if error is not None:
+            self._say(Attempted(delivery="", alert="", channel=channel, outcome="stopped", error=str(error)))
+        if isinstance(error, StoreError):
+            self._refused(error)
 
     async def drain(self) -> None:
         """Deliver all that can go now, also what only waits for more copies of its story; for one-shot runs."""

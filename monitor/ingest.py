@@ -84,17 +84,18 @@ class Ingest:
         pacing: Callable[[], Pacing],
         clock: Callable[[], datetime],
         say: Callable[[FeedChecked | NetworkChanged], None],
+        refused: Callable[[StoreError], None] = lambda error: None,
         turns: Turns = lambda names: dict.fromkeys(names, timedelta(0)),
         holds: Callable[[], tuple[HostHold, ...]] = tuple,
         offline_since: datetime | None = None,
         room: Room | None = None,
     ):
-        """`turns`: when each of feeds that are all overdue has its turn; `holds`: the hosts that asked for peace;
-        `offline_since`: what an earlier run has noted of the network; `room`: what `fetch` waits for where it minds how
-        many documents are in memory."""
+        """`refused` is told what the database did not take; `turns`: when each of feeds that are all overdue has its
+        turn; `holds`: the hosts that asked for peace; `offline_since`: what an earlier run has noted of the network;
+        `room`: what `fetch` waits for where it minds how many documents are in memory."""
         self._writer, self._fetch, self._parse, self._parse_slowly = writer, fetch, parse, parse_slowly
         self._policy, self._pacing = policy, pacing
-        self._clock, self._say, self._holds = clock, say, holds
+        self._clock, self._say, self._refused, self._holds = clock, say, refused, holds
         self._held: tuple[HostHold, ...] = holds()  # as the database has them
         self._network = Network(writer, turns=turns, say=say, offline_since=offline_since)
         self._recorder = Recorder(pacing, self._network)
@@ -244,8 +245,12 @@ class Ingest:
 
     async def _hear_and_save(self, batch: Sequence[Reading]) -> None:
         checks = [(reading.state, reading.error, reading.checked_at) for reading in batch]
-        await self._network.hear(checks, hosts=self._hosts, now=self._clock())
-        for fact in await self._save(batch):
+        try:
+            await self._network.hear(checks, hosts=self._hosts, now=self._clock())
+            facts = await self._save(batch)
+        except StoreError as error:
+            facts = self._unsaved(batch, error)
+        for fact in facts:
             self._say(fact)
 
     async def _gather(self) -> list[Reading]:
@@ -279,12 +284,17 @@ class Ingest:
             self._held = held
             crash.reach("saved")
             return facts
-        except StoreError as error:  # nothing of it is saved, so their servers will be asked again as before
-            return tuple(_fact_failed(reading, str(error)) for reading in batch)
+        except StoreError as error:
+            return self._unsaved(batch, error)
         except Exception as error:  # whatever a document provoked: find out which one it was
             if len(batch) > 1:
                 return tuple([fact for reading in batch for fact in await self._save([reading])])
             return await self._save_sound(batch[0], str(as_feed_error(error)))
+
+    def _unsaved(self, batch: Sequence[Reading], error: StoreError) -> tuple[FeedChecked, ...]:
+        """Nothing of it is saved, so their servers will be asked again as before."""
+        self._refused(error)
+        return tuple(_fact_failed(reading, str(error)) for reading in batch)
 
     async def _save_sound(self, reading: Reading, why: str) -> tuple[FeedChecked, ...]:
         """Save a document without the entries that nobody can judge; where it has no others, its check has failed."""
@@ -293,7 +303,7 @@ class Ingest:
         try:
             sound = await self._sound(reading)
         except StoreError as error:
-            return (_fact_failed(reading, str(error)),)
+            return self._unsaved([reading], error)
         if not sound or sound == reading.entries:
             return await self._save([replace(reading, entries=(), error=FeedError(why))])
         left_out = len(reading.entries) - len(sound)

@@ -73,8 +73,9 @@ class Network:
             await self._note(noted, now)
 
     async def _note(self, since: datetime | None, now: datetime) -> None:
-        before, self._noted = self._noted, since
+        before = self._noted
         await self._writer.run(self._changed, since, now)
+        self._noted = since
         if (since is None) != (before is None):
             self._say(NetworkChanged(reachable=since is None, since=since or before))
 

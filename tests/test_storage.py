@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import sqlite3
 import subprocess
 from datetime import UTC, datetime, timedelta
 
@@ -18,8 +19,8 @@ from monitor.app import App
 from monitor.edges import disk
 from monitor.edges.disk import RESERVE
 from monitor.edges.systemd import Notifier
-from monitor.errors import StoreDamaged, StoreFull
-from monitor.store import letters, meta
+from monitor.errors import StoreDamaged, StoreError, StoreFull
+from monitor.store import letters, meta, stories
 from tests.daemon import Daemon
 from tests.desk import BILL, Desk, rss
 from tests.fakes import FakeHttp
@@ -286,6 +287,74 @@ def test_D7_damage_that_the_daily_look_finds_ends_the_daemon_and_sends_nothing_m
     stopping, fatal = asyncio.run(live())
     assert stopping and isinstance(fatal, StoreDamaged)
     assert len(texts(ops)) == 1 and len(sink.accepted) == 1
+
+
+def spoil_the_root_of(table, path):
+    """As a disk that returns other bytes than were written."""
+    with sqlite3.connect(path) as raw:
+        raw.execute("INSERT INTO meta VALUES ('filler', '1')")  # so that nobody believes what he remembers of it
+        raw.commit()
+        raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        size = raw.execute("PRAGMA page_size").fetchone()[0]
+        root = raw.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (table,)).fetchone()[0]
+    raw.close()
+    with path.open("r+b") as handle:
+        handle.seek((root - 1) * size)
+        handle.write(b"\xde\xad" * (size // 2))
+
+
+def test_D7_damage_that_the_first_new_item_meets_ends_the_daemon(desk, ops, sink, tmp_path, clock):
+    desk.web.page("/gazette").says(200, rss("A quay is built at Lagune", BILL))
+
+    async def live():
+        async with app_of(desk, clock=clock) as app:
+            await turn(app)
+            spoil_the_root_of("entries", tmp_path / "wirewatch.db")
+            later(app, clock)
+            await app._feed_tick()
+            await app.ingest.finish()
+            return app._stopping.is_set(), app.guard.fatal
+
+    stopping, fatal = asyncio.run(live())
+    assert stopping and isinstance(fatal, StoreDamaged)
+    assert ["wirewatch restore" in text for text in texts(ops)] == [True]
+    assert len(sink.accepted) == 1
+
+
+def test_D7_a_pass_that_meets_damage_fails_and_sends_nothing_more(desk, ops, sink, tmp_path, clock):
+    desk.web.page("/gazette").says(200, rss("A quay is built at Lagune", BILL))
+    desk.does("poll")
+    spoil_the_root_of("entries", tmp_path / "wirewatch.db")
+    clock.passes(hours=2)
+
+    async def once():
+        async with app_of(desk, clock=clock) as app:
+            await app.poll()
+
+    with pytest.raises(StoreDamaged):
+        asyncio.run(once())
+    assert (len(texts(ops)), len(sink.accepted)) == (1, 1)
+
+
+def test_what_cannot_be_saved_pauses_polling_until_a_write_works(desk, ops, clock, monkeypatch, log):
+    """Not damage, and not a tick of its own: a check whose entries the database does not take."""
+
+    def refuse(tx, *args):
+        raise StoreError("disk I/O error")
+
+    async def live():
+        async with app_of(desk, clock=clock) as app:
+            app._ticks_on = True
+            with monkeypatch.context() as patched:
+                patched.setattr(stories, "save", refuse)
+                await app._feed_tick()
+                await app.ingest.finish()
+            before = app.storage.polls, len(log.named("storage_failed"))
+            await app._heartbeat()
+            return before, app.storage.polls
+
+    assert asyncio.run(live()) == ((False, 1), True)
+    assert ["disk I/O error" in text for text in texts(ops)] == [True]
 
 
 def test_D8_a_database_replaced_under_the_daemon_ends_it(desk, ops, tmp_path):
