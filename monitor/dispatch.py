@@ -22,7 +22,7 @@ from monitor import crash
 from monitor.core.pace import expired, next_attempt
 from monitor.core.render import plainest
 from monitor.digests import EXPIRED, Gathering, expire, gather
-from monitor.errors import DeliveryError, DeliveryErrorKind, StoreBusy, StoreError
+from monitor.errors import DeliveryError, DeliveryErrorKind, StoreBusy, StoreDamaged, StoreError
 from monitor.model import Attempted, Channel, Delivery, DeliveryKind, Sent, record
 from monitor.store import backlog, channels, outbox
 from monitor.store.channels import Trouble
@@ -30,6 +30,8 @@ from monitor.writer import Writer
 
 T = TypeVar("T")
 PROBE = timedelta(hours=1)  # a suspended channel is probed this often
+SETTLE_AGAIN = timedelta(seconds=1)  # what could not be written down
+TRIES_IN_A_PASS = 300  # then a one-shot run gives up
 IN_PLACE = 5  # failed attempts after which a message lets those behind it pass: it may be the message's own fault
 
 
@@ -77,13 +79,15 @@ class Dispatcher:
         self._writer, self._senders, self._gaps = writer, senders, gaps
         self._ways, self._clock, self._say, self._refused = ways, clock, say, refused
         self._workers: dict[str, asyncio.Task[None]] = {}
+        self._in_hand: set[str] = set()  # claimed, and not settled
+        self._tries: int | None = None  # to write down what came of an attempt; None: as long as the process lives
         self._stopping = asyncio.Event()
 
     async def tick(self) -> None:
         """Start a worker for every channel that has something due; awaits no send."""
         if self._stopping.is_set():
             return
-        due = await self._writer.run(_due_channels, self._clock(), self._ways().asking)
+        due = await self._writer.run(_due_channels, self._clock(), self._ways().asking, tuple(self._in_hand))
         for channel in due:
             if channel in self._senders and channel not in self._workers:
                 worker = asyncio.create_task(self._deliver(channel, ignore_group_wait=False))
@@ -101,6 +105,7 @@ class Dispatcher:
 
     async def drain(self) -> None:
         """Deliver all that can go now, also what only waits for more copies of its story; for one-shot runs."""
+        self._tries = TRIES_IN_A_PASS
         due = await self._writer.run(lambda tx: outbox.due_channels(tx, self._clock(), ignore_group_wait=True))
         ended = await asyncio.gather(
             *(self._deliver(channel, ignore_group_wait=True) for channel in due if channel in self._senders),
@@ -125,7 +130,11 @@ class Dispatcher:
             if delivery is None:
                 return
             crash.reach("claimed")
-            self._say(await self._attempt(delivery))
+            self._in_hand.add(delivery.id)
+            try:
+                self._say(await self._attempt(delivery))
+            finally:
+                self._in_hand.discard(delivery.id)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), self._gaps.get(channel, timedelta(0)).total_seconds())
 
@@ -169,20 +178,29 @@ class Dispatcher:
         return _fact(delivery, outcome, str(error))
 
     async def _settle(self, settle: Callable[..., T], *args: Any) -> T:
-        """Write down what came of an attempt, however long another's lock takes: forgotten, it would be sent again."""
+        """Write down what came of an attempt, however long the database does not take it, and a last time when the
+        process ends: forgotten, it would be sent again."""
+        tries = 0
         while True:
+            tries += 1
+            is_last = self._stopping.is_set() or tries == self._tries
             try:
                 return await self._writer.run(settle, *args)
-            except StoreBusy:
-                if self._stopping.is_set():
+            except StoreDamaged:
+                raise
+            except StoreError as error:
+                if is_last or (self._stopping.is_set() and isinstance(error, StoreBusy)):
                     raise
+                self._refused(error)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), SETTLE_AGAIN.total_seconds())
 
 
 # ── what follows from an attempt, each in one transaction ────────────────────────────────────────
 
 
-def _due_channels(tx, now: datetime, asking: tuple[str, ...]) -> tuple[str, ...]:
-    outbox.requeue_expired(tx, now, asking=asking)
+def _due_channels(tx, now: datetime, asking: tuple[str, ...], in_hand: tuple[str, ...]) -> tuple[str, ...]:
+    outbox.requeue_expired(tx, now, asking=asking, in_hand=in_hand)
     outbox.cancel_orphaned_edits(tx)
     return outbox.due_channels(tx, now)
 

@@ -10,8 +10,9 @@ from zoneinfo import ZoneInfo
 import pytest
 import sqlalchemy as sa
 
+from monitor import dispatch
 from monitor.dispatch import IN_PLACE, PROBE, Dispatcher, Ways
-from monitor.errors import DeliveryError, DeliveryErrorKind, StoreBusy
+from monitor.errors import DeliveryError, DeliveryErrorKind, StoreBusy, StoreDamaged, StoreError, StoreFull
 from monitor.model import Channel, DeliveryKind, DeliveryStatus, HoldReason, Level, Sent
 from monitor.store import channels, letters, outbox
 from monitor.store.schema import alerts, deliveries
@@ -664,6 +665,71 @@ def test_D4_what_came_of_an_attempt_is_written_down_when_another_lets_go_of_the_
     monkeypatch.setattr(rig.writer, "run", locked)
     rig.drain()
     assert (len(sender.sent), rig.rows()["d1"]["state"]) == (1, "delivered")
+
+
+def slow_to_settle(rig, monkeypatch, *errors):
+    """What came of an attempt is refused with these errors, one after another."""
+    monkeypatch.setattr(dispatch, "SETTLE_AGAIN", timedelta(milliseconds=1))
+    run, refusals = rig.writer.run, list(errors)
+
+    async def refusing(function, *args):
+        if function.__name__ == "_settle_delivered" and refusals:
+            raise refusals.pop(0)
+        return await run(function, *args)
+
+    monkeypatch.setattr(rig.writer, "run", refusing)
+
+
+@pytest.mark.parametrize("error", [StoreFull("no room"), StoreError("server closed the connection")], ids=str)
+def test_D4_what_came_of_an_attempt_is_written_down_once_the_database_takes_it_and_nothing_goes_twice(rig, monkeypatch, error):
+    rig.senders["desk"] = sender = Recorder()
+    rig.enqueue(delivery("d1"))
+    slow_to_settle(rig, monkeypatch, error, error, error)
+    rig.drain()
+    assert (len(sender.sent), rig.rows()["d1"]["state"]) == (1, "delivered")
+
+
+def test_D4_damage_is_no_reason_to_try_again(rig, monkeypatch):
+    rig.senders["desk"] = Recorder()
+    rig.enqueue(delivery("d1"))
+    slow_to_settle(rig, monkeypatch, StoreDamaged("page 7"))
+    with pytest.raises(StoreDamaged):
+        rig.drain()
+
+
+def test_D4_a_pass_does_not_try_for_ever(rig, monkeypatch):
+    monkeypatch.setattr(dispatch, "TRIES_IN_A_PASS", 3)
+    rig.senders["desk"] = Recorder()
+    rig.enqueue(delivery("d1"))
+    slow_to_settle(rig, monkeypatch, *[StoreFull("no room")] * 4)
+    with pytest.raises(StoreFull):
+        rig.drain()
+
+
+@pytest.mark.parametrize("room_at_the_end", [True, False])
+def test_D4_what_this_process_has_in_hand_is_taken_up_by_nobody_and_written_down_a_last_time_at_the_end(rig, monkeypatch, room_at_the_end):
+    refused = []
+
+    async def live():
+        dispatcher = Dispatcher(
+            rig.writer, rig.senders, {}, ways=lambda: rig.ways, clock=lambda: rig.now, say=rig.facts.append, refused=refused.append
+        )
+        await dispatcher.tick()
+        while not refused:
+            await asyncio.sleep(0.001)
+        rig.now += 2 * HOUR
+        await dispatcher.tick()
+        meanwhile = rig.rows()["d1"]["state"]
+        if room_at_the_end:
+            monkeypatch.undo()
+        await dispatcher.stop(timedelta(seconds=5))
+        return meanwhile
+
+    rig.senders["desk"] = sender = Recorder()
+    rig.enqueue(delivery("d1"))
+    slow_to_settle(rig, monkeypatch, *[StoreFull("no room")] * 100_000)
+    assert asyncio.run(live()) == "sending"
+    assert (len(sender.sent), rig.rows()["d1"]["state"]) == (1, "delivered" if room_at_the_end else "sending")
 
 
 def test_O1_whoever_stops_twice_waits_once(rig, monkeypatch):

@@ -185,9 +185,16 @@ def recover(tx: sa.Connection, now: datetime, *, asking: Iterable[str] = ()) -> 
     return _take_up(tx, deliveries.c.state == DeliveryStatus.SENDING, now, asking)
 
 
-def requeue_expired(tx: sa.Connection, now: datetime, *, asking: Iterable[str] = ()) -> int:
-    """The same for what was claimed and never settled (the database was full in between)."""
-    expired = sa.and_(deliveries.c.state == DeliveryStatus.SENDING, deliveries.c.lease_until < now)
+def requeue_expired(
+    tx: sa.Connection, now: datetime, *, asking: Iterable[str] = (), in_hand: Iterable[str] = ()
+) -> int:
+    """The same for what was claimed and never settled (the database was full in between); not for what this process
+    has `in_hand` still."""
+    expired = sa.and_(
+        deliveries.c.state == DeliveryStatus.SENDING,
+        deliveries.c.lease_until < now,
+        deliveries.c.id.not_in(tuple(in_hand)),
+    )
     return _take_up(tx, expired, now, asking)
 
 
