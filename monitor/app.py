@@ -15,7 +15,7 @@ import os
 import secrets
 import signal
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -107,11 +107,12 @@ class App:
         ticks: Callable[[], float] = time.monotonic,
         notifier: Notifier | None = None,
         accept_empty: bool = False,
+        one_pass: bool = False,
     ):
         """`speed`: how many times faster than the wall's the clock goes (tests); waits are shortened by it. `ticks` is
         the clock that never jumps. `accept_empty`: begin anew where the database was lost, and tell nothing of what
-        feeds show by now."""
-        self.in_force = in_force
+        feeds show by now. `one_pass`: it is for `poll` alone."""
+        self.in_force, self._one_pass = in_force, one_pass
         self.clock, self._speed = clock, speed
         self._steady, self._ticks = SteadyClock(clock(), speed, ticks), ticks
         self._polled_at = time.monotonic()
@@ -123,7 +124,6 @@ class App:
         self._feedback_key = b""
         self._stack = contextlib.AsyncExitStack()
         self._stopping = asyncio.Event()
-        self._ticks_on = False  # no pass: what cannot be written now may be written later
         self.fetcher: Fetcher | None = None
         self._room = Room(DOCUMENTS)
         self._senders: dict[str, Sender] = {}
@@ -235,13 +235,11 @@ class App:
         with self.database.read() as tx:
             return articles.next_due_at(tx)
 
-    async def run(self) -> None:
-        """The daemon: ticks until SIGTERM or SIGINT, then drains."""
+    async def run(self, hang_ups: Sequence[int] = ()) -> None:
+        """The daemon: ticks until SIGTERM or SIGINT, then drains. `hang_ups` are the SIGHUPs so far."""
         loop = asyncio.get_running_loop()
         for stop in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(stop, self._stopping.set)
-        loop.add_signal_handler(signal.SIGHUP, self._hang_up)
-        self._ticks_on = True
         await self._await_clock()
         await self.guard.look(self.database)
         await self._spread_overdue()
@@ -267,6 +265,9 @@ class App:
                 watchlists=len(self.in_force.watchlists),
             )
             self.notifier.tell("READY=1", f"STATUS={self._status_line()}")
+            loop.add_signal_handler(signal.SIGHUP, self._hang_up)
+            if hang_ups:
+                self._hang_up()
             await self._stopping.wait()
             crash.reach("draining")
             self.notifier.tell("STOPPING=1")
@@ -764,7 +765,8 @@ class App:
         self._register(tx, self.in_force.config, _recipients(self._senders))
         if self.database.begun_anew:
             meta.put(tx, "reseeding", sorted(self.in_force.feeds))
-        meta.put(tx, "started", {"at": rfc3339(now), "pid": os.getpid(), "version": __version__})
+        started = {"at": rfc3339(now), "pid": os.getpid(), "version": __version__, "one_pass": self._one_pass}
+        meta.put(tx, "started", started)
         reloaded = Reloaded(ok=True, watchlists=len(self.in_force.watchlists))
         meta.put(tx, "last_reload", self._reload_note(reloaded))
         self.metrics.reloaded(reloaded, now.timestamp())
@@ -829,7 +831,7 @@ class App:
 
     def _refused_to_save(self, error: StoreError) -> None:
         """Of a pass the exit code tells, and only of damage the operator hears, too."""
-        if self._ticks_on or isinstance(error, StoreDamaged):
+        if not self._one_pass or isinstance(error, StoreDamaged):
             self.guard.heard(error)
 
     def _say_tick_failed(self, event: JobExecutionEvent) -> None:

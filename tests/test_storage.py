@@ -7,9 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import socket
 import sqlite3
 import subprocess
+import sys
+import threading
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -21,9 +25,11 @@ from monitor.edges.disk import RESERVE
 from monitor.edges.systemd import Notifier
 from monitor.errors import StoreDamaged, StoreError, StoreFull
 from monitor.store import letters, meta, stories
-from tests.daemon import Daemon
+from monitor.store.database import running_pid
+from tests.daemon import PATIENCE, ROOT, Daemon
 from tests.desk import BILL, Desk, rss
 from tests.fakes import FakeHttp
+from tests.fakeweb import head
 from tests.store.test_marker import emptied, spoil_a_page
 
 MANY = tuple(f"The harbour of town number {n} is enlarged by {n + 7} berths for {'fishing boats ' * 40}" for n in range(60))
@@ -344,7 +350,6 @@ def test_what_cannot_be_saved_pauses_polling_until_a_write_works(desk, ops, cloc
 
     async def live():
         async with app_of(desk, clock=clock) as app:
-            app._ticks_on = True
             with monkeypatch.context() as patched:
                 patched.setattr(stories, "save", refuse)
                 await app._feed_tick()
@@ -570,3 +575,40 @@ def test_G1_a_reload_is_asked_for_and_answered(desk):
         daemon.wait_until(lambda: daemon.said().count('"reloaded"') > before)
         desk.config.write_text(good)
         assert desk.does("reload", "--pid", str(daemon.process.pid)).exit_code == 0
+
+
+def test_G1_a_pass_is_not_ended_by_a_hang_up_and_reload_says_that_only_a_pass_runs(desk, sink):
+    asked, go, body = threading.Event(), threading.Event(), rss(BILL)
+
+    def held(_):
+        asked.set()
+        go.wait(PATIENCE)
+        return head(200, [("Content-Length", str(len(body)))]), body
+
+    desk.web.forget("/gazette")
+    desk.web.page("/gazette").answers(held)
+    command = [sys.executable, "-m", "monitor", "--config", str(desk.config), "poll"]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL) as process:
+        assert asked.wait(PATIENCE)
+        refused = desk.does("reload")
+        process.send_signal(signal.SIGHUP)
+        go.set()
+        assert process.wait(PATIENCE) == 0
+    assert refused.exit_code == 1 and f"only `wirewatch poll` (pid {process.pid})" in refused.stderr
+    assert len(sink.accepted) == 1
+
+
+def test_G1_a_daemon_that_is_still_starting_reads_its_configuration_again_once_it_is_ready(desk, tmp_path):
+    desk.does("poll")
+    path = tmp_path / "wirewatch.db"
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with Daemon(desk.config) as daemon:
+        daemon.start()
+        daemon.wait_until(lambda: running_pid(str(path)) == daemon.process.pid)
+        daemon.hang_up()
+        time.sleep(0.2)
+        other.close()
+        daemon.wait_until(lambda: '"reloaded"' in daemon.said())
+        assert daemon.said().index('"started"') < daemon.said().index('"reloaded"')
+        assert daemon.terminate() == 0

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import faulthandler
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import click
 
@@ -32,6 +35,18 @@ ACCEPT_EMPTY = click.option(
 )
 
 
+@contextmanager
+def _noting_hang_ups() -> Iterator[list[int]]:
+    """Let no SIGHUP end the process, from the first line on: what is being sent would be sent again. Gives those that
+    came, for who wants to read configuration and watchlists again."""
+    noted: list[int] = []
+    before = signal.signal(signal.SIGHUP, lambda number, _: noted.append(number))
+    try:
+        yield noted
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 @command()
 @ACCEPT_EMPTY
 @click.pass_context
@@ -47,13 +62,14 @@ def run(ctx: click.Context, accept_empty: bool) -> None:
     from monitor.edges.systemd import Notifier
 
     faulthandler.enable(2)  # what systemd's watchdog ends says where it stood
-    app = app_of(ctx, notifier=Notifier(notify_socket(), watchdog_patience()), accept_empty=accept_empty)
+    with _noting_hang_ups() as hang_ups:
+        app = app_of(ctx, notifier=Notifier(notify_socket(), watchdog_patience()), accept_empty=accept_empty)
 
-    async def serve() -> None:
-        async with app:
-            await app.run()
+        async def serve() -> None:
+            async with app:
+                await app.run(hang_ups)
 
-    asyncio.run(serve())
+        asyncio.run(serve())
 
 
 @command()
@@ -79,15 +95,16 @@ def poll(ctx: click.Context, everything: bool, names: tuple[str, ...], accept_em
 
     from monitor.units import count, format_duration
 
-    app = app_of(ctx, accept_empty=accept_empty)
-    config = app.in_force.config
-    wanted = {feed_named(config, name).name for name in names} or {feed.name for feed in config.feeds}
+    with _noting_hang_ups():
+        app = app_of(ctx, accept_empty=accept_empty, one_pass=True)
+        config = app.in_force.config
+        wanted = {feed_named(config, name).name for name in names} or {feed.name for feed in config.feeds}
 
-    async def once() -> tuple:
-        async with app:
-            return await app.poll(only=names or None, everything=everything)
+        async def once() -> tuple:
+            async with app:
+                return await app.poll(only=names or None, everything=everything)
 
-    checked = asyncio.run(once())
+        checked = asyncio.run(once())
     failed = [fact for fact in checked if fact.outcome == "failed"]
     new, pickups, alerts = (sum(getattr(fact, key) for fact in checked) for key in ("new", "pickups", "alerts"))
     alerts += app.alerts_beside

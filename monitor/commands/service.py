@@ -59,6 +59,7 @@ def reload(ctx: click.Context, pid: int | None) -> None:
     """
     with _database_of_daemon(ctx, pid) as (database, daemon):
         before = _last_hang_up(database)
+        _refuse_pass(database, daemon)
         _hang_up(daemon)
         answer = _answer(database, daemon, before)
     for problem in answer["problems"]:
@@ -103,15 +104,26 @@ def _answer(database: Database, daemon: int, before: dict[str, Any] | None) -> d
     for _ in range(int(RELOAD_PATIENCE / LOOK_EVERY)):
         if (answer := _last_hang_up(database)) != before:
             return answer
+        _refuse_pass(database, daemon)
         time.sleep(LOOK_EVERY)
     raise MonitorError(f"the daemon (pid {daemon}) did not answer within {RELOAD_PATIENCE} s; see its log")
 
 
+def _refuse_pass(database: Database, daemon: int) -> None:
+    started = _noted(database, "started") or {}
+    if started.get("pid") == daemon and started.get("one_pass"):
+        raise MonitorError(f"no daemon runs here, only `wirewatch poll` (pid {daemon}), which is told nothing")
+
+
 def _last_hang_up(database: Database) -> dict[str, Any] | None:
+    return _noted(database, "last_hang_up")
+
+
+def _noted(database: Database, key: str) -> dict[str, Any] | None:
     from monitor.store import meta
 
     with database.read() as tx:
-        return meta.get_all(tx).get("last_hang_up")
+        return meta.get_all(tx).get(key)
 
 
 @command("test-channel")
