@@ -355,7 +355,12 @@ def holding(url: str) -> Iterator[None]:
 
 
 def _lock(url: str) -> _Lock:
-    return _postgres_lock(url) if _is_postgres(url) else _file_lock(Path(f"{url}.lock"))
+    return _postgres_lock(url) if _is_postgres(url) else _file_lock(_lock_path(url))
+
+
+def _lock_path(url: str) -> Path:
+    """Beside the file itself: one database has one lock, however many links lead to it."""
+    return Path(f"{os.path.realpath(url)}.lock")
 
 
 def _file_lock(path: Path) -> _Lock:
@@ -382,10 +387,9 @@ def _file_lock(path: Path) -> _Lock:
 
 def running_pid(url: str) -> int | None:
     """The process that holds the database, or None. Of a PostgreSQL database only its owner knows: None."""
-    path = Path(f"{url}.lock")
-    if _is_postgres(url) or not path.exists():
+    if _is_postgres(url) or not _lock_path(url).exists():
         return None
-    with path.open("r") as handle:
+    with _lock_path(url).open("r") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:

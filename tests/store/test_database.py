@@ -13,7 +13,7 @@ from alembic.migration import MigrationContext
 
 from monitor.errors import InstanceRunning, SchemaError, StoreBusy, StoreError
 from monitor.store import database as module
-from monitor.store.database import HEAD, Database
+from monitor.store.database import HEAD, Database, running_pid
 from monitor.store.schema import meta, metadata
 from monitor.writer import Writer
 
@@ -38,6 +38,15 @@ def test_the_migrations_make_exactly_the_declared_tables(database):
 
 def test_head_is_the_newest_migration_in_the_folder():
     assert max(module._known_versions()) == HEAD
+
+
+@pytest.mark.parametrize("link", ["linked.db", "folder/test.db"])
+def test_O3_a_second_instance_is_refused_by_whatever_link_it_comes(database, tmp_path, link):
+    (tmp_path / "linked.db").symlink_to("test.db")
+    (tmp_path / "folder").symlink_to(tmp_path)
+    with pytest.raises(InstanceRunning):
+        Database.open(str(tmp_path / link))
+    assert running_pid(str(tmp_path / link)) == os.getpid()
 
 
 def test_O3_a_second_instance_is_refused_with_the_pid_of_the_first(database):
