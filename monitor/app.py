@@ -159,7 +159,7 @@ class App:
         config = self.in_force.config
         self._use_senders(open_senders(config.channels, config.path, state_dir=config.state_dir), config)
         self.policy = self._policy(self.in_force)
-        self.database = self.storage.open(accept_empty=self._accept_empty)
+        self.database = self.storage.open(accept_empty=self._accept_empty, anew=self._reseed)
         self._stack.callback(self.database.close)
         self.writer = Writer(self.database, self.storage.make_room, around=self._writing)
         self._stack.callback(self.writer.close)
@@ -763,13 +763,15 @@ class App:
         if recovered:
             say("recovered", deliveries=recovered)
         self._register(tx, self.in_force.config, _recipients(self._senders))
-        if self.database.begun_anew:
-            meta.put(tx, "reseeding", sorted(self.in_force.feeds))
         started = {"at": rfc3339(now), "pid": os.getpid(), "version": __version__, "one_pass": self._one_pass}
         meta.put(tx, "started", started)
         reloaded = Reloaded(ok=True, watchlists=len(self.in_force.watchlists))
         meta.put(tx, "last_reload", self._reload_note(reloaded))
         self.metrics.reloaded(reloaded, now.timestamp())
+
+    def _reseed(self, tx) -> None:
+        """Of what these feeds show at their first check nothing is told."""
+        meta.put(tx, "reseeding", sorted(self.in_force.feeds))
 
     def _mend_times(self, tx, now: datetime) -> None:
         """The clock may have been set, back or forth, while nobody ran."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from monitor.edges.disk import Ballast, free_bytes
 from monitor.errors import StoreError, StoreFull
@@ -42,14 +43,14 @@ class Storage:
         """Whether a claim can be written, without which nothing is sent."""
         return not self.trouble
 
-    def open(self, *, accept_empty: bool) -> Database:
+    def open(self, **how: Any) -> Database:
         """Open the database; where the disk is full, the reserve of the last run is given up for that."""
         try:
-            return Database.open(self._url, accept_empty=accept_empty)
+            return Database.open(self._url, **how)
         except StoreFull:
             if not self.ballast.drop():
                 raise
-            return Database.open(self._url, accept_empty=accept_empty)
+            return Database.open(self._url, **how)
 
     def make_room(self) -> bool:
         """Give up the reserve, since a write found no room; whether that made any. Called by the writer's thread."""

@@ -26,6 +26,7 @@ from monitor.edges.systemd import Notifier
 from monitor.errors import StoreDamaged, StoreError, StoreFull
 from monitor.store import letters, meta, stories
 from monitor.store.database import running_pid
+from monitor.writer import Writer
 from tests.daemon import PATIENCE, ROOT, Daemon
 from tests.desk import BILL, Desk, rss
 from tests.fakes import FakeHttp
@@ -391,6 +392,22 @@ def test_D8_whoever_begins_anew_is_told_nothing_of_what_feeds_show_but_of_what_c
     assert len(sink.accepted) == 1
     assert desk.does("poll", "--all").exit_code == 0
     assert len(sink.accepted) == 2 and "A quay is built" in texts(sink)[-1]
+
+
+def test_D8_a_kill_at_the_moment_of_beginning_anew_tells_nothing_of_what_feeds_show_either(desk, sink, tmp_path, monkeypatch):
+    desk.web.page("/gazette").then(200, rss(BILL, *MANY[:5]))
+    desk.does("poll")
+    emptied(tmp_path / "wirewatch.db")
+
+    async def killed():
+        raise RuntimeError("killed")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Writer, "run", lambda *_: killed())
+        with pytest.raises(RuntimeError, match="killed"):
+            desk.does("poll", "--accept-empty")
+    assert desk.does("poll", "--all").exit_code == 0
+    assert len(sink.accepted) == 1
 
 
 # ── O5: signs of life ────────────────────────────────────────────────────────────────────────────

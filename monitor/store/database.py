@@ -13,7 +13,7 @@ import fcntl
 import json
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -58,15 +58,17 @@ class Database:
         self._writer = writer
         self._lock = lock
         self._file = _file_of(url)
-        self.begun_anew = False  # an empty database took the place of one that was lost
 
     @classmethod
-    def open(cls, url: str, *, accept_empty: bool = False) -> Database:
+    def open(
+        cls, url: str, *, accept_empty: bool = False, anew: Callable[[sa.Connection], None] = lambda tx: None
+    ) -> Database:
         """Open for writing: takes the instance lock, creates what is missing, migrates to the newest schema.
 
         `url` is a path to an SQLite file, or `postgresql://…`. Raises InstanceRunning (with the owner's pid),
         SchemaError where the database is newer than this program, StoreDamaged where the file is not the one that
-        stood here before (an empty one may take its place if `accept_empty`), StoreError where it cannot be used.
+        stood here before (an empty one may take its place if `accept_empty`, and what `anew` writes stands in it from
+        the first moment on), StoreError where it cannot be used.
         """
         with _opening(url):
             lock = _lock(url)
@@ -76,16 +78,17 @@ class Database:
                     marker.refuse_missing(url)
                 database = cls(url, _reading_engine(url), _writing_engine(url), lock)
                 on_failure.callback(database.close)
-                database._begin(accept_empty)
+                database._begin(accept_empty, anew)
                 on_failure.pop_all()
                 return database
 
-    def _begin(self, accept_empty: bool) -> None:
+    def _begin(self, accept_empty: bool, anew: Callable[[sa.Connection], None]) -> None:
         with self.write() as tx:
             _migrate(tx)
             mark = marker.advance(tx, self.url, accept_empty=accept_empty) if is_file(self.url) else None
+            if mark is not None and accept_empty and mark.generation == 1:
+                anew(tx)
         if mark is not None:
-            self.begun_anew = accept_empty and mark.generation == 1
             marker.note(self.url, mark)
         self._file = _file_of(self.url)
 

@@ -104,16 +104,16 @@ def test_D8_a_lost_database_is_refused_with_the_remedy_and_nothing_is_made(url, 
 @pytest.mark.parametrize("lose", [emptied, removed], ids=["emptied", "removed"])
 def test_D8_whoever_accepts_an_empty_one_begins_anew(url, lose):
     lose(url)
-    database = Database.open(url, accept_empty=True)
-    assert database.begun_anew
-    database.close()
+    begun = []
+    Database.open(url, accept_empty=True, anew=begun.append).close()
+    assert len(begun) == 1
     assert reopened(url) is None
 
 
 def test_accepting_an_empty_one_changes_nothing_where_none_was_lost(url):
-    database = Database.open(url, accept_empty=True)
-    assert not database.begun_anew
-    database.close()
+    begun = []
+    Database.open(url, accept_empty=True, anew=begun.append).close()
+    assert not begun
     assert reopened(url) == '"yes"'
 
 
