@@ -308,7 +308,7 @@ class App:
         else:
             say("stood_still", level=logging.WARNING, seconds=round(stood.total_seconds()))
         if jump < -CLOCK_JUMP:
-            await self.writer.run(due.shift, jump)
+            await self.writer.run(self._put_back, jump, self.clock())
             self.fetcher.restore(self.fetcher.holds, by=jump)
         else:
             await self._spread_overdue()
@@ -487,7 +487,9 @@ class App:
         config, now = self.in_force.config, self.clock()
         with self.database.read() as tx:
             last = meta.get_all(tx).get("last_sweep")
-        if last and now - datetime.fromisoformat(last["at"]) < SWEEP_EVERY:
+        if (
+            last and timedelta(0) <= now - datetime.fromisoformat(last["at"]) < SWEEP_EVERY
+        ):  # not by a clock that was ahead
             return
 
         def sweep_and_note(tx) -> Swept:
@@ -775,12 +777,23 @@ class App:
 
     def _mend_times(self, tx, now: datetime) -> None:
         """The clock may have been set, back or forth, while nobody ran."""
-        config, kept = self.in_force.config, meta.get_all(tx)
-        lives = [datetime.fromisoformat(kept[sign]["at"]) for sign in ("last_tick", "last_poll") if sign in kept]
-        behind = max(lives, default=now) - now
-        if behind > CLOCK_JUMP:
-            say("clock_jumped", level=logging.WARNING, seconds=-round(behind.total_seconds()))
-            due.shift(tx, -behind)
+        kept = meta.get_all(tx)
+        lives = {sign: datetime.fromisoformat(kept[sign]["at"]) for sign in ("last_tick", "last_poll") if sign in kept}
+        behind = max(lives.values(), default=now) - now
+        if behind <= CLOCK_JUMP:
+            self._clamp(tx, now)
+            return
+        say("clock_jumped", level=logging.WARNING, seconds=-round(behind.total_seconds()))
+        self._put_back(tx, -behind, now)
+        for sign in lives:  # or the next start would mend the same again
+            meta.put(tx, sign, kept[sign] | {"at": rfc3339(min(lives[sign], now))})
+
+    def _put_back(self, tx, jump: timedelta, now: datetime) -> None:
+        due.shift(tx, jump)
+        self._clamp(tx, now)
+
+    def _clamp(self, tx, now: datetime) -> None:
+        config = self.in_force.config
         longest_wait = max([LONGEST_RETRY, *(route.group_wait for route in config.routes)])
         due.clamp(
             tx,

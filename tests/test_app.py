@@ -15,11 +15,11 @@ from monitor import reload
 from monitor.app import App
 from monitor.clock import clock_from
 from monitor.errors import InstanceRunning, StoreError
-from monitor.model import Feedback, Fetched, Validators
+from monitor.model import DeliveryStatus, Feedback, Fetched, HoldReason, Validators
 from monitor.pulse import Pulse
 from monitor.status import status_of
 from monitor.store import channels, feedback, feeds, letters, meta, outbox, schema, stories
-from tests.builders import NOW
+from tests.builders import NOW, delivery
 from tests.desk import BILL, CONFIG, HARBOUR, Desk, rss
 from tests.fakes import FakeHttp
 
@@ -684,6 +684,41 @@ def test_O5_health_says_which_part_stands_still_and_recovers_when_it_goes_on(des
     (status, said), well = run_until(with_page(desk), log, hang)
     assert (status, json.loads(said)["problems"]) == (503, [f"{part}: nothing done for 91 seconds"])
     assert well[0] == 200
+
+
+def test_C1_after_a_clock_that_was_ahead_retention_is_due_and_nothing_is_held_for_longer_than_it_may_be(desk, clock, log):
+    steady = [0.0]
+
+    async def run():
+        async with App(reload.read_all(desk.config), clock=clock, ticks=lambda: steady[0]) as app:
+            await app.poll()  # which sweeps
+            far = delivery(state=DeliveryStatus.HELD, hold=HoldReason.DIGEST, next_attempt_at=clock() + timedelta(hours=12))
+            await app.writer.run(outbox.enqueue, [far])
+            clock.passes(days=-100)
+            assert await app._mind_clock()
+            await app._sweep_if_due()
+            held = [row["next_attempt_at"] for row in read(app, letters.list_deliveries, ["a1"])["a1"]]
+            return read(app, meta.get_all)["last_sweep"]["at"], held
+
+    swept, held = asyncio.run(run())
+    assert datetime.fromisoformat(swept) - clock() < timedelta(minutes=1)
+    assert held == [clock() + timedelta(hours=26)]
+
+
+def test_C1_a_start_after_a_clock_that_was_ahead_mends_that_once(desk, clock, log):
+    async def once():
+        async with App(reload.read_all(desk.config), clock=clock) as app:
+            return app
+
+    async def run():
+        async with App(reload.read_all(desk.config), clock=clock) as app:
+            await app.poll()
+        clock.passes(days=-100)
+        await once()
+        await once()
+
+    asyncio.run(run())
+    assert len(log.named("clock_jumped")) == 1
 
 
 def test_O14_a_process_that_was_stopped_for_ten_minutes_lets_its_feeds_take_turns(desk, clock, log):

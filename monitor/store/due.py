@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from monitor.model import DeliveryStatus, FeedStatus
+from monitor.model import DeliveryStatus, FeedStatus, HoldReason
 from monitor.store.schema import MICROSECOND, channels, deliveries, feeds, hosts
 
 MOVED = (
@@ -21,13 +21,21 @@ MOVED = (
     hosts.c.until,
     channels.c.paused_until,
 )
+FOR_A_WHILE = (
+    HoldReason.CATCH_UP,
+    HoldReason.RATE_CAP,
+    HoldReason.BACKLOG,
+)  # held for so long, and until no time of day
 
 
 def shift(tx: sa.Connection, by: timedelta) -> None:
     """The clock went back: what was due in a minute is due in a minute still. `by` is negative."""
     for column in MOVED:
         tx.execute(column.table.update().values({column.name: _moved(column, by)}))
-    unheld = deliveries.c.state.in_((DeliveryStatus.QUEUED, DeliveryStatus.SENDING))
+    unheld = sa.or_(
+        deliveries.c.state.in_((DeliveryStatus.QUEUED, DeliveryStatus.SENDING)),
+        sa.and_(deliveries.c.state == DeliveryStatus.HELD, deliveries.c.hold.in_(FOR_A_WHILE)),
+    )
     moved = {name: _moved(deliveries.c[name], by) for name in ("next_attempt_at", "lease_until")}
     tx.execute(deliveries.update().where(unheld).values(moved))
 

@@ -38,6 +38,14 @@ def test_C1_times_of_day_stay(tx):
     assert time_of(tx, deliveries.c.next_attempt_at) == [NOW + HOUR]
 
 
+def test_C1_what_is_held_for_a_while_goes_back_with_the_clock(tx):
+    ids = {"d1": HoldReason.CATCH_UP, "d2": HoldReason.RATE_CAP, "d3": HoldReason.BACKLOG}
+    held = [delivery(one, state=DeliveryStatus.HELD, hold=hold, next_attempt_at=NOW + HOUR) for one, hold in ids.items()]
+    outbox.enqueue(tx, held)
+    due.shift(tx, -6 * HOUR)
+    assert time_of(tx, deliveries.c.next_attempt_at) == [NOW - 5 * HOUR] * 3
+
+
 @pytest.mark.parametrize(("state", "latest"), [(FeedStatus.OK, 24 * HOUR), (FeedStatus.GONE, 185 * HOUR)])
 def test_C1_what_is_due_impossibly_late_is_due_as_late_as_it_could_be(tx, state, latest):
     feed(tx, next_check_at=NOW + 900 * HOUR, state=state)
