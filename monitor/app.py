@@ -26,7 +26,7 @@ from monitor.articles import GAP as ARTICLE_GAP
 from monitor.articles import Articles
 from monitor.channels import open_senders
 from monitor.clock import Clock, SteadyClock, system_clock
-from monitor.config import ChannelConfig, Config
+from monitor.config import ChannelConfig, Config, folder_in_memory
 from monitor.config_file import is_loopback
 from monitor.core.pace import ASKED_AT_MOST, GONE_LATER, LONGEST_RETRY, turns
 from monitor.core.pipeline import Policy
@@ -593,7 +593,14 @@ class App:
             say("operator_not_told", level=logging.ERROR, channel=channel, error=error)
 
         folder = self.in_force.config.state_dir
-        return Alarm(self._senders, lambda: self.policy.channels, folder, clock=self.clock, failed=failed)
+        return Alarm(
+            self._senders,
+            lambda: self.policy.channels,
+            folder,
+            folder_in_memory(),
+            clock=self.clock,
+            failed=failed,
+        )
 
     def _use_senders(self, senders: dict[str, Sender], config: Config) -> None:
         for sender in senders.values():

@@ -606,6 +606,11 @@ def notify_socket(environ: Mapping[str, str] = os.environ) -> str | None:
     return environ.get("NOTIFY_SOCKET")
 
 
+def folder_in_memory(environ: Mapping[str, str] = os.environ) -> Path:
+    """Where a note may be left when the disk is full: what systemd has made for us, or shm_overview(7)."""
+    return Path(environ.get("RUNTIME_DIRECTORY", "").split(":")[0] or "/dev/shm")
+
+
 def watchdog_patience(environ: Mapping[str, str] = os.environ) -> timedelta | None:
     """How long systemd waits for a sign of life (sd_watchdog_enabled(3)), if it does."""
     microseconds = environ.get("WATCHDOG_USEC", "")

@@ -33,7 +33,7 @@ MAY_IMPORT = {
     "store": {*GROUND, "store"},
     "writer": {"errors", "store.database"},
     "room": set(),
-    "alarm": {*GROUND, "operator", "edges.send"},
+    "alarm": {*GROUND, "core.names", "operator", "edges.send"},
     "guard": {"errors", "alarm", "edges.disk", "floors", "storage", "store.database"},
     "pulse": set(),
     "floors": set(),

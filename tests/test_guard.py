@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import os
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from monitor import alarm as alarm_room
 from monitor.alarm import Alarm
-from monitor.errors import DeliveryError, StoreDamaged, StoreError
+from monitor.errors import DeliveryError, StoreDamaged, StoreError, StoreFull
 from monitor.guard import Guard
 from monitor.model import Channel
 from monitor.storage import Storage
-from tests.builders import NOW
 
 
 class Sender:
@@ -33,9 +34,11 @@ class Rig:
     def __init__(self, folder, **senders):
         self.senders, self.failed, self.said, self.ended = senders, [], [], []
         channels = [Channel(name=name, operator=True, recipients=("",)) for name in senders]
-        alarm = Alarm(senders, lambda: channels, folder, clock=lambda: NOW, failed=lambda *about: self.failed.append(about))
+        failed = lambda *about: self.failed.append(about)  # noqa: E731
+        self.now = datetime.now(UTC)
+        self.alarm = alarm = Alarm(senders, lambda: channels, folder, folder / "shm", clock=lambda: self.now, failed=failed)
         say = lambda event, **fields: self.said.append(event)  # noqa: E731
-        self.guard = Guard(Storage(str(folder / "w.db")), alarm, clock=lambda: NOW, say=say, end=lambda: self.ended.append(True))
+        self.guard = Guard(Storage(str(folder / "w.db")), alarm, clock=lambda: self.now, say=say, end=lambda: self.ended.append(True))
 
     def meets(self, error):
         """A tick meets this error; what was asked of the daemon before anybody had been told."""
@@ -67,3 +70,34 @@ def test_channels_that_hang_hold_up_no_tick_and_no_other_channel(tmp_path, monke
     assert rig.meets(error) is isinstance(error, StoreDamaged)
     assert {channel for channel, _ in rig.failed} == {"one", "two"} and "not done within" in rig.failed[0][1]
     assert len(rig.senders["ops"].told) == 1
+
+
+def unwritable(path):
+    """Where nothing can be written, by root neither."""
+    (path / alarm_room.NOTE / "in the way").mkdir(parents=True)
+
+
+def test_where_the_disk_takes_no_note_it_is_told_once_an_hour(tmp_path):
+    (tmp_path / "shm").mkdir()
+    unwritable(tmp_path)
+    rig = Rig(tmp_path, ops=Sender())
+    told = []
+    for minutes in (0, 10, 40, 20, 5):
+        rig.now += timedelta(minutes=minutes)
+        asyncio.run(rig.alarm.tell_once(StoreFull("no room")))
+        for note in (tmp_path / "shm").iterdir():
+            written = rig.now.timestamp() if len(rig.senders["ops"].told) > len(told) else note.stat().st_mtime
+            os.utime(note, (written, written))
+        told = list(rig.senders["ops"].told)
+    assert len(told) == 2
+    asyncio.run(rig.alarm.tell_once(StoreError("read-only")))
+    assert len(rig.senders["ops"].told) == 3, "another trouble"
+    rig.alarm.is_over()
+    assert list((tmp_path / "shm").iterdir()) == []
+
+
+def test_where_nothing_can_be_noted_at_all_nothing_is_told(tmp_path):
+    unwritable(tmp_path)
+    rig = Rig(tmp_path, ops=Sender())
+    asyncio.run(rig.alarm.tell_once(StoreFull("no room")))
+    assert rig.senders["ops"].told == []

@@ -209,12 +209,15 @@ def test_D1_a_disk_that_is_full_to_the_last_byte_stops_polls_and_sends_and_both_
     assert sum("cannot be written" in text for text in texts(ops)) == 1
 
 
-def test_D2_a_start_on_a_full_disk_says_where_and_how_much_is_free(small_disk, web, sink, ops):
+def test_D2_a_start_on_a_full_disk_says_where_and_how_much_is_free(small_disk, web, sink, ops, tmp_path, monkeypatch):
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
     desk = newsroom(small_disk, web, sink, ops)
     fill(small_disk)
-    result = desk.does("poll")
-    assert result.exit_code == 74
-    assert str(small_disk) in result.stderr and "bytes free on its disk" in result.stderr
+    for _ in range(3):
+        result = desk.does("poll")
+        assert result.exit_code == 74
+        assert str(small_disk) in result.stderr and "bytes free on its disk" in result.stderr
+    assert ["bytes free on its disk" in text for text in texts(ops)] == [True], "the operator is told, and once"
 
 
 def test_D3_a_start_on_a_full_disk_gives_up_the_reserve_of_the_last_run(small_disk, web, sink, ops):

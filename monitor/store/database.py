@@ -381,10 +381,15 @@ def _file_lock(path: Path) -> _Lock:
             pid=int(owner) if owner.isdigit() else None,
             path=path,
         ) from None
-    handle.seek(0)
-    handle.truncate()
-    handle.write(f"{os.getpid()}\n")
-    handle.flush()
+    try:
+        handle.seek(0)
+        handle.truncate()
+        handle.write(f"{os.getpid()}\n")
+        handle.flush()
+    except OSError:  # the disk is full
+        with contextlib.suppress(OSError):
+            handle.close()
+        raise
     return _Lock(handle)
 
 
