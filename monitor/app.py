@@ -38,7 +38,7 @@ from monitor.edges.heartbeat import ping
 from monitor.edges.metrics import Metrics
 from monitor.edges.send import Sender, least_gap
 from monitor.edges.systemd import Notifier
-from monitor.errors import ConfigError, InstanceRunning, SchemaError, StoreDamaged, StoreError
+from monitor.errors import ConfigError, InstanceRunning, SchemaError, StoreBusy, StoreDamaged, StoreError
 from monitor.guard import Guard
 from monitor.ingest import DOCUMENTS, Ingest
 from monitor.logs import keep_secret, say, say_counted, say_fact
@@ -124,6 +124,7 @@ class App:
         self._feedback_key = b""
         self._stack = contextlib.AsyncExitStack()
         self._stopping = asyncio.Event()
+        self._noting: asyncio.Task[None] | None = None  # the progress
         self.fetcher: Fetcher | None = None
         self._room = Room(DOCUMENTS)
         self._senders: dict[str, Sender] = {}
@@ -438,10 +439,13 @@ class App:
             await self._swap(lambda: reload.read_watchlists(self.in_force.config))
 
     async def _heartbeat(self) -> None:
-        """Note the progress, and give systemd a sign of life where there was some."""
+        """Note the progress, and give systemd a sign of life where there was some; it does not wait for a note that
+        others in the writer's queue hold up, each for half a minute where the database is locked."""
         say_counted()
         self.guard.mind_room()
-        await self.guard.minded(self._note_progress)
+        if self._noting is None or self._noting.done():
+            self._noting = asyncio.create_task(self.guard.minded(self._note_progress))
+        await asyncio.wait({self._noting}, timeout=self.notifier.sign_of_life.total_seconds())
         self.guard.tell()
         if stuck := self._pulse.stuck():
             say("no_progress", level=logging.ERROR, parts=list(stuck))
@@ -843,10 +847,15 @@ class App:
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
-        """Around each write transaction, in the writer's thread. One that the database refuses is a turn, too."""
+        """Around each write transaction, in the writer's thread. One that the database refuses is a turn, too; and who
+        waits for another's lock does not stand still: a restart would not help."""
         try:
             with self.metrics.writing.time():
                 yield
+        except StoreBusy:
+            self._pulse.beat("feeds")
+            self._pulse.beat("outbox")
+            raise
         finally:
             self._written = True
             self._pulse.beat("writer")

@@ -24,7 +24,7 @@ from monitor.edges import disk
 from monitor.edges.disk import RESERVE
 from monitor.edges.systemd import Notifier
 from monitor.errors import StoreDamaged, StoreError, StoreFull
-from monitor.store import letters, meta, stories
+from monitor.store import database, letters, meta, stories
 from monitor.store.database import running_pid
 from monitor.writer import Writer
 from tests.daemon import PATIENCE, ROOT, Daemon
@@ -487,6 +487,34 @@ def test_O5_a_database_that_cannot_be_written_is_no_reason_for_a_restart(desk, t
     heard = asyncio.run(live())
     assert "WATCHDOG=1" in heard
     assert any(line.startswith("STATUS=1 feeds, 1 watchlists; database cannot be written") for line in heard)
+
+
+def test_O5_anothers_lock_holds_up_no_sign_of_life(desk, tmp_path, monkeypatch):
+    """For a minute and more: everything waits for it in turn, and half a minute each."""
+    systemd, steady, held_up = Systemd(tmp_path), Steady(), threading.Event()
+    monkeypatch.setitem(database.PRAGMAS, "busy_timeout", 1)
+
+    async def live():
+        async with app_of(desk, notifier=Notifier(systemd.address, timedelta(seconds=0.2))) as app:
+            app._pulse._steady = steady
+            await turn(app)
+            other = sqlite3.connect(tmp_path / "wirewatch.db", isolation_level=None)
+            other.execute("BEGIN IMMEDIATE")
+            waits = asyncio.create_task(app.writer.compute(held_up.wait, PATIENCE))
+            systemd.heard()
+            await app._heartbeat()
+            before = systemd.heard()
+            steady.now = 46.0  # three times the 15 s of a sign of life
+            held_up.set()
+            await waits
+            await asyncio.wait({app._noting})
+            await app._heartbeat()
+            other.close()
+            return before, systemd.heard()
+
+    before, locked = asyncio.run(live())
+    assert "WATCHDOG=1" in before, "while the note of the progress waits in the writer's queue"
+    assert "WATCHDOG=1" in locked, "while everything waits for the lock"
 
 
 def test_a_shorter_patience_of_systemd_is_met():
