@@ -367,8 +367,20 @@ class App:
             (self._upkeep_tick, timedelta(minutes=10)),
         ):
             seconds = every.total_seconds() / self._speed
-            scheduler.add_job(job, "interval", seconds=seconds, id=job.__name__.strip("_"))
+            scheduler.add_job(self._until_stopped(job), "interval", seconds=seconds, id=job.__name__.strip("_"))
         return scheduler
+
+    def _until_stopped(self, job: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
+        """A job whose interruption by the end of the daemon is no failure of it."""
+
+        async def work() -> None:
+            try:
+                await job()
+            except asyncio.CancelledError:
+                if not self._stopping.is_set():
+                    raise
+
+        return work
 
     async def _feed_tick(self) -> None:
         await self._turn("feeds", self._poll_due, allowed=self.storage.polls)

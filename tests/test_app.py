@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import json
 import os
+import math
+import threading
 from datetime import UTC, datetime, timedelta
 
 import aiohttp
@@ -139,6 +141,29 @@ def test_it_stops_at_once_while_a_server_is_silent(desk, log):
     before = datetime.now(UTC)
     running(desk, until_asked)
     assert datetime.now(UTC) - before < timedelta(seconds=4), "it does not wait for the 5 s timeout"
+
+
+def test_stopping_in_the_midst_of_a_tick_is_no_failure_of_it(desk, log, caplog):
+    async def in_a_tick(app):
+        begun, go = threading.Event(), threading.Event()
+        await settled(lambda: log.named("attempted"))
+
+        def hold():
+            begun.set()
+            go.wait(10)
+
+        holding = asyncio.create_task(app.writer.compute(hold))
+        await settled(begun.is_set)
+        app._claimed_at, app.clock = -math.inf, lambda: datetime.now(UTC) + timedelta(hours=2)
+        await asyncio.sleep(1.2)  # a tick waits for the writer
+        app.stop()
+        await asyncio.sleep(0.1)
+        go.set()
+        await holding
+
+    running(desk, in_a_tick)
+    assert log.named("stopped") and not log.named("tick_failed")
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 def test_progress_is_noted_from_the_start(desk, log):
