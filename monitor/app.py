@@ -179,6 +179,7 @@ class App:
             clock=self.clock,
             say=self._say_attempted,
             refused=self._refused_to_save,
+            stumbled=lambda channel, error: say("stumbled", level=logging.ERROR, channel=channel, fault=error),
         )
         self._watched = self.in_force.fingerprint
         await self.writer.run(self._prepare_database)

@@ -62,7 +62,7 @@ class Dispatcher:
     """Delivers what the outbox holds.
 
     `gaps` is the least time between two messages, by channel; `ways` gives what is in force now; `say` is told every
-    attempt, `refused` what the database refused.
+    attempt, `refused` what the database refused, `stumbled` of a fault of ours or of a library, with its channel.
     """
 
     def __init__(
@@ -75,9 +75,10 @@ class Dispatcher:
         clock: Callable[[], datetime],
         say: Callable[[Attempted], None],
         refused: Callable[[StoreError], None] = lambda error: None,
+        stumbled: Callable[[str, Exception], None] = lambda channel, error: None,
     ):
         self._writer, self._senders, self._gaps = writer, senders, gaps
-        self._ways, self._clock, self._say, self._refused = ways, clock, say, refused
+        self._ways, self._clock, self._say, self._refused, self._stumbled = ways, clock, say, refused, stumbled
         self._workers: dict[str, asyncio.Task[None]] = {}
         self._in_hand: set[str] = set()  # claimed, and not settled
         self._tries: int | None = None  # to write down what came of an attempt; None: as long as the process lives
@@ -160,6 +161,7 @@ class Dispatcher:
         except DeliveryError as error:
             return await self._failed(delivery, error)
         except Exception as error:  # a fault of ours or of a library must not stop the channel's queue
+            self._stumbled(delivery.channel, error)
             return await self._failed(delivery, DeliveryError(f"internal error: {type(error).__name__}"))
         crash.reach("accepted")
         now = self._clock()

@@ -58,9 +58,9 @@ def say_counted() -> None:
             handler.say_counted(time.time())
 
 
-def say(event: str, *, level: int = logging.INFO, **fields: Any) -> None:
-    """Log one fact: a name and its fields."""
-    log.log(level, event, extra={"fields": fields})
+def say(event: str, *, level: int = logging.INFO, fault: BaseException | None = None, **fields: Any) -> None:
+    """Log one fact: a name and its fields; `fault` with its words and its traceback."""
+    log.log(level, event, exc_info=fault, extra={"fields": fields})
 
 
 def say_fact(fact: Any, *, level: int = logging.INFO) -> None:

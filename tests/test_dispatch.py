@@ -47,7 +47,7 @@ class Rig:
 
     def __init__(self, database):
         self.database, self.writer, self.now = database, Writer(database), NOW
-        self.facts, self.senders = [], {}
+        self.facts, self.senders, self.stumbled = [], {}, []
         self.ways = Ways(channels={}, zone=ZoneInfo("Europe/London"))
 
     def enqueue(self, *deliveries):
@@ -57,7 +57,13 @@ class Rig:
     def drain(self):
         async def run():
             dispatcher = Dispatcher(
-                self.writer, self.senders, {}, ways=lambda: self.ways, clock=lambda: self.now, say=self.facts.append
+                self.writer,
+                self.senders,
+                {},
+                ways=lambda: self.ways,
+                clock=lambda: self.now,
+                say=self.facts.append,
+                stumbled=lambda *about: self.stumbled.append(about),
             )
             await dispatcher.drain()
 
@@ -192,6 +198,14 @@ def test_a_fault_of_our_own_is_retried_and_does_not_stop_the_queue(rig):
     rig.now += timedelta(seconds=5)
     rig.drain()
     assert [one.id for one in sender.sent] == ["d1", "d2"]
+
+
+def test_of_a_fault_of_our_own_the_whole_is_handed_on(rig):
+    fault = ValueError("not enough values to unpack")
+    rig.senders["desk"] = Recorder(fault)
+    rig.enqueue(delivery("d1"))
+    rig.drain()
+    assert rig.stumbled == [("desk", fault)]
 
 
 def test_what_was_in_hand_when_the_process_died_is_sent_after_the_restart(rig):

@@ -60,6 +60,17 @@ def test_a_fact_on_a_terminal_is_one_readable_line(terminal):
     assert "! feed_checked  feed=gazette  error=no answer" in line and "{" not in line
 
 
+def test_a_fault_is_told_with_its_words_and_where_it_was_and_without_secrets(pipe):
+    stream = pipe("c4nary")
+    try:
+        raise ValueError("cannot send to https://hooks.example/c4nary")
+    except ValueError as fault:
+        logs.say("stumbled", level=logging.ERROR, fault=fault, channel="desk")
+    (fact,) = facts(stream)
+    assert fact["error"] == f"ValueError: cannot send to https://hooks.example/{logs.REDACTED}"
+    assert "test_logs.py" in " ".join(fact["traceback"]) and "c4nary" not in stream.getvalue()
+
+
 def test_a_record_is_told_by_its_name_without_its_empty_fields(pipe):
     stream = pipe()
     logs.say_fact(FeedChecked(feed="gazette", outcome="fresh", entries=3))
