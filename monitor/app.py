@@ -469,6 +469,7 @@ class App:
         self.database.refuse_replaced()
         await self.writer.run(self._record_tick, _recipients(self._senders))
         self.guard.worked()
+        await self.ingest.let_go()
 
     async def _tell_operator(self) -> None:
         policy, now, config = self.policy, self.clock(), self.in_force.config

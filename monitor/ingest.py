@@ -103,6 +103,7 @@ class Ingest:
         self._room = room or Room(DOCUMENTS)
         self._readings: asyncio.Queue[Reading] = asyncio.Queue()
         self._under_way: dict[tuple[str, str], FeedState] = {}  # claimed, and not saved; by name and address
+        self._unsaved_feeds: set[str] = set()  # that are leased for nothing
         self._waiting: deque[tuple[Feed, FeedState]] = deque()
         self._checks: set[asyncio.Task[None]] = set()
         self._saver: asyncio.Task[None] | None = None
@@ -192,6 +193,12 @@ class Ingest:
         if (held := self._holds()) != self._held:
             await self._writer.run(hosts.keep_holds, held)
             self._held = held
+
+    async def let_go(self) -> None:
+        """Feeds whose check could not be saved are free to be checked when they are due, and wait for no lease."""
+        if unsaved := tuple(self._unsaved_feeds):
+            await self._writer.run(feeds.release_leases, unsaved)
+            self._unsaved_feeds.difference_update(unsaved)
 
     async def _abandon(self) -> None:
         for check in tuple(self._checks):
@@ -294,6 +301,7 @@ class Ingest:
     def _unsaved(self, batch: Sequence[Reading], error: StoreError) -> tuple[FeedChecked, ...]:
         """Nothing of it is saved, so their servers will be asked again as before."""
         self._refused(error)
+        self._unsaved_feeds.update(reading.feed.name for reading in batch)
         return tuple(_fact_failed(reading, str(error)) for reading in batch)
 
     async def _save_sound(self, reading: Reading, why: str) -> tuple[FeedChecked, ...]:

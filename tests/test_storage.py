@@ -347,7 +347,7 @@ def test_D7_a_pass_that_meets_damage_fails_and_sends_nothing_more(desk, ops, sin
 
 
 def test_what_cannot_be_saved_pauses_polling_until_a_write_works(desk, ops, clock, monkeypatch, log):
-    """Not damage, and not a tick of its own: a check whose entries the database does not take."""
+    """Not damage, and not a tick of its own: a check whose entries the database does not take. It is due again then."""
 
     def refuse(tx, *args):
         raise StoreError("disk I/O error")
@@ -360,9 +360,13 @@ def test_what_cannot_be_saved_pauses_polling_until_a_write_works(desk, ops, cloc
                 await app.ingest.finish()
             before = app.storage.polls, len(log.named("storage_failed"))
             await app._heartbeat()
-            return before, app.storage.polls
+            polls = app.storage.polls
+            clock.passes(seconds=61)
+            app._claimed_at -= 61
+            await turn(app)
+            return before, polls, len(desk.web.asked("/gazette")), len(alerts(app))
 
-    assert asyncio.run(live()) == ((False, 1), True)
+    assert asyncio.run(live()) == ((False, 1), True, 2, 1)
     assert ["disk I/O error" in text for text in texts(ops)] == [True]
 
 

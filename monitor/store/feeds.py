@@ -151,9 +151,11 @@ def _not_under_way(checks: Sequence[FeedState]) -> list[sa.ColumnElement[bool]]:
     return [sa.tuple_(feeds.c.name, feeds.c.url).not_in(names)] if names else []
 
 
-def release_leases(tx: sa.Connection) -> None:
-    """Forget the leases of an instance that died; called by the one that holds the instance lock."""
-    tx.execute(feeds.update().where(feeds.c.lease_until.is_not(None)).values(lease_until=None))
+def release_leases(tx: sa.Connection, names: Iterable[str] | None = None) -> None:
+    """Forget the leases of an instance that died, or (by their names) of checks that came to nothing; called by the one
+    that holds the instance lock."""
+    whose = feeds.c.lease_until.is_not(None) if names is None else feeds.c.name.in_(tuple(names))
+    tx.execute(feeds.update().where(whose).values(lease_until=None))
 
 
 # Made once: most checks bring nothing new, and to build this for each took longer than all else that is done for it.
