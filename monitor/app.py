@@ -467,6 +467,7 @@ class App:
 
     async def _note_progress(self) -> None:
         self.database.refuse_replaced()
+        await asyncio.to_thread(self.database.keep_lock)
         await self.writer.run(self._record_tick, _recipients(self._senders))
         self.guard.worked()
         await self.ingest.let_go()

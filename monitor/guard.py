@@ -3,6 +3,7 @@
     it cannot be written    nothing is claimed or sent until it can; the operator is told past the outbox
     the disk is full        the same, or only polling pauses while the reserve lasts (storage.py)
     it cannot be trusted    the daemon ends: what it would send from such a database may be wrong
+    another instance has it the daemon ends: a lock of PostgreSQL is lost with its server, and the other came first
 
 The ticker's jobs run through `minded`, and the halves of the line say by `heard` what the database refused them. Its
 facts are said by `say`, which is app.py's; what may be done at the moment is storage.py's, how the operator hears is
@@ -19,7 +20,7 @@ from pathlib import Path
 
 from monitor.alarm import Alarm
 from monitor.edges.disk import network_filesystem
-from monitor.errors import StoreDamaged, StoreError
+from monitor.errors import InstanceRunning, StoreDamaged, StoreError
 from monitor.floors import too_old
 from monitor.storage import Storage
 from monitor.store.database import Database, is_file
@@ -43,7 +44,7 @@ class Guard:
         self.storage, self.alarm = storage, alarm
         self.say = say
         self._clock, self._end = clock, end
-        self.fatal: StoreDamaged | None = None
+        self.fatal: StoreError | None = None
         self._telling: set[asyncio.Task[None]] = set()
 
     async def minded(self, work: Callable[[], Awaitable[object]]) -> None:
@@ -55,7 +56,7 @@ class Guard:
 
     def heard(self, error: StoreError) -> None:
         """The database refused something."""
-        if isinstance(error, StoreDamaged):
+        if isinstance(error, (StoreDamaged, InstanceRunning)):
             self.give_up(error)
         else:
             self.failed(error)
@@ -84,12 +85,13 @@ class Guard:
         self.storage.failed(error)
         self.tell()
 
-    def give_up(self, error: StoreDamaged) -> None:
-        """The database cannot be trusted any more."""
+    def give_up(self, error: StoreError) -> None:
+        """The database cannot be trusted any more, or is another's: then all is well there, and nobody need hear."""
         if self.fatal is None:
             self.fatal = error
             self._end()
-            self._aside(self.alarm.tell_once(error))
+            if isinstance(error, StoreDamaged):
+                self._aside(self.alarm.tell_once(error))
 
     def tell(self) -> None:
         """Tell of what the writer met meanwhile, if a person should hear of it."""

@@ -23,7 +23,7 @@ from monitor.app import App
 from monitor.edges import disk
 from monitor.edges.disk import RESERVE
 from monitor.edges.systemd import Notifier
-from monitor.errors import StoreDamaged, StoreError, StoreFull
+from monitor.errors import InstanceRunning, StoreDamaged, StoreError, StoreFull
 from monitor.store import database, letters, meta, stories
 from monitor.store.database import running_pid
 from monitor.writer import Writer
@@ -380,6 +380,21 @@ def test_D8_a_database_replaced_under_the_daemon_ends_it(desk, ops, tmp_path):
 
     assert asyncio.run(live())
     assert ["replaced or removed" in text for text in texts(ops)] == [True]
+
+
+def test_a_database_that_another_instance_has_taken_ends_the_daemon_and_is_no_trouble_to_tell(desk, ops, monkeypatch):
+    def taken():
+        raise InstanceRunning("another wirewatch holds this PostgreSQL database")
+
+    async def live():
+        async with app_of(desk) as app:
+            await turn(app)
+            monkeypatch.setattr(app.database, "keep_lock", taken)
+            await app._heartbeat()
+            return app._stopping.is_set(), app.guard.fatal
+
+    stopping, fatal = asyncio.run(live())
+    assert stopping and isinstance(fatal, InstanceRunning) and texts(ops) == []
 
 
 def test_D8_an_emptied_database_is_refused_with_74_and_sends_nothing(desk, sink, tmp_path):

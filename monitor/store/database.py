@@ -52,7 +52,9 @@ class Database:
     `Database.open_reader(url)` beside a running one.
     """
 
-    def __init__(self, url: str, reader: sa.Engine, writer: sa.Engine | None = None, lock: _Lock | None = None):
+    def __init__(
+        self, url: str, reader: sa.Engine, writer: sa.Engine | None = None, lock: _Lock | _ServerLock | None = None
+    ):
         self.url = url
         self._reader = reader
         self._writer = writer
@@ -135,6 +137,12 @@ class Database:
         if _file_of(self.url) != self._file:
             says = "the file was replaced or removed while it was in use"
             raise StoreDamaged(f"{self.url}: {says}; {marker.REMEDY}", path=self.url)
+
+    def keep_lock(self) -> None:
+        """Be the one instance still: PostgreSQL forgets a lock with its connection, as when the server is restarted.
+        Raises InstanceRunning where another has taken it since, and StoreError where nobody can say."""
+        with _said_plainly(self.url):
+            self._lock.keep()
 
     def refuse_damaged(self) -> None:
         """Look at every page of an SQLite file (sqlite.org/pragma.html#pragma_quick_check), or raise StoreDamaged."""
@@ -342,8 +350,43 @@ class _Lock:
     def __init__(self, handle: Any):
         self._handle = handle
 
+    def keep(self) -> None:
+        """Nobody takes it away."""
+
     def release(self) -> None:
         self._handle.close()
+
+
+class _ServerLock:
+    """The same on a PostgreSQL server, for as long as the connection stands that took it."""
+
+    def __init__(self, url: str):
+        self._engine = sa.create_engine(_psycopg(url), poolclass=sa.pool.NullPool)
+        self._connection: sa.Connection | None = self._taken()
+
+    def keep(self) -> None:
+        """Look whether the connection stands, and take the lock anew where it does not."""
+        try:
+            if self._connection is not None:
+                self._connection.execute(sa.select(1))
+                self._connection.commit()
+                return
+        except exc.DBAPIError:
+            self.release()
+        self._connection = self._taken()
+
+    def release(self) -> None:
+        broken, self._connection = self._connection, None
+        if broken is not None:
+            broken.close()
+
+    def _taken(self) -> sa.Connection:
+        connection = self._engine.connect()
+        if connection.execute(sa.select(sa.func.pg_try_advisory_lock(ADVISORY_LOCK))).scalar():
+            connection.commit()
+            return connection
+        connection.close()
+        raise InstanceRunning("another wirewatch holds this PostgreSQL database")
 
 
 @contextmanager
@@ -357,8 +400,8 @@ def holding(url: str) -> Iterator[None]:
         lock.release()
 
 
-def _lock(url: str) -> _Lock:
-    return _postgres_lock(url) if _is_postgres(url) else _file_lock(_lock_path(url))
+def _lock(url: str) -> _Lock | _ServerLock:
+    return _ServerLock(url) if _is_postgres(url) else _file_lock(_lock_path(url))
 
 
 def _lock_path(url: str) -> Path:
@@ -404,15 +447,6 @@ def running_pid(url: str) -> int | None:
             owner = handle.read().strip()
             return int(owner) if owner.isdigit() else None
     return None
-
-
-def _postgres_lock(url: str) -> _Lock:
-    connection = sa.create_engine(_psycopg(url), poolclass=sa.pool.NullPool).connect()
-    if connection.execute(sa.select(sa.func.pg_try_advisory_lock(ADVISORY_LOCK))).scalar():
-        connection.commit()
-        return _Lock(connection)
-    connection.close()
-    raise InstanceRunning("another wirewatch holds this PostgreSQL database")
 
 
 @contextmanager

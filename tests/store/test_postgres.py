@@ -10,6 +10,7 @@ from datetime import UTC, timedelta
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from monitor import operator
 from monitor.demo.serve import sample_feeds
@@ -91,6 +92,37 @@ def test_one_instance_holds_a_postgresql_database(postgres):
         Database.open(postgres)
     held.close()
     Database.open(postgres).close()
+
+
+def lose_the_lock(postgres):
+    """As when the server is restarted."""
+    engine = sa.create_engine(postgres.replace("postgresql://", "postgresql+psycopg://"), poolclass=sa.pool.NullPool)
+    ends = "SELECT pg_terminate_backend(pid, 5000) FROM pg_locks WHERE locktype = 'advisory'"
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql(ends).scalars().all() == [True]
+
+
+def test_a_lock_that_was_lost_with_its_connection_is_taken_again(postgres):
+    held = Database.open(postgres)
+    for _ in range(2):
+        held.keep_lock()
+        lose_the_lock(postgres)
+        held.keep_lock()
+        with pytest.raises(InstanceRunning):
+            Database.open(postgres)
+    held.close()
+
+
+def test_whoever_lost_the_lock_to_another_has_to_end(postgres):
+    held = Database.open(postgres)
+    lose_the_lock(postgres)
+    other = Database.open(postgres)
+    for _ in range(2):
+        with pytest.raises(InstanceRunning):
+            held.keep_lock()
+    other.close()
+    held.keep_lock()
+    held.close()
 
 
 def test_the_outbox_over_postgresql_holds_merges_claims_and_moves(postgres):
