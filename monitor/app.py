@@ -458,7 +458,8 @@ class App:
         self.guard.mind_room()
         if self._noting is None or self._noting.done():
             self._noting = asyncio.create_task(self.guard.minded(self._note_progress))
-        await asyncio.wait({self._noting}, timeout=self.notifier.sign_of_life.total_seconds())
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(self._noting), self.notifier.sign_of_life.total_seconds())
         self.guard.tell()
         if stuck := self._pulse.stuck():
             say("no_progress", level=logging.ERROR, parts=list(stuck))
@@ -558,6 +559,8 @@ class App:
         except ConfigError as error:
             problems = tuple(map(str, error.problems))
         except Exception as error:  # whatever it was: the old set stays in force, and it is told
+            if isinstance(error, StoreError):
+                self._refused_to_save(error)
             problems = (f"{type(error).__name__}: {error}",)
         return Reloaded(ok=False, watchlists=len(self.in_force.watchlists), problems=problems)
 

@@ -101,7 +101,7 @@ class Guard:
 
     async def finish(self) -> None:
         """Wait until the operator has been told."""
-        await asyncio.gather(*self._telling)
+        await asyncio.gather(*self._telling, return_exceptions=True)
 
     def _aside(self, telling: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(telling)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import math
+import os
 import threading
 from datetime import UTC, datetime, timedelta
 

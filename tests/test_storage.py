@@ -370,6 +370,37 @@ def test_what_cannot_be_saved_pauses_polling_until_a_write_works(desk, ops, cloc
     assert ["disk I/O error" in text for text in texts(ops)] == [True]
 
 
+def test_D7_damage_that_a_reload_meets_ends_the_daemon(desk, ops, monkeypatch):
+    def damaged(tx, *_):
+        raise StoreDamaged("page 7; `wirewatch restore FILE` brings a backup back")
+
+    async def live():
+        async with app_of(desk) as app:
+            await turn(app)
+            monkeypatch.setattr(app, "_register", damaged)
+            await app.reload_all()
+            return app._stopping.is_set()
+
+    assert asyncio.run(live())
+    assert ["page 7" in text for text in texts(ops)] == [True]
+
+
+def test_a_note_of_the_progress_that_fails_by_a_fault_of_ours_is_told_as_any_tick(desk, tmp_path, monkeypatch):
+    systemd = Systemd(tmp_path)
+
+    async def stumbles():
+        raise ValueError("a fault")
+
+    async def live():
+        async with app_of(desk, notifier=Notifier(systemd.address)) as app:
+            monkeypatch.setattr(app, "_note_progress", stumbles)
+            with pytest.raises(ValueError, match="a fault"):
+                await app._heartbeat()
+
+    asyncio.run(live())
+    assert "WATCHDOG=1" not in systemd.heard()
+
+
 def test_D8_a_database_replaced_under_the_daemon_ends_it(desk, ops, tmp_path):
     async def live():
         async with app_of(desk) as app:
