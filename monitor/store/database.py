@@ -13,10 +13,11 @@ import fcntl
 import json
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import sqlalchemy as sa
 from sqlalchemy import exc
@@ -43,6 +44,7 @@ READER_CACHE = -8000  # KiB; several may be open at once, and the system keeps p
 READERS = 2  # that stay open when nobody reads
 IN_CHUNK = 500  # values in one IN (…); keeps statements cacheable and under every driver's limit
 ADVISORY_LOCK = 0x77697265  # "wire"
+LOCK_WAITS = (0.01, 0.04, 0.1, 0.25)  # seconds between tries; who only looks has the lock for less
 
 
 class Database:
@@ -414,16 +416,14 @@ def _file_lock(path: Path) -> _Lock:
     handle = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+")
     if is_new:
         marker.own_like_folder(path)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    if not _take(handle):
         owner = handle.read().strip()
         handle.close()
         raise InstanceRunning(
             f"another wirewatch (pid {owner or 'unknown'}) holds {path.with_suffix('')}",
             pid=int(owner) if owner.isdigit() else None,
             path=path,
-        ) from None
+        )
     try:
         handle.seek(0)
         handle.truncate()
@@ -434,6 +434,19 @@ def _file_lock(path: Path) -> _Lock:
             handle.close()
         raise
     return _Lock(handle)
+
+
+def _take(handle: TextIO) -> bool:
+    """Whether the lock is ours now. `running_pid` has it for a moment, which is no reason not to start."""
+    for wait in (*LOCK_WAITS, None):
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if wait is not None:
+                time.sleep(wait)
+        else:
+            return True
+    return False
 
 
 def running_pid(url: str) -> int | None:

@@ -1,4 +1,5 @@
 import asyncio
+import fcntl
 import os
 import signal
 import sqlite3
@@ -53,6 +54,14 @@ def test_O3_a_second_instance_is_refused_with_the_pid_of_the_first(database):
     with pytest.raises(InstanceRunning) as refused:
         Database.open(database.url)
     assert refused.value.pid == os.getpid()
+
+
+def test_who_only_looks_keeps_nobody_from_starting(tmp_path, monkeypatch):
+    Database.open(str(tmp_path / "a.db")).close()
+    with (tmp_path / "a.db.lock").open() as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        monkeypatch.setattr(module.time, "sleep", lambda seconds: fcntl.flock(looking, fcntl.LOCK_UN))
+        Database.open(str(tmp_path / "a.db")).close()
 
 
 def test_closing_lets_the_next_instance_in(tmp_path):
