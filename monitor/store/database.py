@@ -244,7 +244,7 @@ def _file_of(url: str) -> tuple[int, int] | None:
 
 def _writing_engine(url: str, *, beside: bool = False) -> sa.Engine:
     if _is_postgres(url):
-        return sa.create_engine(_psycopg(url), pool_size=1, max_overflow=2)
+        return sa.create_engine(_psycopg(url), pool_size=1, max_overflow=2, pool_pre_ping=True)
     if not os.path.exists(url):
         os.close(os.open(url, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))  # SQLite itself would take 0644
         marker.own_like_folder(Path(url))
@@ -255,7 +255,8 @@ def _writing_engine(url: str, *, beside: bool = False) -> sa.Engine:
 
 def _reading_engine(url: str) -> sa.Engine:
     if _is_postgres(url):
-        return sa.create_engine(_psycopg(url), execution_options={"postgresql_readonly": True})
+        readonly = {"postgresql_readonly": True}
+        return sa.create_engine(_psycopg(url), execution_options=readonly, pool_pre_ping=True)
     pragmas = PRAGMAS | {"cache_size": READER_CACHE}
     return _sqlite_engine(f"file:{quoted(url)}?mode=ro", begin="BEGIN", writing=False, pragmas=pragmas)
 

@@ -94,12 +94,27 @@ def test_one_instance_holds_a_postgresql_database(postgres):
     Database.open(postgres).close()
 
 
-def lose_the_lock(postgres):
+def end_connections(postgres, which):
     """As when the server is restarted."""
     engine = sa.create_engine(postgres.replace("postgresql://", "postgresql+psycopg://"), poolclass=sa.pool.NullPool)
-    ends = "SELECT pg_terminate_backend(pid, 5000) FROM pg_locks WHERE locktype = 'advisory'"
     with engine.connect() as connection:
-        assert connection.exec_driver_sql(ends).scalars().all() == [True]
+        ended = connection.exec_driver_sql(f"SELECT pg_terminate_backend(pid, 5000) FROM {which}").scalars().all()
+        assert ended and all(ended)
+
+
+def lose_the_lock(postgres):
+    end_connections(postgres, "pg_locks WHERE locktype = 'advisory'")
+
+
+def test_a_server_that_was_restarted_is_read_and_written_at_once(postgres):
+    database = Database.open(postgres)
+    for _ in range(2):
+        with database.write() as tx:
+            channels.resume(tx, "desk", "")
+        with database.read() as tx:
+            channels.list_channels(tx)
+        end_connections(postgres, "pg_stat_activity WHERE datname = 'postgres' AND pid <> pg_backend_pid()")
+    database.close()
 
 
 def test_a_lock_that_was_lost_with_its_connection_is_taken_again(postgres):
