@@ -15,12 +15,33 @@ def feed(summary):
     return f"<rss version='2.0'><channel><title>Outlet</title><item>{item}</item></channel></rss>".encode()
 
 
-def test_what_only_a_shorter_copy_says_alerts(tmp_path, web):
-    desk = Desk(tmp_path, web).watchlist("harbour", 'title = "Blockades"\nthreshold = 1\n[[term]]\nany = ["blockade"]\n')
+def alerts(tmp_path, web, watchlist, own=OWN):
+    """What is told of a story whose second copy has a shorter text of its own."""
+    desk = Desk(tmp_path, web).watchlist("harbour", watchlist)
     desk.feed("gazette", feed(FULL)).does("poll")
     assert desk.lines("alerts", "--json") == []
-    desk.feed("herald", feed(OWN)).does("poll", "--all")
+    desk.feed("herald", feed(own)).does("poll", "--all")
     (story,) = desk.lines("stories", "--json")
     assert len(story["pickups"]) == 2
-    (alert,) = desk.lines("alerts", "--json")
-    assert (alert["story"], alert["watchlist"]) == (story["id"], "harbour")
+    return [(alert["story"] == story["id"], alert["watchlist"], alert["score"]) for alert in desk.lines("alerts", "--json")]
+
+
+BLOCKADE = 'title = "Blockades"\nthreshold = 1\n[[term]]\nany = ["blockade"]\n'
+
+
+def test_what_only_a_shorter_copy_says_alerts(tmp_path, web):
+    assert alerts(tmp_path, web, BLOCKADE) == [(True, "harbour", 1.5)]
+
+
+def test_a_veto_in_the_fullest_text_holds(tmp_path, web):
+    assert alerts(tmp_path, web, BLOCKADE + '[[veto]]\nany = ["divers"]\n') == []
+
+
+def test_a_word_against_it_that_a_copy_lacks_does_not_make_it_better(tmp_path, web):
+    against = 'title = "Storms"\nthreshold = 1\n[[term]]\nany = ["storm"]\n[[term]]\nany = ["gale"]\nweight = -9\n'
+    assert alerts(tmp_path, web, against) == []
+
+
+def test_a_mention_that_a_cut_copy_repeats_is_one(tmp_path, web):
+    twice = 'title = "Ferries"\nthreshold = 1\n[[term]]\nany = ["ferries"]\nat_least = 2\n'
+    assert alerts(tmp_path, web, twice, own=FULL[:120] + "…") == []

@@ -14,7 +14,7 @@ from monitor.core.dedup import promising, recognise
 from monitor.core.judging import Judging, is_told, kept, with_copy
 from monitor.core.normalise import normalise as read
 from monitor.core.policy import Arrival, History, Policy
-from monitor.core.score import score_story
+from monitor.core.score import CompiledWatchlists, score_story
 from monitor.core.sketch import fold_words, telling_of
 from monitor.core.wire import read_headline
 from monitor.model import NEAR_ENOUGH, NEAR_MISS, Entry, Judged, Match, Origin, Reason, Standing, StoryText, Verdict
@@ -60,13 +60,9 @@ def judge(
 
 
 def story_text(entry: Entry, standing: Standing | None = None) -> StoryText:
-    """What watchlists search: this copy's headline over the fullest summary and body of any copy, and what only this
-    copy says."""
+    """What watchlists search first: this copy's headline over the fullest summary and body of any copy."""
     lead = max(entry.summary, standing.lead if standing else "", key=len)
     body = max(entry.body, standing.body if standing else "", key=len)
-    own = [text for text in (entry.summary, entry.body) if text and text not in lead and text not in body]
-    if own:
-        lead = "\n".join(filter(None, (lead, *_said_only_by(own, f"{lead}\n{body}"))))
     if not lead:
         lead, _, body = body.partition("\n")
     return StoryText(
@@ -78,19 +74,14 @@ def story_text(entry: Entry, standing: Standing | None = None) -> StoryText:
     )
 
 
-def _said_only_by(own: Sequence[str], fullest: str) -> list[str]:
-    """The paragraphs of a copy with a word that stands nowhere in the fullest text; whole ones, as a term may want
-    words beside each other."""
-    known = frozenset(fold_words(fullest))
-    paragraphs = [paragraph for text in own for paragraph in text.split("\n")]
-    return [paragraph for paragraph in paragraphs if not telling_of(frozenset(fold_words(paragraph))) <= known]
-
-
 def _matches(arrival: Arrival, standing: Standing, policy: Policy) -> tuple[Match, ...]:
     feeds = dict.fromkeys([arrival.entry.feed, *[pickup.feed for pickup in standing.pickups]])
     origins = tuple([policy.origins.get(feed) or Origin(feed=feed) for feed in feeds])
     least = NEAR_ENOUGH if policy.articles == "matching" else NEAR_MISS
-    matches = score_story(story_text(arrival.entry, standing), origins, policy.compiled, least=least)
+    text = story_text(arrival.entry, standing)
+    matches = score_story(text, origins, policy.compiled, least=least)
+    if _has_own_words(arrival.entry, text):
+        matches = _with_own(matches, arrival.entry, text, origins, policy.compiled, least)
     if not matches:
         return ()
     told = {one.watchlist for one in standing.alerted}
@@ -106,6 +97,38 @@ def _matches(arrival: Arrival, standing: Standing, policy: Policy) -> tuple[Matc
         replace(match, verdict=Verdict.SILENT, reason=Reason.ARCHIVED) if match.watchlist in before else match
         for match in matches
     )
+
+
+def _has_own_words(entry: Entry, fullest: StoryText) -> bool:
+    """Whether a copy has words that stand nowhere in the fullest text of its story."""
+    own = [text for text in (entry.summary, entry.body) if text not in fullest.lead and text not in fullest.body]
+    if not own:
+        return False
+    known = fold_words(f"{fullest.title}\n{fullest.lead}\n{fullest.body}")
+    return not telling_of(frozenset(fold_words("\n".join(own)))) <= frozenset(known)
+
+
+def _with_own(
+    matches: tuple[Match, ...],
+    entry: Entry,
+    fullest: StoryText,
+    origins: tuple[Origin, ...],
+    compiled: CompiledWatchlists,
+    least: float,
+) -> tuple[Match, ...]:
+    """The same, and what a copy by itself matches by a term that only it has; not where the fullest text has a veto."""
+    own = score_story(story_text(entry), origins, compiled, least=least)
+    if not own:
+        return matches
+    of_fullest = {match.watchlist: match for match in score_story(fullest, origins, compiled)}
+    found = {match.watchlist: match for match in matches}
+    for match in own:
+        before = of_fullest.get(match.watchlist)
+        terms = frozenset([hit.term for hit in before.hits]) if before else frozenset()
+        adds = any(hit.points > 0 and hit.term not in terms for hit in match.hits)
+        if adds and (before is None or (before.veto is None and before.score < match.score)):
+            found[match.watchlist] = match
+    return tuple(found.values())
 
 
 def _matching_before(
