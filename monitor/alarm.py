@@ -40,9 +40,8 @@ class Alarm:
     ):
         self._senders, self._channels, self._clock, self._failed = senders, channels, clock, failed
         self._note = folder / NOTE
-        self._in_memory = (
-            in_memory / f"{NOTE}.{name_of('folder', str(folder.absolute()))}"
-        )  # others may note theirs there
+        whose = name_of("folder", str(folder.absolute()))  # others may note theirs in memory, too
+        self._in_memory = in_memory / f"{NOTE}.{whose}"
 
     async def tell(self, says: str, do: str) -> None:
         """Try each operator channel once, all at the same time: better twice after a crash than not at all."""

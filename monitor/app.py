@@ -212,11 +212,11 @@ class App:
             configured, limit=len(configured), only=only, ignore_schedule=everything or only is not None
         )
         await self.ingest.finish()
-        self._refuse_damaged()
+        self._raise_fatal()
         await self._tell_operator()
         await self.dispatcher.drain()
         if await self._read_articles():
-            self._refuse_damaged()
+            self._raise_fatal()
             await self.dispatcher.drain()
         await self.writer.run(meta.put, "last_poll", {"at": rfc3339(self.clock())})
         await self._sweep_if_due()
@@ -276,9 +276,9 @@ class App:
             scheduler.shutdown(wait=False)
             await self._drain()
         say("stopped")
-        self._refuse_damaged()
+        self._raise_fatal()
 
-    def _refuse_damaged(self) -> None:
+    def _raise_fatal(self) -> None:
         if self.guard.fatal is not None:
             raise self.guard.fatal
 
@@ -507,9 +507,8 @@ class App:
         config, now = self.in_force.config, self.clock()
         with self.database.read() as tx:
             last = meta.get_all(tx).get("last_sweep")
-        if (
-            last and timedelta(0) <= now - datetime.fromisoformat(last["at"]) < SWEEP_EVERY
-        ):  # not by a clock that was ahead
+        ago = now - datetime.fromisoformat(last["at"]) if last else SWEEP_EVERY
+        if timedelta(0) <= ago < SWEEP_EVERY:  # less than nothing: by a clock that was ahead
             return
 
         def sweep_and_note(tx) -> Swept:

@@ -249,9 +249,9 @@ def _valid_channel(table: Any) -> ChannelSection | None:
     """A channel with those of its keys that are valid, if its address is."""
     if (whole := _valid(ChannelSection, table)) or not isinstance(table, dict) or "url" not in table:
         return whole
-    pairs = table.items()
     url = {"url": table["url"]}
-    return _valid(ChannelSection, {key: value for key, value in pairs if _valid(ChannelSection, {**url, key: value})})
+    sound = {key: value for key, value in table.items() if _valid(ChannelSection, url | {key: value})}
+    return _valid(ChannelSection, sound)
 
 
 def _valid_ones(model: type[Section], tables: Any) -> tuple[tuple[int, Any], ...]:
@@ -261,6 +261,13 @@ def _valid_ones(model: type[Section], tables: Any) -> tuple[tuple[int, Any], ...
 
 # Kinds of channels in whose addresses nothing but a password is secret.
 _WITHOUT_TOKENS = frozenset("console mailto mailtos json jsons xml xmls form forms".split())
+
+
+def _holds_secret(url: str) -> bool:
+    """Whether who reads a channel's address may use it: but for some kinds, what stands in it is a token."""
+    scheme, _, rest = url.partition("://")
+    has_password = ":" in rest.rpartition("@")[0]
+    return has_password or scheme not in _WITHOUT_TOKENS
 
 
 class _Resolver:
@@ -615,10 +622,3 @@ def watchdog_patience(environ: Mapping[str, str] = os.environ) -> timedelta | No
     """How long systemd waits for a sign of life (sd_watchdog_enabled(3)), if it does."""
     microseconds = environ.get("WATCHDOG_USEC", "")
     return timedelta(microseconds=int(microseconds)) if microseconds.isdecimal() else None
-
-
-def _holds_secret(url: str) -> bool:
-    """Whether who reads a channel's address may use it: but for some kinds, what stands in it is a token."""
-    scheme, _, rest = url.partition("://")
-    has_password = ":" in rest.rpartition("@")[0]
-    return has_password or scheme not in _WITHOUT_TOKENS

@@ -9,7 +9,7 @@ from rich.style import Style
 from rich.text import Text
 
 from monitor.core.locate import FIELDS, field_texts
-from monitor.model import Hit, StoryText
+from monitor.model import JOINERS, Hit, StoryText
 
 _MARGIN = 10  # columns for points
 _LONGEST = 4_000  # characters shown of one paragraph; the archive holds longer ones
@@ -67,4 +67,4 @@ def _margin(points: Sequence[float]) -> Text:
 
 def _clean(text: str) -> str:
     """The text with as many characters, but none that a terminal obeys."""
-    return "".join(char if char.isprintable() or char in "\u200c\u200d" else " " for char in text)
+    return "".join(char if char.isprintable() or char in JOINERS else " " for char in text)

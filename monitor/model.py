@@ -15,6 +15,7 @@ from monitor.record import record
 
 RETRACTIONS = frozenset({"kill", "withdrawn"})  # marks of messages that take a story back
 IMPERATIVE = RETRACTIONS | {"correction"}  # … or correct it: nothing holds them back, nothing overtakes them
+JOINERS = ("\u200c", "\u200d")  # zero width: spelling in Persian and in emoji, nothing to compare by
 NEAR_MISS = 0.7  # of the threshold: what comes so near is kept, also where it stays silent
 NEAR_ENOUGH = 0.5  # of the threshold: so near, the page behind a link may decide
 FIRST_WORDS = 80  # characters of a text that stand for the title which it has not

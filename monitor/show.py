@@ -21,7 +21,7 @@ from monitor.core.render import named, points, rfc3339, signed
 from monitor.core.spread import spread_of
 from monitor.explain import Explained
 from monitor.marked import marked_lines
-from monitor.model import Hit, Match, Pickup, Reason, Relative, Rule, Silence, Verdict, Version, record
+from monitor.model import JOINERS, Hit, Match, Pickup, Reason, Relative, Rule, Silence, Verdict, Version, record
 from monitor.routing import Way
 from monitor.silencing import Listed
 from monitor.units import count
@@ -42,7 +42,7 @@ def console() -> Console:
 
 def clean(text: str | None) -> str:
     """Outside text as a terminal may show it: no control or escape characters."""
-    return "".join(letter for letter in text or "" if letter.isprintable() or letter in "\n\u200c\u200d")
+    return "".join(letter for letter in text or "" if letter.isprintable() or letter in ("\n", *JOINERS))
 
 
 def json_line(value: Mapping[str, Any]) -> None:
@@ -414,7 +414,7 @@ def print_explained(explained: Explained, urgents: Mapping[str, float | None], z
 
 def _verdict_lines(match: Match, urgent: float | None, decided: str | None) -> tuple[Text, ...]:
     """What a watchlist says; of a story of the archive first what it said then."""
-    now = Text(f"{sentence(match, urgent)}", style=VERDICT_STYLE[match.verdict])
+    now = Text(sentence(match, urgent), style=VERDICT_STYLE[match.verdict])
     if decided is None:
         return (Text.assemble((f"  {match.watchlist}: ", VERDICT_STYLE[match.verdict]), now),)
     then = Text(f"  {match.watchlist}: decided when it came in: {decided.replace('_', ' ')}", style="bold")

@@ -79,8 +79,8 @@ def alerts(ctx: click.Context, since: timedelta, undelivered: bool, as_json: boo
     from monitor.store import letters
 
     with reader(ctx) as (config, database), database.read() as tx:
-        all_since = clock_of()() - since
-        rows = letters.list_undelivered(tx) if undelivered else letters.list_alerts(tx, since=all_since)
+        decided_since = clock_of()() - since
+        rows = letters.list_undelivered(tx) if undelivered else letters.list_alerts(tx, since=decided_since)
         deliveries = letters.list_deliveries(tx, [row["id"] for row in rows])
         if as_json:
             for row in rows:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -163,21 +163,16 @@ def _opened_in_spite_of(problems: Sequence[Problem], path: Path) -> Iterator[Dat
         raise ConfigError(list(problems)) from None
     for problem in problems:
         click.echo(str(problem), err=True)
-    try:
+    with closing(database):
         yield database
-    finally:
-        database.close()
 
 
 @contextmanager
 def opened(config: Config) -> Iterator[Database]:
     from monitor.store.database import Database
 
-    database = Database.open_reader(config.database)
-    try:
+    with closing(Database.open_reader(config.database)) as database:
         yield database
-    finally:
-        database.close()
 
 
 def reader_or_none(config: Config) -> Database | None:

@@ -24,11 +24,11 @@ from monitor.commands.context import (
 )
 from monitor.errors import MonitorError
 
-SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
-
 if TYPE_CHECKING:
     from monitor.config import Config
     from monitor.reload import InForce
+
+SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 @command()

@@ -108,8 +108,8 @@ def poll(ctx: click.Context, everything: bool, names: tuple[str, ...], accept_em
     failed = [fact for fact in checked if fact.outcome == "failed"]
     new, pickups, alerts = (sum(getattr(fact, key) for fact in checked) for key in ("new", "pickups", "alerts"))
     alerts += app.alerts_beside
-    counts = (count(checked, "feed"), count(new, "new entry", "new entries"), count(alerts, "alert"))
-    click.echo("{} checked, {}, {pickups} of them copies, {}".format(*counts, pickups=pickups), err=True)
+    entries = f"{count(new, 'new entry', 'new entries')}, {pickups} of them copies"
+    click.echo(f"{count(checked, 'feed')} checked, {entries}, {count(alerts, 'alert')}", err=True)
     left_alone = (wanted if everything or names else set()) - {fact.feed for fact in checked}
     if left_alone:
         least = format_duration(app.in_force.config.polling.min_interval)

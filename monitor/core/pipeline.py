@@ -80,8 +80,8 @@ def _matches(arrival: Arrival, standing: Standing, policy: Policy) -> tuple[Matc
     least = NEAR_ENOUGH if policy.articles == "matching" else NEAR_MISS
     text = story_text(arrival.entry, standing)
     matches = score_story(text, origins, policy.compiled, least=least)
-    if _has_own_words(arrival.entry, text):
-        matches = _with_own(matches, arrival.entry, text, origins, policy.compiled, least)
+    if own := _not_in(text, arrival.entry):
+        matches = _with_own(matches, arrival.entry, own, text, origins, policy.compiled, least)
     if not matches:
         return ()
     told = {one.watchlist for one in standing.alerted}
@@ -99,30 +99,35 @@ def _matches(arrival: Arrival, standing: Standing, policy: Policy) -> tuple[Matc
     )
 
 
-def _has_own_words(entry: Entry, fullest: StoryText) -> bool:
-    """Whether a copy has words that stand nowhere in the fullest text of its story."""
-    own = [text for text in (entry.summary, entry.body) if text not in fullest.lead and text not in fullest.body]
-    if not own:
-        return False
+def _not_in(fullest: StoryText, entry: Entry) -> str:
+    """The summary and body of a copy, as far as they do not stand so in the fullest text of its story."""
+    return "\n".join(
+        [text for text in (entry.summary, entry.body) if text not in fullest.lead and text not in fullest.body]
+    )
+
+
+def _has_own_words(own: str, fullest: StoryText) -> bool:
     known = fold_words(f"{fullest.title}\n{fullest.lead}\n{fullest.body}")
-    return not telling_of(frozenset(fold_words("\n".join(own)))) <= frozenset(known)
+    return not telling_of(frozenset(fold_words(own))) <= frozenset(known)
 
 
 def _with_own(
     matches: tuple[Match, ...],
     entry: Entry,
+    own: str,
     fullest: StoryText,
     origins: tuple[Origin, ...],
     compiled: CompiledWatchlists,
     least: float,
 ) -> tuple[Match, ...]:
-    """The same, and what a copy by itself matches by a term that only it has; not where the fullest text has a veto."""
-    own = score_story(story_text(entry), origins, compiled, least=least)
-    if not own:
+    """The same, and what a copy with words of its `own` matches by itself and by a term that only it has; not where the
+    fullest text has a veto."""
+    by_itself = score_story(story_text(entry), origins, compiled, least=least)
+    if not by_itself or not _has_own_words(own, fullest):  # the dearer look is the second
         return matches
     of_fullest = {match.watchlist: match for match in score_story(fullest, origins, compiled)}
     found = {match.watchlist: match for match in matches}
-    for match in own:
+    for match in by_itself:
         before = of_fullest.get(match.watchlist)
         terms = frozenset([hit.term for hit in before.hits]) if before else frozenset()
         adds = any(hit.points > 0 and hit.term not in terms for hit in match.hits)

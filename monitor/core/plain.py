@@ -11,6 +11,8 @@ import unicodedata
 from html import unescape
 from html.entities import html5
 
+from monitor.model import JOINERS
+
 MOST_COMBINING = 4  # marks on one letter; Vietnamese and Hebrew need three, "zalgo" has dozens
 MOST_ESCAPES = 3  # layers of escaping, or of mistaken encodings, undone: one is right, two are common, three were seen
 
@@ -69,7 +71,6 @@ _INVISIBLE = re.compile(
     f"(?<=[{_JOINING}])([\u200c\u200d])[\u200c\u200d]*(?=[{_JOINING}])|(?<=[{_VIRAMA}])([\u200c\u200d])"
     f"|(?<=[{_EMOJI}])(\u200d)(?=[{_EMOJI}])|[{_UNSEEN}]"
 )
-_JOINER = re.compile("[\u200c\u200d]")
 _MARK = (
     "[\u0300-\u036f\u0483-\u0489\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u06d6-\u06ed\u0e31\u0e34-\u0e3a\u0e47-\u0e4e"
     "\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\u302a-\u302f\u3099\u309a\ufe0e\ufe0f\ufe20-\ufe2f]"
@@ -114,7 +115,10 @@ def is_html(text: str) -> bool:
 
 def without_joiners(text: str) -> str:
     """Text for comparing: whether people type the joiners of Persian, or of an emoji, is a matter of keyboards."""
-    return text if text.isascii() else _JOINER.sub("", text)
+    if not text.isascii():
+        for joiner in JOINERS:
+            text = text.replace(joiner, "")
+    return text
 
 
 def _untagged(text: str) -> tuple[str, bool]:

@@ -439,22 +439,20 @@ def _file_lock(path: Path) -> _Lock:
 
 def _take(handle: TextIO) -> bool:
     """Whether the lock is ours now. `running_pid` has it for a moment, which is no reason not to start."""
-    for wait in (*LOCK_WAITS, None):
-        try:
+    for wait in (0.0, *LOCK_WAITS):
+        if wait:
+            time.sleep(wait)
+        with contextlib.suppress(BlockingIOError):
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if wait is not None:
-                time.sleep(wait)
-        else:
             return True
     return False
 
 
 def running_pid(url: str) -> int | None:
     """The process that holds the database, or None. Of a PostgreSQL database only its owner knows: None."""
-    if _is_postgres(url) or not _lock_path(url).exists():
+    if _is_postgres(url) or not (path := _lock_path(url)).exists():
         return None
-    with _lock_path(url).open("r") as handle:
+    with path.open("r") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -21,11 +21,8 @@ MOVED = (
     hosts.c.until,
     channels.c.paused_until,
 )
-FOR_A_WHILE = (
-    HoldReason.CATCH_UP,
-    HoldReason.RATE_CAP,
-    HoldReason.BACKLOG,
-)  # held for so long, and until no time of day
+# Reasons to hold something for so long, and until no time of day.
+FOR_A_WHILE = (HoldReason.CATCH_UP, HoldReason.RATE_CAP, HoldReason.BACKLOG)
 
 
 def shift(tx: sa.Connection, by: timedelta) -> None:

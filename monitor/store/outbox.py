@@ -214,15 +214,17 @@ def cancel_unknown(tx: sa.Connection, known: Recipients) -> int:
 
 def _readdress(tx: sa.Connection, channel: str, recipient: str) -> None:
     """What waits in a channel for other recipients waits for this one: once, and as far as it has not got the same."""
+
+    def waits(table: sa.FromClause) -> sa.ColumnElement[bool]:
+        return sa.and_(table.c.state.in_(WAITING), table.c.kind != DeliveryKind.EDIT)
+
     of_others = sa.and_(deliveries.c.channel == channel, deliveries.c.recipient != recipient)
     _dissolve_around(tx, of_others)
-    lost = sa.and_(of_others, deliveries.c.state.in_(WAITING), deliveries.c.kind != DeliveryKind.EDIT)
+    lost = sa.and_(of_others, waits(deliveries))
     twin = deliveries.alias()
     same = sa.and_(twin.c.alert == deliveries.c.alert, twin.c.alert != "", twin.c.channel == channel)
-    waits = sa.and_(twin.c.state.in_(WAITING), twin.c.kind != DeliveryKind.EDIT)
-    goes_anyway = sa.exists().where(
-        same, sa.or_(twin.c.recipient == recipient, sa.and_(waits, twin.c.recipient < deliveries.c.recipient))
-    )
+    goes_before = sa.and_(waits(twin), twin.c.recipient < deliveries.c.recipient)
+    goes_anyway = sa.exists().where(same, sa.or_(twin.c.recipient == recipient, goes_before))
     spare = sa.select(deliveries.c.seq).where(lost, goes_anyway)
     values = {"state": DeliveryStatus.CANCELLED, "hold": None, "error": f"the same goes to {recipient}"}
     tx.execute(deliveries.update().where(deliveries.c.seq.in_(spare)).values(**values))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-JOINERS = ("\u200c", "\u200d")
+from monitor.model import JOINERS
 
 
 def holds(column: sa.ColumnElement[str], words: str) -> sa.ColumnElement[bool]:

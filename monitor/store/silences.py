@@ -56,7 +56,8 @@ def kept_back(tx: sa.Connection) -> dict[str, int]:
     waited = sa.select(silences.c.id, deliveries.c.alert).join(deliveries, deliveries.c.error == _SAID)
     found = by_itself.union(waited).subquery()
     silence, alert = found.c
-    return {row[0]: row[1] for row in tx.execute(sa.select(silence, sa.func.count(alert)).group_by(silence))}
+    counted = sa.select(silence, sa.func.count(alert)).group_by(silence)
+    return {name: count for name, count in tx.execute(counted)}
 
 
 def _read(tx: sa.Connection, condition: sa.ColumnElement[bool]) -> tuple[Silence, ...]:

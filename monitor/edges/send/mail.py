@@ -141,14 +141,14 @@ def _badge(message: Message) -> str:
     return f'{above}<p class="loud" style="margin:0 0 .8em;{_LOUD}">{badge}</p>'
 
 
-def _p(inner: str, style: str = "", *, quiet: bool = False) -> str:
+def _p(inner: str, style: str = "", *, quiet: bool = False, about: str = "") -> str:
     dress = f'class="quiet" style="margin:0 0 .8em;{_QUIET}"' if quiet else f'style="margin:0 0 .8em;{style}"'
-    return f"<p {dress}>{inner}</p>" if inner else ""
+    return f"<p {about}{dress}>{inner}</p>" if inner else ""
 
 
 def _outside(inner: str, style: str = "") -> str:
     """A paragraph in whichever direction its own script runs."""
-    return _p(inner, style).replace("<p ", '<p dir="auto" ', 1)
+    return _p(inner, style, about='dir="auto" ')
 
 
 def _link(text: str, url: str) -> str:
