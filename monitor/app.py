@@ -17,7 +17,7 @@ import signal
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from monitor import __version__, again, backfill, crash, gate, operator, reload
@@ -25,10 +25,9 @@ from monitor.alarm import Alarm
 from monitor.articles import GAP as ARTICLE_GAP
 from monitor.articles import Articles
 from monitor.channels import open_senders
-from monitor.clock import Clock, SteadyClock, system_clock
+from monitor.clock import Clock, system_clock
 from monitor.config import ChannelConfig, Config, folder_in_memory
 from monitor.config_file import is_loopback
-from monitor.core.pace import ASKED_AT_MOST, GONE_LATER, LONGEST_RETRY, turns
 from monitor.core.pipeline import Policy
 from monitor.core.render import rfc3339
 from monitor.dispatch import Dispatcher, Ways
@@ -63,9 +62,10 @@ from monitor.reload import InForce
 from monitor.room import Room
 from monitor.status import status_of
 from monitor.storage import Storage
-from monitor.store import articles, channels, due, feedback, feeds, hosts, meta, outbox
+from monitor.store import articles, channels, feedback, feeds, hosts, meta, outbox
 from monitor.store.channels import Recipients
 from monitor.store.letters import REMOVED
+from monitor.timekeeping import Timekeeper
 from monitor.upkeep import sweep
 from monitor.writer import Writer
 
@@ -82,11 +82,6 @@ LOOK = timedelta(seconds=5)  # for messages that a command has put into the outb
 ARTICLE_TICK = timedelta(seconds=3)  # sites are asked every 5 s at most
 SWEEP_EVERY = timedelta(hours=24)
 CLOCK_WATCH = timedelta(seconds=5)
-CLOCK_JUMP = timedelta(minutes=1)  # less is an ordinary correction
-EARLIEST = datetime(2026, 1, 1, tzinfo=UTC)  # no clock that is set shows less
-LONGEST_HOLD = timedelta(hours=26)  # until the next time of day, on the longest day
-SPREAD = timedelta(minutes=6)  # over which feeds that are all overdue take their turns (design: B2, five at least)
-STANDSTILL = 5.0  # seconds without a look at the clock, and more than CLOCK_JUMP by it: the process was stopped
 PAGE_AGAIN = timedelta(minutes=1)  # between two tries to open a page whose port is taken
 WATCH = timedelta(seconds=2)  # between looks at the watchlists folder
 DRAIN_PATIENCE = timedelta(seconds=15)  # with all else less than 20, and that less than systemd's TimeoutStopSec
@@ -114,8 +109,10 @@ class App:
         feeds show by now. `one_pass`: it is for `poll` alone."""
         self.in_force, self._one_pass = in_force, one_pass
         self.clock, self._speed = clock, speed
-        self._steady, self._ticks = SteadyClock(clock(), speed, ticks), ticks
-        self._polled_at = time.monotonic()
+        self._ticks = ticks
+        self.timekeeper = Timekeeper(
+            lambda: self.in_force, clock=clock, speed=speed, ticks=ticks, say=say, put_back=self._put_holds_back
+        )
         self._claimed_at = self._looked_at = -math.inf  # by ticks: all that was due was claimed; was there mail to send
         self._sends, self._written = False, True  # whether a message waits or is under way; any write since the look
         self.notifier = notifier or Notifier(None)
@@ -137,7 +134,6 @@ class App:
         parts = {"feeds": turn, "outbox": turn, "writer": 2 * turn, "checks": LONGEST_CHECKS}
         self._pulse = Pulse(parts, steady=time.monotonic)
         self._refused: tuple[str, ...] = ()  # problems of the last reload
-        self._spread_at: datetime | None = None
         self._page_trouble: str | None = None  # why there is no status page
         self._reloading = asyncio.Lock()
         self._reloads: set[asyncio.Task[Reloaded]] = set()
@@ -242,11 +238,9 @@ class App:
         loop = asyncio.get_running_loop()
         for stop in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(stop, self._stopping.set)
-        await self._await_clock()
+        await self.timekeeper.wait_until_set(self._wait_for_clock)
         await self.guard.look(self.database)
-        await self._spread_overdue()
-        self._steady.look(self.clock())
-        self._polled_at = time.monotonic()
+        await self.timekeeper.begin(self.writer)
         from monitor.core import extract, parse  # noqa: F401 (before there is work that loading them would hold up)
 
         _spare_what_stays()
@@ -282,60 +276,19 @@ class App:
         if self.guard.fatal is not None:
             raise self.guard.fatal
 
-    async def _await_clock(self) -> None:
-        """A machine without a battery starts in 1970: until the time is set, every date would be wrong."""
-        while self.clock() < EARLIEST and not self._stopping.is_set():
-            say("clock_unset", level=logging.WARNING, shows=rfc3339(self.clock()))
-            self.notifier.tell("STATUS=waiting for the clock to be set")
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), CLOCK_WATCH.total_seconds() / self._speed)
+    async def _wait_for_clock(self) -> bool:
+        self.notifier.tell("STATUS=waiting for the clock to be set")
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), CLOCK_WATCH.total_seconds() / self._speed)
+        return not self._stopping.is_set()
 
     async def _watch_clock(self, scheduler: AsyncIOScheduler) -> None:
         """After a jump the ticker's jobs wait for the old time: give them a new turn."""
         while True:
             await asyncio.sleep(CLOCK_WATCH.total_seconds() / self._speed)
-            if await self._mind_clock():
+            if await self.timekeeper.look(self.writer):
                 for job in scheduler.get_jobs():
                     job.reschedule(job.trigger)
-
-    async def _mind_clock(self) -> bool:
-        """Whether the clock has jumped since the last look, or nobody looked for long (the machine slept, the process
-        was stopped); what is due is then mended, before anything is claimed."""
-        jump, stood = self._steady.look(self.clock())
-        asleep = stood.total_seconds() > STANDSTILL and stood * self._speed > CLOCK_JUMP
-        if abs(jump) <= CLOCK_JUMP and not asleep:
-            return False
-        if abs(jump) > CLOCK_JUMP:
-            say("clock_jumped", level=logging.WARNING, seconds=round(jump.total_seconds()))
-        else:
-            say("stood_still", level=logging.WARNING, seconds=round(stood.total_seconds()))
-        if jump < -CLOCK_JUMP:
-            await self.writer.run(self._put_back, jump, self.clock())
-            self.fetcher.restore(self.fetcher.holds, by=jump)
-        else:
-            await self._spread_overdue()
-        return True
-
-    async def _mind_pause(self) -> None:
-        """After a while without polling (the disk was full) feeds take turns again."""
-        before, self._polled_at = self._polled_at, time.monotonic()
-        if (self._polled_at - before) * self._speed > 2 * CLOCK_JUMP.total_seconds():
-            await self._spread_overdue()
-
-    async def _spread_overdue(self) -> None:
-        """Let feeds that are all overdue take turns; not again before those turns are over, lest none has one."""
-        now = self.clock()
-        if self._spread_at is None or not timedelta(0) <= now - self._spread_at < SPREAD:
-            self._spread_at = now
-            await self.writer.run(due.spread_overdue, now, self._turns)
-
-    def _turns(self, overdue: Iterable[str]) -> dict[str, timedelta]:
-        """When each of feeds that are all overdue has its turn; none waits for longer than its interval."""
-        configured = self.in_force.feeds
-        return {
-            name: min(wait, configured[name].interval) if name in configured else wait
-            for name, wait in turns(overdue, SPREAD).items()
-        }
 
     def _hang_up(self) -> None:
         reload_task = asyncio.ensure_future(self.guard.minded(self.reload_all))
@@ -389,8 +342,8 @@ class App:
             self._pulse.beat("checks")
 
     async def _poll_due(self) -> None:
-        await self._mind_clock()
-        await self._mind_pause()
+        await self.timekeeper.look(self.writer)
+        await self.timekeeper.polls_again(self.writer)
         polling = self.in_force.config.polling
         room, per_host = ROOM * polling.concurrency - self.ingest.running, QUEUE * polling.per_host
         together = min(TOGETHER, polling.min_interval / SMALL_PART)
@@ -607,6 +560,9 @@ class App:
         fetcher.restore(holds)
         self.fetcher = await self._stack.enter_async_context(fetcher)
 
+    def _put_holds_back(self, jump: timedelta) -> None:
+        self.fetcher.restore(self.fetcher.holds, by=jump)
+
     # ── parts ────────────────────────────────────────────────────────────────────────────────────
 
     def _alarm(self) -> Alarm:
@@ -671,7 +627,7 @@ class App:
             clock=self.clock,
             say=self._say_checked,
             refused=self._refused_to_save,
-            turns=self._turns,
+            turns=self.timekeeper.turns,
             holds=lambda: self.fetcher.holds,
             offline_since=self._offline_since(),
             room=self._room,
@@ -788,7 +744,7 @@ class App:
         now = self.clock()
         feeds.release_leases(tx)
         articles.release(tx, now)
-        self._mend_times(tx, now)
+        self.timekeeper.mend(tx, now)
         recovered = outbox.recover(tx, now, asking=self._ways().asking)
         if recovered:
             say("recovered", deliveries=recovered)
@@ -802,35 +758,6 @@ class App:
     def _reseed(self, tx) -> None:
         """Of what these feeds show at their first check nothing is told."""
         meta.put(tx, "reseeding", sorted(self.in_force.feeds))
-
-    def _mend_times(self, tx, now: datetime) -> None:
-        """The clock may have been set, back or forth, while nobody ran."""
-        kept = meta.get_all(tx)
-        lives = {sign: datetime.fromisoformat(kept[sign]["at"]) for sign in ("last_tick", "last_poll") if sign in kept}
-        behind = max(lives.values(), default=now) - now
-        if behind <= CLOCK_JUMP:
-            self._clamp(tx, now)
-            return
-        say("clock_jumped", level=logging.WARNING, seconds=-round(behind.total_seconds()))
-        self._put_back(tx, -behind, now)
-        for sign in lives:  # or the next start would mend the same again
-            meta.put(tx, sign, kept[sign] | {"at": rfc3339(min(lives[sign], now))})
-
-    def _put_back(self, tx, jump: timedelta, now: datetime) -> None:
-        due.shift(tx, jump)
-        self._clamp(tx, now)
-
-    def _clamp(self, tx, now: datetime) -> None:
-        config = self.in_force.config
-        longest_wait = max([LONGEST_RETRY, *(route.group_wait for route in config.routes)])
-        due.clamp(
-            tx,
-            checks_by=now + max(config.polling.max_interval, ASKED_AT_MOST),
-            gone_by=now + GONE_LATER * 1.1,
-            attempts_by=now + longest_wait,
-            pauses_by=now + ASKED_AT_MOST,
-            held_by=now + LONGEST_HOLD,
-        )
 
     def _register(self, tx, config: Config, known: Recipients) -> None:
         feeds.register(tx, config.feeds, self.clock())

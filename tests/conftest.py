@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import signal
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,6 +15,13 @@ from monitor import logs
 from monitor.store.database import Database
 from tests.crash.nursery import Nursery
 from tests.fakeweb import FakeWeb
+
+
+def pytest_configure(config):
+    """Ctrl-C works, also where a shell began the tests in its background: it has such a program ignore SIGINT, and all
+    that this begins."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_xdist_auto_num_workers(config):

@@ -494,7 +494,7 @@ def test_C3_until_the_clock_is_set_nothing_is_polled(desk, clock, log):
     async def run():
         set_to, clock.now = clock.now, datetime(1970, 1, 1, tzinfo=UTC)
         async with App(reload.read_all(desk.config), clock=clock, speed=1000) as app:
-            waits = asyncio.create_task(app._await_clock())
+            waits = asyncio.create_task(app.timekeeper.wait_until_set(app._wait_for_clock))
             while not log.named("clock_unset"):
                 await asyncio.sleep(0)
             assert not waits.done()
@@ -720,7 +720,7 @@ def test_C1_after_a_clock_that_was_ahead_retention_is_due_and_nothing_is_held_fo
             far = delivery(state=DeliveryStatus.HELD, hold=HoldReason.DIGEST, next_attempt_at=clock() + timedelta(hours=12))
             await app.writer.run(outbox.enqueue, [far])
             clock.passes(days=-100)
-            assert await app._mind_clock()
+            assert await app.timekeeper.look(app.writer)
             await app._sweep_if_due()
             held = [row["next_attempt_at"] for row in read(app, letters.list_deliveries, ["a1"])["a1"]]
             return read(app, meta.get_all)["last_sweep"]["at"], held
@@ -756,13 +756,13 @@ def test_O14_a_process_that_was_stopped_for_ten_minutes_lets_its_feeds_take_turn
             await app.poll()
             dues = []
             for stopped in (59, 601):
-                app._spread_at = None
+                app.timekeeper._spread_at = None
                 clock.passes(hours=2)  # all are overdue
                 steady[0] += 7200
-                app._steady.look(clock())
+                app.timekeeper._steady.look(clock())
                 clock.passes(seconds=stopped)
                 steady[0] += stopped
-                assert await app._mind_clock() is (stopped > 60)
+                assert await app.timekeeper.look(app.writer) is (stopped > 60)
                 dues.append(sorted(row["next_check_at"] - clock() for row in read(app, feeds.list_feeds)))
             return dues
 

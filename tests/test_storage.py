@@ -77,7 +77,7 @@ def later(app, clock):
     """Two hours pass as they do, so that every feed is due."""
     clock.passes(hours=2)
     app._claimed_at -= 7200
-    app._steady.look(clock())
+    app.timekeeper._steady.look(clock())
 
 
 def read(app, function, *args, **more):
@@ -583,7 +583,7 @@ def test_after_polling_was_paused_feeds_take_turns(desk, clock, log):
         async with app_of(desk, clock=clock) as app:
             await turn(app)
             later(app, clock)
-            app._polled_at -= 600
+            app.timekeeper._polled_at -= 600
             await app._feed_tick()
             return app.ingest.running
 

@@ -244,11 +244,12 @@ class Life:
 
         import monitor.app
         import monitor.edges.fetch
+        import monitor.timekeeping
         from monitor.edges.child import ChildPool
 
         for module in (apscheduler.schedulers.base, apscheduler.triggers.interval, apscheduler.executors.base):
             module.datetime = _fake_now(clock)
-        monitor.app.CLOCK_JUMP = max(monitor.app.CLOCK_JUMP, 3 * monitor.app.CLOCK_WATCH * self.slower)
+        monitor.timekeeping.JUMP = max(monitor.timekeeping.JUMP, 3 * monitor.app.CLOCK_WATCH * self.slower)
         monitor.edges.fetch.Resolver = lambda: Names(self.names)
         aiohttp.connector.monotonic = asyncio.get_running_loop().time
         monitor.edges.fetch.Fetcher._ask = _observed(monitor.edges.fetch.Fetcher._ask)

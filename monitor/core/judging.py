@@ -50,7 +50,7 @@ from monitor.model import (
 
 NO_WAIT = timedelta(0)
 EDIT_WAIT = timedelta(minutes=1)  # so that one edit tells of all copies that come together
-CATCH_UP_WAIT = timedelta(minutes=7)  # what was missed comes together: longer than feeds take turns (app.SPREAD)
+CATCH_UP_WAIT = timedelta(minutes=7)  # what was missed comes together: longer than timekeeping.SPREAD
 
 
 class Judging:
