@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from datetime import datetime
+from typing import Any
 
 from monitor.core.extract import extract_article, sniff
 from monitor.core.normalise import normalise_entry
@@ -16,6 +18,7 @@ from monitor.model import (
     Assignment,
     Entry,
     Feed,
+    Hit,
     Match,
     Origin,
     Pickup,
@@ -41,6 +44,16 @@ NO_FEED = Feed(name="-", url="")
 
 
 @record
+class Decided:
+    """What was decided of a story for one watchlist when it came in, and by which words: those of the copy that led to
+    it, which need not stand in the story's fullest text."""
+
+    reason: str
+    score: float
+    hits: tuple[Hit, ...]
+
+
+@record
 class Explained:
     """One entry, seen through every stage."""
 
@@ -53,7 +66,7 @@ class Explained:
     relatives: tuple[Relative, ...] = ()
     versions: Mapping[str, tuple[Version, ...]] = field(default_factory=dict)  # … and what they said before, by entry
     page: tuple[str, str] | None = None  # for a story of the archive: how the reading of its page stands, and why
-    decided: tuple[tuple[str, str], ...] = ()  # for a story of the archive: watchlist, what was decided then
+    decided: Mapping[str, Decided] = field(default_factory=dict)  # for a story of the archive: by watchlist
     ways: tuple[tuple[str, tuple[Way, ...]], ...] = ()  # watchlist, the channels that its alert would take
     silenced: tuple[tuple[str, Silence], ...] = ()  # watchlist, the silence in force that would keep its alert back
 
@@ -140,8 +153,13 @@ def explain_story(story_id: str, in_force: InForce, database: Database, *, now: 
         relatives=relatives,
         versions=versions,
         page=page,
-        decided=tuple((one["watchlist"], one["reason"]) for one in decided),
+        decided={one["watchlist"]: _decided(one) for one in decided},
     )
+
+
+def _decided(row: Mapping[str, Any]) -> Decided:
+    hits = tuple(Hit(**hit) for hit in json.loads(row["hits"]))
+    return Decided(reason=row["reason"], score=row["score"], hits=hits)
 
 
 def _entries(

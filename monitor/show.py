@@ -19,7 +19,7 @@ from rich.text import Text
 
 from monitor.core.render import named, points, rfc3339, signed
 from monitor.core.spread import spread_of
-from monitor.explain import Explained
+from monitor.explain import Decided, Explained
 from monitor.marked import marked_lines
 from monitor.model import JOINERS, Hit, Match, Pickup, Reason, Relative, Rule, Silence, Verdict, Version, record
 from monitor.routing import Way
@@ -280,7 +280,7 @@ def explained_json(explained: Explained) -> dict:
         "verdicts": [
             {
                 **match_json(match),
-                "decided": dict(explained.decided).get(match.watchlist),
+                **_decided_json(explained.decided.get(match.watchlist)),
                 "routes": [_way_json(way) for way in dict(explained.ways).get(match.watchlist, ())],
                 "silence": silenced[match.watchlist].id if match.watchlist in silenced else None,
             }
@@ -302,12 +302,21 @@ def match_json(match: Match) -> dict:
         "level": str(match.level) if match.level else None,
         "verdict": str(match.verdict),
         "reason": str(match.reason),
-        "hits": [
-            {"term": hit.term, "variant": hit.variant, "field": hit.field, "quote": hit.quote, "points": hit.points}
-            for hit in match.hits
-        ],
+        "hits": [_hit_json(hit) for hit in match.hits],
         "missing": list(match.missing),
         "veto": match.veto,
+    }
+
+
+def _hit_json(hit: Hit) -> dict:
+    return {"term": hit.term, "variant": hit.variant, "field": hit.field, "quote": hit.quote, "points": hit.points}
+
+
+def _decided_json(decided: Decided | None) -> dict:
+    return {
+        "decided": decided.reason if decided else None,
+        "decided_score": decided.score if decided else None,
+        "decided_hits": [_hit_json(hit) for hit in decided.hits] if decided else [],
     }
 
 
@@ -392,10 +401,11 @@ def print_explained(explained: Explained, urgents: Mapping[str, float | None], z
             f" refused: {escape(assignment.refused_because or '')}"
         )
     _print_spread(out, explained)
-    telling = [match for match in explained.matches if match.hits or match.veto or match.level]
+    decided = explained.decided
+    telling = [one for one in explained.matches if one.hits or one.veto or one.level or one.watchlist in decided]
     for match in sorted(telling, key=lambda match: -match.score):
         out.print()
-        for line in _verdict_lines(match, urgents.get(match.watchlist), dict(explained.decided).get(match.watchlist)):
+        for line in _verdict_lines(match, urgents.get(match.watchlist), decided.get(match.watchlist)):
             out.print(line)
         if out.is_terminal and match.hits:
             for line in marked_lines(explained.text, match.hits, out, whole=len(telling) == 1):
@@ -412,13 +422,21 @@ def print_explained(explained: Explained, urgents: Mapping[str, float | None], z
     out.print()
 
 
-def _verdict_lines(match: Match, urgent: float | None, decided: str | None) -> tuple[Text, ...]:
-    """What a watchlist says; of a story of the archive first what it said then."""
+def _verdict_lines(match: Match, urgent: float | None, decided: Decided | None) -> tuple[Text, ...]:
+    """What a watchlist says; of a story of the archive first what it said then, with the words that are not found now:
+    a copy had them, or they were edited away."""
     now = Text(sentence(match, urgent), style=VERDICT_STYLE[match.verdict])
     if decided is None:
         return (Text.assemble((f"  {match.watchlist}: ", VERDICT_STYLE[match.verdict]), now),)
-    then = Text(f"  {match.watchlist}: decided when it came in: {decided.replace('_', ' ')}", style="bold")
-    return then, Text.assemble("          judged now: ", now)
+    then = Text(f"  {match.watchlist}: decided when it came in: {decided.reason.replace('_', ' ')}", style="bold")
+    found_now = {hit.term for hit in match.hits}
+    gone = [hit for hit in decided.hits if hit.term not in found_now]
+    return then, *map(_hit_then, gone), Text.assemble("          judged now: ", now)
+
+
+def _hit_then(hit: Hit) -> Text:
+    quote = clean(hit.quote.replace("\n", " "))
+    return Text(f"  {hit.points:>+6g}  {quote}").append(f"  ← {clean(named(hit))}, {hit.field} of a copy then", "dim")
 
 
 def _legend(hit: Hit) -> Text:

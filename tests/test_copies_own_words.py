@@ -45,3 +45,18 @@ def test_a_word_against_it_that_a_copy_lacks_does_not_make_it_better(tmp_path, w
 def test_a_mention_that_a_cut_copy_repeats_is_one(tmp_path, web):
     twice = 'title = "Ferries"\nthreshold = 1\n[[term]]\nany = ["ferries"]\nat_least = 2\n'
     assert alerts(tmp_path, web, twice, own=FULL[:120] + "…") == []
+
+
+def test_explain_shows_the_words_that_only_a_copy_has(tmp_path, web):
+    desk = Desk(tmp_path, web).watchlist("harbour", BLOCKADE)
+    desk.feed("gazette", feed(FULL)).does("poll")
+    desk.feed("herald", feed(OWN)).does("poll", "--all")
+    (alert,) = desk.lines("alerts", "--json")
+    said = desk.does("explain", alert["story"]).stdout
+    assert "harbour: decided when it came in: matched\n" in said
+    assert "  +1.5  Fishermen said their blockade would go on in any weather  ← blockade, lead of a copy then\n" in said
+    assert "nothing found by" not in said
+    (told,) = desk.lines("explain", "--json", alert["story"])
+    (verdict,) = told["verdicts"]
+    assert (verdict["decided"], verdict["decided_score"], verdict["hits"]) == ("matched", 1.5, [])
+    assert [hit["term"] for hit in verdict["decided_hits"]] == ["blockade"]

@@ -14,7 +14,7 @@ from rapidfuzz import fuzz
 
 from monitor.core.likeness import Likeness, subset_ratio
 from monitor.core.sketch import lead_of, telling_of, telling_words
-from monitor.core.vocabulary import AGAIN, COMMON, OPPOSITES
+from monitor.core.vocabulary import AGAIN, COMMON, NEGATING, OPPOSITES
 from monitor.model import Candidate, Entry, Rule, Sketch, record
 
 SERIES_GAP = timedelta(hours=18)  # the same headline from the same outlet later than this is the next of a series
@@ -167,6 +167,16 @@ def _turn(like: Likeness) -> str:
     for word in like.own & OPPOSITES.keys():
         if opposite := like.other & OPPOSITES[word]:
             return f"the opposite: {word} / {sorted(opposite)[0]}"
+    return _negated(like.own, like.other) or _negated(like.other, like.own)
+
+
+def _negated(words: frozenset[str], others: frozenset[str]) -> str:
+    """Whether one of the words is one of the others behind a prefix that makes it the opposite: unlawful, illegal."""
+    for word in words:
+        if word.startswith(NEGATING):
+            plain = next((word[len(prefix) :] for prefix in NEGATING if word.removeprefix(prefix) in others), "")
+            if plain:
+                return f"the opposite: {word} / {plain}"
     return ""
 
 

@@ -57,6 +57,9 @@ for _pair in _PAIRS.split("|"):
     for _one, _other in (_pair.split(), _pair.split()[::-1]):
         OPPOSITES[_one] = OPPOSITES.get(_one, frozenset()) | {_other}
 
+# What makes a word the opposite of what stands behind it.
+NEGATING = ("un", "il", "im", "in", "ir", "dis", "non")
+
 # Numbers as words, and what multiplies a number; "once", "due" and "neuf" are words of other languages, too.
 COUNTED = {
     word: str(number)

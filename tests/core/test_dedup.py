@@ -129,6 +129,8 @@ def test_entries_without_a_date_are_compared_by_when_they_were_seen():
 TURNS = [
     ("one more of the same", "Northern neighbour fires ballistic missile into the sea", "Northern neighbour fires another ballistic missile into the sea"),
     ("the opposite verb", "Central bank to raise interest rates in the spring, minister says", "Central bank to cut interest rates in the spring, minister says"),
+    ("a prefix that makes it the opposite", "Court rules border checks of the coalition are lawful", "Court rules border checks of the coalition are unlawful"),
+    ("the same, the other way", "Strike of train drivers is illegal, labour court says", "Strike of train drivers is legal, labour court says"),
     ("the opposite direction", "Oil prices rise as talks on the strait go on", "Oil prices fall as talks on the strait go on"),
     ("a denial", "Minister says the bridge will reopen in May", "Minister says the bridge will not reopen in May"),
     ("a contracted denial", "Minister says the bridge will reopen in May", "Minister says the bridge won’t reopen in May"),
