@@ -36,10 +36,11 @@ def status(ctx: click.Context, as_json: bool) -> None:
     """Say whether all is well: last ticks, queue, failing feeds, last reload, database. 0 if so, 1 if not."""
     from monitor import show
     from monitor.status import status_of
-    from monitor.store.database import running_pid
+    from monitor.store.meta import holder
 
     with reader(ctx) as (config, database), database.read() as tx:
-        found = status_of(tx, config.database, now=clock_of()(), pid=running_pid(config.database), zone=config.zone)
+        pid = holder(tx, config.database)
+        found = status_of(tx, config.database, now=clock_of()(), pid=pid, zone=config.zone)
     if as_json:
         show.json_line(found)
     else:

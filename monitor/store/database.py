@@ -448,8 +448,18 @@ def _take(handle: TextIO) -> bool:
     return False
 
 
+def is_held(tx: sa.Connection) -> bool:
+    """Whether an instance holds this PostgreSQL database: pg_locks has a lock's number in two halves."""
+    high, low = divmod(ADVISORY_LOCK, 1 << 32)
+    holders = sa.text(
+        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = :high AND objid = :low AND granted"
+        " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    )
+    return bool(tx.execute(holders, {"high": high, "low": low}).scalar())
+
+
 def running_pid(url: str) -> int | None:
-    """The process that holds the database, or None. Of a PostgreSQL database only its owner knows: None."""
+    """The process that holds the database, or None. Of a PostgreSQL database the lock does not say which: None."""
     if _is_postgres(url) or not (path := _lock_path(url)).exists():
         return None
     with path.open("r") as handle:

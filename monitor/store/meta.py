@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from monitor.store.database import upsert
+from monitor.store.database import is_held, running_pid, upsert
 from monitor.store.schema import meta
 
 ROOM = 256 * 1024  # bytes: about what one feed brings
@@ -24,6 +24,14 @@ def put(tx: sa.Connection, key: str, value: Any) -> None:
 def get_all(tx: sa.Connection) -> dict[str, Any]:
     """All kept facts."""
     return {row.key: json.loads(row.value) for row in tx.execute(sa.select(meta))}
+
+
+def holder(tx: sa.Connection, url: str) -> int | None:
+    """The process that holds the database, or None. Of a PostgreSQL database it is the one that started last, as it
+    noted itself, maybe on another machine."""
+    if tx.dialect.name != "postgresql":
+        return running_pid(url)
+    return get_all(tx).get("started", {}).get("pid") if is_held(tx) else None
 
 
 def try_room(tx: sa.Connection) -> None:

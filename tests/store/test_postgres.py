@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import socket
 import subprocess
@@ -22,7 +23,7 @@ from monitor.store.channels import Trouble
 from monitor.store.database import Database
 from monitor.upkeep import sweep
 from tests.builders import NOW, delivery
-from tests.daemon import wirewatch
+from tests.daemon import Daemon, wirewatch
 from tests.fakeweb import FakeWeb
 
 BIN = next((path.parent for path in sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), reverse=True)), None)
@@ -92,6 +93,23 @@ def test_one_instance_holds_a_postgresql_database(postgres):
         Database.open(postgres)
     held.close()
     Database.open(postgres).close()
+
+
+def test_status_knows_of_a_daemon_that_holds_it(postgres, tmp_path):
+    (tmp_path / "watchlists").mkdir()
+    (tmp_path / "watchlists" / "rajin.toml").write_text(WATCHLIST)
+    config = tmp_path / "config.toml"
+    config.write_text(CONFIG.format(url=postgres) + '[web]\nlisten = ""\n[[feed]]\nname = "silent"\nurl = "http://127.0.0.1:9/"\n')
+
+    def told():
+        return json.loads(wirewatch("status", "--json", config=config).stdout)
+
+    assert not told()["running"]
+    with Daemon(config) as daemon:
+        daemon.start().wait_until(lambda: told()["pid"] == daemon.process.pid)
+        assert told()["running"]
+        daemon.terminate()
+    assert (told()["running"], told()["pid"]) == (False, None)
 
 
 def end_connections(postgres, which):
