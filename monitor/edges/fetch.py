@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import math
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterable
@@ -318,7 +319,9 @@ class Fetcher:
         means = self._lenient.threads if lenient else nullcontext()
         async with self._lanes.turn(host, wish.gap, self._ready, means=means):
             if held := self._lanes.held_for(host, self._now()):
-                raise HostHeld(f"{url.host} asked us to stay away for another {held}", status=429, retry_after=held)
+                minutes = math.ceil(held / timedelta(minutes=1))
+                said = f"{url.host} asked us to stay away for another {minutes} min"
+                raise HostHeld(said, status=429, retry_after=held)
             began = loop.time()
             try:
                 answer = await self._ask(wish, hop, max(left - spent, 0), lenient=lenient)
