@@ -233,10 +233,11 @@ def _refused(tx, delivery: Delivery, error: DeliveryError, now: datetime) -> str
     if delivery.plain and delivery.kind is DeliveryKind.DIGEST:  # one of its alerts may be what is refused
         backlog.dissolve(tx, delivery.id, alone=True)
         return "plain"
-    if delivery.plain:
+    least = plainest(delivery.message)
+    if delivery.plain and delivery.message == least:
         outbox.settle_dead(tx, delivery.id, error=str(error))
         return "dead"
-    outbox.settle_plain(tx, delivery.id, message=plainest(delivery.message), error=str(error))
+    outbox.settle_plain(tx, delivery.id, message=least, error=str(error))
     return "plain"
 
 

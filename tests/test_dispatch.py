@@ -413,7 +413,7 @@ def test_a_digest_that_may_have_arrived_is_left_as_it_is(rig):
 def test_L4_of_a_digest_that_is_refused_only_the_alert_that_is_at_fault_becomes_a_dead_letter(rig):
     class Listed(Recorder):
         async def send(self, one):
-            if any("news 3 " in f"{line} " for line in (*one.message.why, one.message.headline)):
+            if one.id == "d00003" or any("news 3 " in f"{line} " for line in one.message.why):
                 raise error(DeliveryErrorKind.MESSAGE)
             return await super().send(one)
 
@@ -424,6 +424,21 @@ def test_L4_of_a_digest_that_is_refused_only_the_alert_that_is_at_fault_becomes_
     assert [(row["id"], row["error"]) for row in rows_of(rig, state="dead")] == [("d00003", "said no")]
     with rig.database.write() as tx:
         assert (letters.depth(tx), outbox.retry(tx, ["a00003"], rig.now)) == ({"dead": 1, "delivered": 20}, 1)
+
+
+def test_the_alert_that_made_a_digest_be_refused_goes_in_its_plainest_form_before_it_is_a_dead_letter(rig):
+    class Strict(Recorder):
+        async def send(self, one):
+            if one.message.mark == "digest" or ("d00003" == one.id and one.message.why):
+                raise error(DeliveryErrorKind.MESSAGE)
+            return await super().send(one)
+
+    rig.senders["desk"] = sender = Strict()
+    rig.enqueue(*(replace(one, message=replace(one.message, why=("storm +1.5",))) for one in crowd(21)))
+    rig.drain()
+    assert rows_of(rig, state="dead") == []
+    assert sorted(one.id for one in sender.sent if not one.message.why) == ["d00003"]
+    assert len(sender.sent) == 21
 
 
 def test_a_digest_is_never_put_into_a_digest(rig):

@@ -93,6 +93,12 @@ def test_the_plainest_form_is_title_and_link_in_300_characters():
     assert plainest(replace(full, url="https://gazette.example/" + "x" * 900)).url == ""
 
 
+@given(st.text(max_size=400), st.sampled_from([0, 100, 258, 259, 260, 261, 290, 400]), st.text(max_size=400))
+def test_there_is_nothing_plainer_than_the_plainest_form(title, length, lead):
+    full = replace(rendered(entry("Harbour", "A summary.")), title=title, url="u" * length, lead=lead)
+    assert plainest(plainest(full)) == plainest(full)
+
+
 def test_the_plainest_form_of_what_has_no_link_is_more_than_a_title():
     notice = Message(headline="[operator] disk full", mark="operator", title="disk full", url="", watchlist="", watchlist_title="wirewatch", level=Level.NORMAL, lead="Make room. " * 99)
     plain = plainest(notice)
