@@ -13,7 +13,7 @@ from datetime import timedelta
 from rapidfuzz import fuzz
 
 from monitor.core.likeness import Likeness, subset_ratio
-from monitor.core.sketch import lead_of, telling_of, telling_words
+from monitor.core.sketch import fold_words, lead_of, telling_of, telling_words
 from monitor.core.vocabulary import AGAIN, COMMON, NEGATING, OPPOSITES
 from monitor.model import Candidate, Entry, Rule, Sketch, record
 
@@ -30,6 +30,7 @@ TOO_LITTLE = "not alike enough"
 TOO_SHORT = "the same short headline over another text"
 EMBEDDED = 1.2  # times as long as what it quotes is a summary that has something of its own to say
 SLOT_WORDS = 10  # the most that a template's slot holds
+CAPTION = 12  # shared hashes of three words each: a line of text, that tells nothing
 ENDING = 2  # letters in which two forms of a word may differ at its end
 OTHER_WORD = 70  # two words less alike than this are two words, not two spellings of one
 
@@ -57,7 +58,7 @@ def opinion(
         return Opinion(same=True, similarity=100.0, rule=Rule.SAME_URL, why="same address")
     if like.slight and (entry.text_key is None or entry.text_key != candidate.text_key):
         return Opinion(same=False, similarity=shown, why=TOO_LITTLE, related=_same_event(mine, theirs, like))
-    refusal = _veto(mine, theirs, like, series) or _body_refusal(mine, theirs, like)
+    refusal = _veto(mine, theirs, like, series) or _body_refusal(mine, theirs, like) or _caption(entry, like)
     if refusal:
         related = refusal in (OTHER_FIGURES, OTHER_BODY) and _same_event(mine, theirs, like)
         return Opinion(same=False, similarity=shown, why=refusal, related=related)
@@ -228,6 +229,20 @@ def _slot(entry: Entry | Candidate, candidate: Candidate, like: Likeness) -> str
         if word in own and _is_slot(other, place) and not _has_form_of(word, candidate.sketch):
             return f"the same text with other words: {word}"
     return ""
+
+
+def _caption(entry: Entry | Candidate, like: Likeness) -> str:
+    """One outlet's headlines over a line that says nothing of what they differ in: "Errors on the website" and "Errors
+    on the phone line", both "We are investigating"."""
+    shared = max(like.lead_shared, like.body_shared)
+    if not (like.same_outlet and isinstance(entry, Entry) and like.lead >= 0.75 and shared <= CAPTION):
+        return ""
+    own, other = telling_of(like.own), telling_of(like.other)
+    if not own or not other or not _no_spelling_of(own, other):
+        return ""
+    if (own | other) & frozenset(fold_words(f"{entry.summary}\n{entry.body}")):
+        return ""
+    return f"one line of text under other headlines: {' '.join(sorted(own)[:3])} / {' '.join(sorted(other)[:3])}"
 
 
 def _has_form_of(word: str, sketch: Sketch) -> bool:

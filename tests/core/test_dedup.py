@@ -121,6 +121,26 @@ def test_an_address_that_several_entries_share_identifies_none():
     assert not together(first, second)
 
 
+UNDER_INVESTIGATION = "27 Nov, 09:14 UTC: Investigating. We are currently investigating this issue."
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "text"),
+    [
+        ("Elevated errors on the booking website", "Elevated errors on the booking phone line", UNDER_INVESTIGATION),
+        ("Harbour Daily: the ferries and the fog (Podcast)", "Harbour Daily: a vote on the old quays (Podcast)", "Source: Radio Else, 0:00"),
+        ("Morning tide: pilots give way", "Morning tide: cranes out, robots in", "What matters in the harbour today"),
+    ],
+)
+def test_one_outlets_line_under_other_headlines_is_no_copy(first, second, text):
+    assert not together(entry(first, text, guid="1", link="https://gazette.example/1"), entry(second, text, guid="2", link="https://gazette.example/2"))
+
+
+def test_a_line_under_a_reworded_headline_is_one_story():
+    text = "Pilots of the harbour refuse to work at night until Thursday."
+    assert together(entry("Harbour pilots refuse night work, union says", text, guid="1"), entry("Harbour pilots refuse to work at night, union says", text, guid="2"))
+
+
 def test_entries_without_a_date_are_compared_by_when_they_were_seen():
     first, second = (entry(TITLE, feed=feed, published_at=None) for feed in ("gazette", "herald"))
     assert together(first, second)
