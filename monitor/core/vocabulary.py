@@ -58,7 +58,7 @@ for _pair in _PAIRS.split("|"):
         OPPOSITES[_one] = OPPOSITES.get(_one, frozenset()) | {_other}
 
 # What makes a word the opposite of what stands behind it.
-NEGATING = ("un", "il", "im", "in", "ir", "dis", "non")
+NEGATING = ("un", "il", "im", "in", "ir", "dis", "non", "des", "on", "ne", "nie", "не", "без")
 
 # Numbers as words, and what multiplies a number; "once", "due" and "neuf" are words of other languages, too.
 COUNTED = {

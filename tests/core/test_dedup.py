@@ -150,6 +150,7 @@ TURNS = [
     ("one more of the same", "Northern neighbour fires ballistic missile into the sea", "Northern neighbour fires another ballistic missile into the sea"),
     ("the opposite verb", "Central bank to raise interest rates in the spring, minister says", "Central bank to cut interest rates in the spring, minister says"),
     ("a prefix that makes it the opposite", "Court rules border checks of the coalition are lawful", "Court rules border checks of the coalition are unlawful"),
+    ("such a prefix in Russian", "Суд признал арест сторожа моста законным", "Суд признал арест сторожа моста незаконным"),
     ("the same, the other way", "Strike of train drivers is illegal, labour court says", "Strike of train drivers is legal, labour court says"),
     ("the opposite direction", "Oil prices rise as talks on the strait go on", "Oil prices fall as talks on the strait go on"),
     ("a denial", "Minister says the bridge will reopen in May", "Minister says the bridge will not reopen in May"),
