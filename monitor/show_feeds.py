@@ -72,7 +72,7 @@ def print_feeds(rows: Sequence[Row], odd: Odd, *, zone: tzinfo, now: datetime) -
     """Every feed, and how many are in which state."""
     if not sys.stdout.isatty():
         for row in rows:
-            print("\t".join(_plain(row, odd.get(row["name"], ()), zone)))
+            print("\t".join(_plain(row, odd.get(row["name"], ()), zone, now)))
         return
     out = console()
     longest = max((len(row["name"]) for row in rows), default=0)
@@ -121,7 +121,7 @@ def _print_feed(out, row: Row, odd: Sequence[Oddity], width: int, zone: tzinfo, 
     )
     line.stylize(STATE_STYLE.get(row["state"], ""), width + 1, width + 13)
     out.print(line)
-    for trouble in troubles_of(row, odd, zone):
+    for trouble in troubles_of(row, odd, zone, now):
         out.print(Padding(Text(clean(trouble), style="red" if row["last_error"] else "yellow"), (0, 0, 0, 2)))
 
 
@@ -130,8 +130,8 @@ def _line(width: int, name: str, state_name: str, checked: str, due: str, new: s
     return f"{name:<{width}} {state_name:<11} {checked:<10} {due:<9} {new:<10} {entries:>7}"
 
 
-def _plain(row: Row, odd: Sequence[Oddity], zone: tzinfo) -> tuple[str, ...]:
-    why = _flat(" · ".join(troubles_of(row, odd, zone))) or "–"
+def _plain(row: Row, odd: Sequence[Oddity], zone: tzinfo, now: datetime) -> tuple[str, ...]:
+    why = _flat(" · ".join(troubles_of(row, odd, zone, now))) or "–"
     times = (local(row["last_checked_at"], zone), local(row["next_check_at"], zone))
     return row["name"], str(state(row["state"])), *times, str(row["entries"]), why
 

@@ -21,14 +21,16 @@ STALE_TICK = timedelta(minutes=2)  # a daemon notes its progress every 15 s
 FAILING_FOR_LONG = 3  # checks in a row
 
 
-def troubles_of(feed: Mapping[str, Any], odd: Sequence[Oddity], zone: tzinfo) -> list[str]:
-    """What a person should know of a feed (a row of it), one sentence each: why it fails, what is odd about it, and
-    whether it is asked too seldom. The words of others in them are as they came."""
+def troubles_of(feed: Mapping[str, Any], odd: Sequence[Oddity], zone: tzinfo, now: datetime) -> list[str]:
+    """What a person should know of a feed (a row of it), one sentence each: why it fails or waits, what is odd
+    about it, and whether it is asked too seldom. The words of others in them are as they came."""
     found = []
     if feed["last_error"]:
         since = f", since {local_time(feed['failing_since'], zone)}" if feed["failing_since"] else ""
         times = f" ({feed['failures']} checks in a row{since})" if feed["failures"] > 1 else ""
         found.append(feed["last_error"] + times)
+    elif feed["held_until"] and feed["held_until"] > now:
+        found.append(f"its server asked to be left alone until {local_time(feed['held_until'], zone)}")
     found += map(said_of, odd)
     if gaps := feed["possible_gaps"]:
         found.append(f"items may have been missed {gaps} time{'s' if gaps > 1 else ''}; a shorter interval would help")

@@ -194,6 +194,8 @@ def test_c1_a_host_that_asks_for_peace_when_its_page_is_asked_for_has_it_after_a
         refused = press.desk.does(*command, press.web.url("/elsewhere"))
         assert refused.exit_code != 0 and re.search(r"asked us to stay away for another \d+ min\b", refused.output)
     assert press.asked("/elsewhere") == 0
+    (shown,) = press.desk.does("feeds").stdout.splitlines()
+    assert "its server asked to be left alone until " in shown
 
 
 def test_c8_robots_txt_is_asked_for_once_a_day_and_a_site(press):

@@ -273,7 +273,7 @@ LONDON = ZoneInfo("Europe/London")
 def row(name, state="ok", **more):
     return {
         "name": name, "url": "", "state": state, "last_checked_at": ago(minutes=3), "next_check_at": NOW + timedelta(minutes=27),
-        "last_changed_at": ago(hours=5), "failures": 0, "failing_since": None, "last_error": None, "entries": 1204, "possible_gaps": 0, **more,
+        "last_changed_at": ago(hours=5), "failures": 0, "failing_since": None, "last_error": None, "entries": 1204, "possible_gaps": 0, "held_until": None, **more,
     }  # fmt: skip
 
 

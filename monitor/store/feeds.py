@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from monitor.model import Feed, FeedState, FeedStatus, Habits, Validators, record
 from monitor.store import oddities
 from monitor.store.database import chunks, insert_new
-from monitor.store.schema import UtcTime, feeds
+from monitor.store.schema import UtcTime, feeds, hosts
 
 FRESH_START = {
     "etag": None,
@@ -301,8 +301,9 @@ def _is(claimed: FeedState) -> sa.ColumnElement[bool]:
 
 
 def list_feeds(tx: sa.Connection) -> tuple[sa.RowMapping, ...]:
-    """Every configured feed, by name."""
-    return tuple(tx.execute(sa.select(feeds).where(feeds.c.configured).order_by(feeds.c.name)).mappings())
+    """Every configured feed, by name; `held_until`: for how long its host asked to be left alone, over or not."""
+    held = sa.select(feeds, hosts.c.until.label("held_until")).outerjoin(hosts, hosts.c.host == feeds.c.host)
+    return tuple(tx.execute(held.where(feeds.c.configured).order_by(feeds.c.name)).mappings())
 
 
 def _new_row(feed: Feed, now: datetime) -> dict:

@@ -151,14 +151,14 @@ async def watchlist(request: web.Request) -> web.Response:
 
 async def feeds(request: web.Request) -> web.Response:
     """The health of feeds; those that fail stand first, then those that are odd."""
-    asked, zone = asked_of(request), request.app[BEHIND].zone
+    asked, zone, now = asked_of(request), request.app[BEHIND].zone, request.app[BEHIND].clock()
 
     def look(tx) -> dict[str, Any]:
         rows = [row for row in feed_store.list_feeds(tx) if asked.search.casefold() in row["name"].casefold()]
         odd = oddities.of_feeds(tx, [row["name"] for row in rows])
         rows = sorted(rows, key=lambda row: (-row["failures"], row["name"] not in odd, row["name"]))
         rows, more = one_page(rows[asked.skip : asked.skip + ROWS + 1])
-        told = [dict(row) | {"troubles": troubles_of(row, odd.get(row["name"], ()), zone)} for row in rows]
+        told = [dict(row) | {"troubles": troubles_of(row, odd.get(row["name"], ()), zone, now)} for row in rows]
         return {"asked": asked, "more": more, "feeds": told}
 
     return await show(request, "feeds.html", look)
