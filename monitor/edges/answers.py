@@ -18,7 +18,8 @@ LARGEST_HEAD, MOST_INTERIM = 256 * 1024, 10  # of one answer, its interim ones (
 LONGEST_VALIDATOR = 1024  # bytes; a longer ETag is not kept (design: H2)
 LONGEST_WAIT = timedelta(hours=24)  # the longest Retry-After that is believed (design: limits)
 LONGEST_AGE = timedelta(days=365)  # RFC 9111 lets max-age be any number; pace has its own cap
-
+# Registered with IANA (http-parameters, content coding), but for "identity".
+CODINGS = frozenset("aes128gcm br compress dcb dcz deflate exi gzip pack200-gzip zstd".split())
 RATIO_FROM, RATIO = 1 << 20, 200  # once 1 MiB is unpacked, more than 200:1 is a bomb (design: limits by default)
 MOST_MEMBERS = 1000  # of one gzip body; bgzip needs 240 for 15 MB
 
@@ -117,11 +118,13 @@ def retry_after_of(value: str | None, now: datetime) -> timedelta | None:
 
 
 def coding_of(content_encoding: str) -> str:
-    """How the body is packed: "", "gzip" or "deflate". Raises FetchError for any other way, or more than one."""
-    codings = [name for part in content_encoding.lower().split(",") if (name := part.strip()) not in ("", "identity")]
+    """How the body is packed: "", "gzip" or "deflate". Raises FetchError for any other way, or more than one. Names of
+    no coding at all ("UTF-8", "none") say nothing of it."""
+    names = (part.strip().removeprefix("x-") for part in content_encoding.lower().split(","))
+    codings = [name for name in names if name in CODINGS]
     if len(codings) > 1:
         raise FetchError("the body is packed more than once, which only an attacker does")
-    coding = (codings or [""])[0].removeprefix("x-")
+    coding = (codings or [""])[0]
     if coding not in ("", "gzip", "deflate"):
         raise FetchError(f"the body is packed with {shown(coding)}, which we did not offer to read")
     return coding

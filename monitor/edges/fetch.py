@@ -122,6 +122,7 @@ class _Redirect:
 
     status: int
     location: str
+    sets_cookie: bool
 
 
 class _Document:
@@ -276,6 +277,7 @@ class Fetcher:
 
     async def _follow(self, wish: _Wish) -> Fetched | NotModified:
         url, origin, seen, for_good, moved_to, left = wish.url, None, set(), True, None, wish.seconds
+        wants_cookie = False
         while len(seen) <= MOST_REDIRECTS:
             hop = _hop(wish, url)
             check_port(url, (*self._settings.allow_ports, *((wish.own_port,) if hop.is_home else ())), origin)
@@ -284,10 +286,12 @@ class Fetcher:
                 return answer if moved_to is None else replace(answer, moved_to=moved_to)
             seen.add(url)
             url, origin, left = redirected(url, answer.location), url, max(left - took, 0)
+            wants_cookie = wants_cookie or answer.sets_cookie
             for_good = for_good and answer.status in FOR_GOOD
             moved_to = str(url) if for_good else moved_to
             if url in seen:
-                raise FetchError(f"{wish.url.host} redirects in a circle", status=answer.status)
+                cookie = ", as servers do that want a cookie (`headers` of a feed can hold one)" if wants_cookie else ""
+                raise FetchError(f"{wish.url.host} redirects in a circle{cookie}", status=answer.status)
             if not wish.may_follow(str(url)):
                 raise FetchError(f"{wish.url.host} redirects to what must not be read", permanent=True)
         raise FetchError(f"{wish.url.host} redirects more than {MOST_REDIRECTS} times")
@@ -420,7 +424,7 @@ class Fetcher:
     def _begin(self, head: Head, wish: _Wish, url: URL, *, conditional: bool) -> NotModified | _Redirect | _Document:
         """What to make of an answer whose head has come; raises FetchError where its body is not worth reading."""
         if head.status in REDIRECTS and (location := head.get("Location")):
-            return _Redirect(status=head.status, location=location)
+            return _Redirect(status=head.status, location=location, sets_cookie=bool(head.get("Set-Cookie")))
         facts = {
             "url": str(url),
             "validators": validators_of(head.raw),
