@@ -7,10 +7,12 @@ Does not search a text (`locate` does) and knows nothing of terms, weights or wa
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from functools import lru_cache
-from itertools import product
+from itertools import chain, product
 
 from monitor.core.words import (
+    ARABIC_ARTICLE,
     fold,
     fold_keeping_case,
     forms_keeping_case,
@@ -18,7 +20,9 @@ from monitor.core.words import (
     is_unspaced,
     letter_by_letter,
     split_variant,
+    takes_proclitics,
     with_umlauts_written_out,
+    without_proclitics,
 )
 from monitor.model import record
 
@@ -36,16 +40,20 @@ class WordPattern:
     forms: tuple[str, ...]
     cased: tuple[str, ...]  # the same, case kept
     stem: bool = False
+    proclitics: bool = False  # also with the "and", "in" or "the" that Arabic and Hebrew write together with it
     wild: re.Pattern[str] | None = None
     wild_cased: re.Pattern[str] | None = None
 
     def matches(self, forms: tuple[str, ...]) -> bool:
         """Whether one of a text word's folded forms is meant."""
-        return _matches(forms, self.forms, self.wild, self.stem)
+        return _matches(self._meant(forms), self.forms, self.wild, self.stem)
 
     def matches_case(self, forms: tuple[str, ...]) -> bool:
         """Whether one of a text word's forms with case is meant."""
-        return _matches(forms, self.cased, self.wild_cased, self.stem)
+        return _matches(self._meant(forms), self.cased, self.wild_cased, self.stem)
+
+    def _meant(self, forms: tuple[str, ...]) -> tuple[str, ...]:
+        return (*forms, *chain.from_iterable(map(without_proclitics, forms))) if self.proclitics else forms
 
 
 def _matches(forms: tuple[str, ...], wanted: tuple[str, ...], wild: re.Pattern[str] | None, stem: bool) -> bool:
@@ -58,7 +66,7 @@ def _matches(forms: tuple[str, ...], wanted: tuple[str, ...], wild: re.Pattern[s
 
 @record
 class Literal:
-    """A piece of a variant without wildcards, as it stands in a text of folded words with a space around each.
+    """A piece of a variant without what may differ, as it stands in a text of folded words with a space around each.
 
     Found, it says that the variant may begin `back` words before; `whole` that nothing else needs checking.
     """
@@ -91,20 +99,24 @@ class Variant:
         return tuple(dict.fromkeys(self._longest_literal(choice) for choice in choices))
 
     def _longest_literal(self, forms: tuple[str, ...]) -> Literal:
-        """The longest run without a gap; a gap is a `?` or what follows a stem."""
+        """The longest run without a gap; a gap is a `?`, what follows a stem, or what may be written before a word."""
         pieces: list[list[str | int]] = [["", 0]]
         for index, (word, form) in enumerate(zip(self.words, forms, strict=True)):
+            if word.proclitics:
+                form = form.removeprefix(ARABIC_ARTICLE)
             for number, part in enumerate(form.split("?")):
                 if number:
                     pieces.append(["", index])
-                pieces[-1][0] += part if number else (" " if pieces[-1][0][-1:] != " " else "") + part
+                begins = not number and not word.proclitics and pieces[-1][0][-1:] != " "
+                pieces[-1][0] += f" {part}" if begins else part
             if word.stem or not pieces[-1][0]:  # a gap up to the next word
                 pieces.append(["", index + 1])
             else:
                 pieces[-1][0] += " "
         filled = [(text, back) for text, back in pieces if text.strip()]
         text, back = max(filled, key=lambda piece: len(piece[0].strip()))
-        return Literal(text=text, back=back, whole=len(filled) == 1 and not self.has_wildcards)
+        whole = len(filled) == 1 and not self.has_wildcards and not self.words[0].proclitics
+        return Literal(text=text, back=back, whole=whole)
 
     def fuzzy_forms(self) -> tuple[str, ...]:
         """Its folded spellings to compare near spellings with; none for short names and variants with `?`."""
@@ -128,6 +140,8 @@ def read_variant(written: str) -> Variant:
             _check_stem(written, _unspaced_run(split[:index]), STEM_LETTERS)  # a substring anyway: nothing to add
         else:
             words.append(_read_word(written, text))
+    if words and takes_proclitics(words[0].forms[0], alone=len(words) == 1) and words[0].wild is None:
+        words[0] = replace(words[0], proclitics=True)
     letters = "".join(re.sub(r"[?*]", "", text) for text, _ in split)
     if not any(map(fold, letters)):
         raise ValueError(f"{written!r} holds no letter or digit; expected at least one word")

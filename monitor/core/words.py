@@ -10,6 +10,7 @@ The rules, from the watchlist language:
   letters (パ is not バ). ä ö ü have a second form, ae oe ue.
 * Dashes, apostrophes and every other sign end a word; a possessive 's is dropped; "U.S." and "US" are one word.
 * In scripts written without spaces each character with its marks is a word, so that a phrase is a substring.
+* Arabic and Hebrew write "and", "in" and "the" together with the word behind; that word is asked for by itself, too.
 * Soft hyphens, zero-width characters and tatweel are not there.
 """
 
@@ -20,7 +21,7 @@ import unicodedata
 from bisect import bisect_right
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from itertools import accumulate, filterfalse
+from itertools import accumulate, filterfalse, product
 
 from monitor.core.late import LatePattern
 
@@ -209,6 +210,38 @@ def is_unspaced(word: str) -> bool:
 def is_hangul(word: str) -> bool:
     """Whether a word is written in Hangul, where particles follow the noun without a space."""
     return _HANGUL_CHAR.search(word) is not None
+
+
+# What Arabic and Hebrew write together with the word behind it: "and", "in", "to", "the" and their like, in this order.
+_ARABIC_PROCLITICS = tuple(
+    "".join(parts) for parts in product(("", "و", "ف"), ("", "ب", "ك", "ل", "ال", "بال", "كال", "لل")) if any(parts)
+)
+_HEBREW_PROCLITICS = tuple(
+    "".join(parts) for parts in product(("", "ו"), ("", "ש", "כש", "מש"), ("", "ב", "כ", "ל", "מ", "ה")) if any(parts)
+)
+ARABIC_ARTICLE, _ARABIC_TO_THE = "ال", "لل"
+_ARABIC_LETTER, _HEBREW_LETTER = re.compile("[\u0620-\u064a\u0671-\u06d3]"), re.compile("[\u05d0-\u05ea]")
+_LEAST_ARABIC, _LEAST_HEBREW = 3, 4  # letters behind a proclitic; of three, Hebrew has too many other words
+
+
+def takes_proclitics(folded: str, *, alone: bool) -> bool:
+    """Whether a word may be written together with "and", "in" or "the" before it: one of Arabic or Hebrew, and where it
+    stands `alone`, not so short that it would be found in other words."""
+    if _ARABIC_LETTER.match(folded):
+        return not alone or len(folded.removeprefix(ARABIC_ARTICLE)) >= _LEAST_ARABIC
+    return _HEBREW_LETTER.match(folded) is not None and (not alone or len(folded) >= _LEAST_HEBREW)
+
+
+def without_proclitics(folded: str) -> tuple[str, ...]:
+    """What a word of Arabic or Hebrew may be, if its first letters are such words; "to the" hides the article."""
+    found = []
+    for proclitic in _ARABIC_PROCLITICS if _ARABIC_LETTER.match(folded) else _HEBREW_PROCLITICS:
+        if folded.startswith(proclitic):
+            bare = folded[len(proclitic) :]
+            found.append(bare)
+            if proclitic.endswith(_ARABIC_TO_THE):
+                found.append(ARABIC_ARTICLE + bare)
+    return tuple(found)
 
 
 def begins_like_a_name(word: str) -> bool:
