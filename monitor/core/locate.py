@@ -25,6 +25,7 @@ from monitor.core.words import (
     letters_in_a_row,
     read_words,
     with_umlauts_written_out,
+    without_proclitics,
 )
 from monitor.model import StoryText
 
@@ -281,9 +282,10 @@ def _exclaims(story: StoryWords, first: int, after: int, variant: Variant | None
 def _matches_at(story: StoryWords, first: int, variant: Variant, exact: bool) -> bool:
     for index, pattern in enumerate(variant.words, first):
         surface = story.surface(index)
-        if not pattern.matches(text_forms(story.folded[index], surface)):
+        bare = without_proclitics(story.folded[index], surface) if pattern.proclitics else ()
+        if not pattern.matches((*text_forms(story.folded[index], surface), *bare)):
             return False
-        if exact and not pattern.matches_case(forms_keeping_case(surface)):
+        if exact and not pattern.matches_case((*forms_keeping_case(surface), *bare)):
             return False
     return True
 

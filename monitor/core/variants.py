@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from functools import lru_cache
-from itertools import chain, product
+from itertools import product
 
 from monitor.core.words import (
     ARABIC_ARTICLE,
@@ -22,7 +22,6 @@ from monitor.core.words import (
     split_variant,
     takes_proclitics,
     with_umlauts_written_out,
-    without_proclitics,
 )
 from monitor.model import record
 
@@ -46,14 +45,11 @@ class WordPattern:
 
     def matches(self, forms: tuple[str, ...]) -> bool:
         """Whether one of a text word's folded forms is meant."""
-        return _matches(self._meant(forms), self.forms, self.wild, self.stem)
+        return _matches(forms, self.forms, self.wild, self.stem)
 
     def matches_case(self, forms: tuple[str, ...]) -> bool:
         """Whether one of a text word's forms with case is meant."""
-        return _matches(self._meant(forms), self.cased, self.wild_cased, self.stem)
-
-    def _meant(self, forms: tuple[str, ...]) -> tuple[str, ...]:
-        return (*forms, *chain.from_iterable(map(without_proclitics, forms))) if self.proclitics else forms
+        return _matches(forms, self.cased, self.wild_cased, self.stem)
 
 
 def _matches(forms: tuple[str, ...], wanted: tuple[str, ...], wild: re.Pattern[str] | None, stem: bool) -> bool:

@@ -24,6 +24,7 @@ from functools import cache, lru_cache
 from itertools import accumulate, filterfalse, product
 
 from monitor.core.late import LatePattern
+from monitor.core.vocabulary import ARABIC_FORMS
 
 # ── classes of characters ────────────────────────────────────────────────────────────────────────
 
@@ -118,6 +119,7 @@ _LETTERS = str.maketrans(
     {"ł": "l", "ø": "o", "đ": "d", "ð": "d", "ı": "i", "æ": "ae", "œ": "oe", "ß": "ss", "þ": "th", "ħ": "h", "ŧ": "t"}
     | {"Ł": "L", "Ø": "O", "Đ": "D", "Ð": "D", "Æ": "AE", "Œ": "OE", "ẞ": "SS", "Þ": "TH", "Ħ": "H", "Ŧ": "T"}
     | {"ς": "σ", "ٱ": "ا"}
+    | ARABIC_FORMS
 )
 _UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "AE", "Ö": "OE", "Ü": "UE"})
 _TITLE_UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue"})
@@ -221,6 +223,7 @@ _HEBREW_PROCLITICS = tuple(
 )
 ARABIC_ARTICLE, _ARABIC_TO_THE = "ال", "لل"
 _ARABIC_LETTER, _HEBREW_LETTER = re.compile("[\u0620-\u064a\u0671-\u06d3]"), re.compile("[\u05d0-\u05ea]")
+_NO_ARABIC = re.compile("[پچژگکیہۓےٹڈڑں]")
 _LEAST_ARABIC, _LEAST_HEBREW = 3, 4  # letters behind a proclitic; of three, Hebrew has too many other words
 
 
@@ -232,9 +235,12 @@ def takes_proclitics(folded: str, *, alone: bool) -> bool:
     return _HEBREW_LETTER.match(folded) is not None and (not alone or len(folded) >= _LEAST_HEBREW)
 
 
-def without_proclitics(folded: str) -> tuple[str, ...]:
-    """What a word of Arabic or Hebrew may be, if its first letters are such words; "to the" hides the article."""
-    found = []
+def without_proclitics(folded: str, surface: str) -> tuple[str, ...]:
+    """What a word of Arabic or Hebrew may be, if its first letters are such words; "to the" hides the article. Nothing
+    else where it is written with letters of Persian or Urdu, which have no such words."""
+    found: list[str] = []
+    if _NO_ARABIC.search(surface):
+        return ()
     for proclitic in _ARABIC_PROCLITICS if _ARABIC_LETTER.match(folded) else _HEBREW_PROCLITICS:
         if folded.startswith(proclitic):
             bare = folded[len(proclitic) :]

@@ -136,6 +136,10 @@ def test_one_outlets_line_under_other_headlines_is_no_copy(first, second, text):
     assert not together(entry(first, text, guid="1", link="https://gazette.example/1"), entry(second, text, guid="2", link="https://gazette.example/2"))
 
 
+def test_what_arabic_keyboards_write_for_one_another_makes_no_other_headline():
+    assert together(entry("دیدار وزیران خارجه ایران و عراق در کرکوک برای آب و برق"), entry("ديدار وزيران خارجه ايران و عراق در كركوك براى آب و برق", feed="herald"))
+
+
 def test_a_line_under_a_reworded_headline_is_one_story():
     text = "Pilots of the harbour refuse to work at night until Thursday."
     assert together(entry("Harbour pilots refuse night work, union says", text, guid="1"), entry("Harbour pilots refuse to work at night, union says", text, guid="2"))
