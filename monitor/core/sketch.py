@@ -14,7 +14,7 @@ from struct import pack, unpack
 from zlib import crc32
 
 from monitor.core.plain import without_joiners
-from monitor.core.vocabulary import ARABIC_FORMS, COMMON, COUNTED, COUNTRIES, RUBRIC, SCALES
+from monitor.core.vocabulary import COMMON, COUNTED, COUNTRIES, RUBRIC, SCALES, WRITTEN_ALIKE
 from monitor.model import Sketch, record
 
 LEAD_WORDS = 60
@@ -44,7 +44,7 @@ _WIDE = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf90
 WIDE = re.compile(f"[{_WIDE}]+")
 FAR_SCRIPT = re.compile(f"[{_BRAHMIC}{_WIDE}]")
 TYPOGRAPHY = tuple({"’": "'", "‘": "'", "“": '"', "”": '"', "–": "-", "—": "-", "…": ".", "\u00a0": " "}.items())
-ARABIC = re.compile("[\u0600-\u06ff]")
+ARABIC_OR_HINDI = re.compile("[\u0600-\u06ff\u0901\u093c]")
 ACRONYM_INSIDE = re.compile(r"\.[A-Za-z]\.")
 ACRONYM = re.compile(r"\b(?:[A-Za-z]\.){2,}")
 GENITIVE = re.compile(r"(?<=\w)['’]s\b")
@@ -113,8 +113,8 @@ def fold_words(text: str) -> list[str]:
     if BEYOND_LATIN.search(text) is None and (latin := BEYOND_ASCII.sub(_as_ascii, text)).isascii():
         return ASCII_WORD.findall(latin.lower())
     text = _bare(text)
-    if ARABIC.search(text):
-        text = text.translate(ARABIC_FORMS)
+    if ARABIC_OR_HINDI.search(text):
+        text = text.translate(WRITTEN_ALIKE)
     if FAR_SCRIPT.search(text) is None:
         return WORD.findall(text)
     words = (BRAHMIC_WORD if BRAHMIC.search(text) else WORD).findall(text)

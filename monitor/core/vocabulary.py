@@ -60,9 +60,11 @@ for _pair in _PAIRS.split("|"):
 # What makes a word the opposite of what stands behind it.
 NEGATING = ("un", "il", "im", "in", "ir", "dis", "non", "des", "on", "ne", "nie", "не", "без")
 
-# Letters and digits of the Arabic script that keyboards of Arabic, Persian and Urdu write for one another: Lucene's
-# ArabicNormalizer and PersianNormalizer fold the same letters.
-ARABIC_FORMS = str.maketrans("ىیکہەة" + "٠١٢٣٤٥٦٧٨٩" + "۰۱۲۳۴۵۶۷۸۹", "يي\u0643ههه" + 2 * "0123456789")
+# What is written for one another: letters and digits by keyboards of Arabic, Persian and Urdu; in Hindi nasal signs, and
+# loan words with or without their dots. Lucene's ArabicNormalizer, PersianNormalizer and HindiNormalizer do the same.
+WRITTEN_ALIKE = str.maketrans(
+    "ىیکہەة" + "٠١٢٣٤٥٦٧٨٩" + "۰۱۲۳۴۵۶۷۸۹" + "\u0901", "يي\u0643ههه" + 2 * "0123456789" + "\u0902", "\u093c"
+)
 
 # Numbers as words, and what multiplies a number; "once", "due" and "neuf" are words of other languages, too.
 COUNTED = {

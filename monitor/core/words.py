@@ -24,7 +24,7 @@ from functools import cache, lru_cache
 from itertools import accumulate, filterfalse, product
 
 from monitor.core.late import LatePattern
-from monitor.core.vocabulary import ARABIC_FORMS
+from monitor.core.vocabulary import WRITTEN_ALIKE
 
 # ── classes of characters ────────────────────────────────────────────────────────────────────────
 
@@ -119,7 +119,7 @@ _LETTERS = str.maketrans(
     {"ł": "l", "ø": "o", "đ": "d", "ð": "d", "ı": "i", "æ": "ae", "œ": "oe", "ß": "ss", "þ": "th", "ħ": "h", "ŧ": "t"}
     | {"Ł": "L", "Ø": "O", "Đ": "D", "Ð": "D", "Æ": "AE", "Œ": "OE", "ẞ": "SS", "Þ": "TH", "Ħ": "H", "Ŧ": "T"}
     | {"ς": "σ", "ٱ": "ا"}
-    | ARABIC_FORMS
+    | WRITTEN_ALIKE
 )
 _UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "AE", "Ö": "OE", "Ü": "UE"})
 _TITLE_UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue"})

@@ -132,6 +132,8 @@ MATCHES = [
     ("Hangul phrases take particles in each word", "북한 미사일", "북한의 미사일을", True),
     ("Hangul stems may have two letters", "북한*", "북한군이", True),
     ("Hindi vowel signs count", "की", "का", False),
+    ("Hindi loan words have their dots or not", "ज़ेलेंस्की", "जेलेंस्की से मिले", True),
+    ("Hindi nasal signs", "चाँद", "चांद पर", True),
     ("Hindi words are whole", "ईरान", "ईरान ने कहा", True),
     ("letters and digits are one word", "17", "MH17", False),
     ("invisible characters hide nothing", "Tehran", "Teh\u00adr\u200ban", True),
