@@ -60,8 +60,8 @@ for _pair in _PAIRS.split("|"):
 # What makes a word the opposite of what stands behind it.
 NEGATING = ("un", "il", "im", "in", "ir", "dis", "non", "des", "on", "ne", "nie", "не", "без")
 
-# What is written for one another: letters and digits by keyboards of Arabic, Persian and Urdu; in Hindi nasal signs, and
-# loan words with or without their dots. Lucene's ArabicNormalizer, PersianNormalizer and HindiNormalizer do the same.
+# What is written for one another: letters and digits by keyboards of Arabic, Persian and Urdu; Hindi nasal signs, and
+# loan words with and without their dots. Lucene's ArabicNormalizer, PersianNormalizer and HindiNormalizer do the same.
 WRITTEN_ALIKE = str.maketrans(
     "ىیکہەة" + "٠١٢٣٤٥٦٧٨٩" + "۰۱۲۳۴۵۶۷۸۹" + "\u0901", "يي\u0643ههه" + 2 * "0123456789" + "\u0902", "\u093c"
 )
