@@ -12,8 +12,10 @@ from datetime import datetime, timedelta
 
 from monitor.core.names import key_of, name_of
 from monitor.core.plain import plain_text, without_joiners
-from monitor.core.sketch import blocking_keys, sketch_of
+from monitor.core.scope import primary_subtag
+from monitor.core.sketch import BEYOND_LATIN, blocking_keys, sketch_of
 from monitor.core.urls import canonical_url, url_identity
+from monitor.core.vocabulary import OTHER_SCRIPTS
 from monitor.core.wire import credit_of, is_same_name, read_headline, suffixes_of
 from monitor.model import Entry, Feed, ParsedEntry, ParsedFeed
 
@@ -111,7 +113,7 @@ def normalise_entry(
         summary=summary,
         body=body,
         author=author,
-        language=(raw.language or language or "").lower() or None,
+        language=_language(raw.language or language, headline.text),
         published_at=published_at,
         slug=headline.slug,
         credit=credit_of(headline.suffix, author, body or summary),
@@ -142,13 +144,22 @@ def _identity(raw: ParsedEntry, words: str, *, shared_guid: bool, shared_link: b
     """What tells an item from all others of its feed: its guid, else its address, else both with its words and date."""
     if raw.guid and not shared_guid:
         return f"guid {raw.guid}"
-    fragment = (raw.link or "").partition("#")[
-        2
-    ]  # it may be all that tells items apart, but for trackers: "xtor=RSS-1"
+    # A fragment may be all that tells items apart, but for trackers: "xtor=RSS-1".
+    fragment = (raw.link or "").partition("#")[2]
     if raw.link and not raw.guid and not shared_link and (not fragment or "=" in fragment):
         return f"link {url_identity(raw.link) or canonical_url(raw.link[:URL_LENGTH])}"
     date = raw.published_at.isoformat() if raw.published_at else ""
     return f"words {raw.guid or ''} {raw.link or ''} {words} {date}"
+
+
+def _language(said: str | None, headline: str) -> str | None:
+    """The language that an item or its feed names, where the letters of its headline can be that language's: many a
+    feed says "en-US" because its publishing system does."""
+    language = (said or "").lower() or None
+    if language is None or headline.isascii() or primary_subtag(language) in OTHER_SCRIPTS:
+        return language
+    letters = "".join(filter(str.isalpha, headline))
+    return None if 2 * len(BEYOND_LATIN.findall(letters)) > len(letters) else language
 
 
 def _believable(published_at: datetime | None, now: datetime) -> datetime | None:

@@ -13,7 +13,7 @@ class Gate:
     """A scope, as a question about a story's language and the feeds that carried it."""
 
     def __init__(self, scope: Scope):
-        self._languages = frozenset(map(_primary_subtag, scope.languages))
+        self._languages = frozenset(map(primary_subtag, scope.languages))
         self._feeds, self._tags = _patterns(scope.feeds)
         self._not_feeds, self._not_tags = _patterns(scope.not_feeds)
         self._max_tier = scope.max_tier
@@ -22,7 +22,7 @@ class Gate:
     def passes(self, story: StoryText, origins: tuple[Origin, ...]) -> bool:
         """True where the language fits and any one of the origins does; a story of unknown language, or of no feed,
         is not held back for what nobody knows."""
-        language = _primary_subtag(story.language or "und")
+        language = primary_subtag(story.language or "und")
         if self._languages and language != "und" and language not in self._languages:
             return False
         return not origins or any(map(self._takes, origins))
@@ -41,7 +41,8 @@ def gate_of(scope: Scope) -> Gate:
     return Gate(scope)
 
 
-def _primary_subtag(language: str) -> str:
+def primary_subtag(language: str) -> str:
+    """The language itself of a tag such as "en-GB", folded."""
     return re.split("[-_]", language.strip().casefold(), maxsplit=1)[0]
 
 

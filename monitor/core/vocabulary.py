@@ -57,6 +57,13 @@ for _pair in _PAIRS.split("|"):
     for _one, _other in (_pair.split(), _pair.split()[::-1]):
         OPPOSITES[_one] = OPPOSITES.get(_one, frozenset()) | {_other}
 
+# Languages that are written in other letters than Latin ones, or in these as well (ISO 639).
+OTHER_SCRIPTS = frozenset(
+    "ab am ar as av az ba be bg bho bn bo bs ce ckb cv dv dz el fa gu he hi hy ii iu iw ja ji ka kk km kn ko kok ks ku"
+    " kv ky lo mai mk ml mn mr my ne nqo or os pa prs ps ru sa sat sd si sr syr ta te tg th ti tk tt ug uk ur uz wuu yi"
+    " yue zh".split()
+)
+
 # What makes a word the opposite of what stands behind it.
 NEGATING = ("un", "il", "im", "in", "ir", "dis", "non", "des", "on", "ne", "nie", "не", "без")
 

@@ -78,6 +78,17 @@ def test_the_language_is_the_items_then_the_feeds_then_the_configured_one():
     assert language(item()) == "en"
 
 
+def test_a_language_whose_letters_a_headline_has_not_is_nobodys():
+    def language(title, said):
+        return normalise(ParsedFeed(parser="lxml", entries=(item(title=title, language=said),)), FEED, now=NOW)[0].language
+
+    others = ("غارات على الجنوب", "Мост закрыт", "港で火災", "부산 항구 화재", "Λιμάνι κλειστό", "नमस्ते दुनिया")
+    assert [language(title, "en-US") for title in others] == [None] * len(others)
+    assert (language("غارات", "ar"), language("Мост закрыт", "sr-Latn"), language("Bridge closed", "ru")) == ("ar", "sr-latn", "ru")
+    kept = ("Żółta łódź", "Hải Phòng đóng cửa bến cảng", "Die Brücke in Łódź – «Мост»", "“…”", "5 €")
+    assert [language(title, "xx") for title in kept] == ["xx"] * len(kept)
+
+
 def test_the_outlet_is_the_configured_one_then_the_feeds_title():
     assert entries(item(), title="The <b>Gazette</b>")[0].outlet == "The Gazette"
     assert entries(item())[0].outlet == "gazette"
