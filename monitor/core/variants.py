@@ -175,7 +175,8 @@ def _counted(count: int) -> str:
 def _read_word(written: str, text: str) -> WordPattern:
     body, star = text.rstrip("*"), text.endswith("*")
     if "*" in body:
-        raise ValueError(f"{written!r} has '*' inside a word; expected it only at a word's end")
+        place = "before" if body.startswith("*") else "inside"
+        raise ValueError(f"{written!r} has '*' {place} a word; expected it only at a word's end")
     hangul = is_hangul(body)
     if star:
         if text.endswith("**"):
