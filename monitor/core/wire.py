@@ -15,8 +15,21 @@ from monitor.core.plain import without_joiners
 from monitor.core.vocabulary import RUBRIC
 from monitor.model import Notice, record
 
+# What desks put before a headline in French, Spanish, Portuguese, Italian, Dutch, Polish, Russian, Ukrainian, Turkish,
+# Arabic, Japanese, Chinese and Korean. Words that stories begin with themselves ("Annulation") are left out.
+CORRECTED_ELSEWHERE = (
+    "correctif rectificatif corrección correccion rectificación rectificacion correção retificação rettifica correzione"
+    " correctie rectificatie sprostowanie исправление уточнение виправлення уточнення düzeltme تصحيح 訂正 更正 정정"
+).split()
+URGENT_ELSEWHERE = (
+    "alerte|alerta|urgente|última hora|ultima hora|ultim'ora|ultim’ora|ultimora|срочно|молния|терміново|pilne"
+    "|son dakika|ampliación|ampliacion|عاجل|速報|号外|快讯|快訊|突发|突發|속보|긴급|단독"
+).split("|")
 # Desk conventions of Reuters, AP, AFP, dpa, Yonhap and Kyodo. A hyphen must touch the slug, or a colon follow it, or
 # brackets enclose it: "Kill Bill" and "Update your phone" are headlines.
+_ELSEWHERE = "|".join(
+    sorted({form for word in (*CORRECTED_ELSEWHERE, *URGENT_ELSEWHERE) for form in (word.upper(), word.capitalize())})
+)
 _ORDINAL = r"(?:\d(?:st|nd|rd|th)\s+)?"
 SLUG = LatePattern(
     r"^\s*(?:"
@@ -31,8 +44,15 @@ SLUG = LatePattern(
     r"|Update(?:\s+\d{1,2})?)(?::\s*(?=\S)|-(?=[A-Z]))"
     rf"|\((?P<bracketed>{_ORDINAL}(?:LEAD|LD|URGENT|UPDATE|CORRECTED|KORREKTUR|Korrektur|Zusammenfassung"
     r"|EXCLUSIVE|News Focus|Yonhap Feature)(?:\s+\d{1,2})?)\)\s*"
+    r"|(?P<desk>(?:ROUNDUP|KORREKTUR|BERICHTIGUNG|WDH)(?:\s+\d{1,2})?)\s*[:/]+\s*"
+    rf"|(?P<elsewhere>{_ELSEWHERE})\s*(?:[:：|!]+|\s[-–—]+(?=\s))\s*"
+    rf"|[\[【(（]\s*(?P<boxed>{_ELSEWHERE}|CORRECTION|URGENT|BREAKING|UPDATE)\s*[\]】)）]\s*[-–—:：|]*\s*"
+    r"|#(?P<tagged>BREAKING|URGENT|UPDATE|JUSTIN)\b\s*[-–—:|]*\s*"
     r")(?=\S)"
 )
+SLUG_GROUPS = ("numbered", "plain", "spoken", "bracketed", "desk", "elsewhere", "boxed", "tagged")
+SLUG_SIGN = re.compile(r"[-–—:：|!/\])】）#]")  # one of them ends, or begins, every slug
+SLUG_REACH = 60  # characters in which that stands
 SUFFIX = re.compile(r"\s+(?:[-–—|:]|::|»)\s+(?P<name>[^-–—|:»]{2,60})\s*$")
 SUFFIX_TIMES = 3  # in one document make what stands behind headlines an outlet's name
 DOMAIN = re.compile(r"^(?:[\w-]+\.)+[a-z]{2,13}$", re.IGNORECASE)
@@ -79,6 +99,7 @@ NOTICES = {
     "WITHDRAWN": Notice.WITHDRAWAL,
     "STORY WITHDRAWN": Notice.WITHDRAWAL,
     "STORY REMOVED": Notice.WITHDRAWAL,
+    **{word.upper(): Notice.CORRECTION for word in CORRECTED_ELSEWHERE},
 }
 
 
@@ -96,8 +117,8 @@ def read_headline(title: str, outlet: str = "", *, suffixes: Collection[str] = (
     beside the title, a domain, a well-known name, or one of `suffixes` (see `suffixes_of`); never what merely stands
     behind a dash."""
     text, slugs = title.strip(), []
-    while match := SLUG.match(text):
-        found = match["numbered"] or match["plain"] or match["spoken"] or match["bracketed"]
+    while SLUG_SIGN.search(text, 0, SLUG_REACH) and (match := SLUG.match(text)):
+        found = next(filter(None, match.group(*SLUG_GROUPS)))
         slugs.append(" ".join(found.upper().split()))
         text = text[match.end() :]
     suffix = None
