@@ -44,7 +44,7 @@ _WIDE = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf90
 WIDE = re.compile(f"[{_WIDE}]+")
 FAR_SCRIPT = re.compile(f"[{_BRAHMIC}{_WIDE}]")
 TYPOGRAPHY = tuple({"’": "'", "‘": "'", "“": '"', "”": '"', "–": "-", "—": "-", "…": ".", "\u00a0": " "}.items())
-ARABIC_OR_HINDI = re.compile("[\u0600-\u06ff\u0901\u093c]")
+MAY_BE_ALIKE = re.compile("[\u0600-\u06ff\u0901\u093c]|[^\\D0-9]")  # letters of these scripts, digits of others
 ACRONYM_INSIDE = re.compile(r"\.[A-Za-z]\.")
 ACRONYM = re.compile(r"\b(?:[A-Za-z]\.){2,}")
 GENITIVE = re.compile(r"(?<=\w)['’]s\b")
@@ -113,8 +113,6 @@ def fold_words(text: str) -> list[str]:
     if BEYOND_LATIN.search(text) is None and (latin := BEYOND_ASCII.sub(_as_ascii, text)).isascii():
         return ASCII_WORD.findall(latin.lower())
     text = _bare(text)
-    if ARABIC_OR_HINDI.search(text):
-        text = text.translate(WRITTEN_ALIKE)
     if FAR_SCRIPT.search(text) is None:
         return WORD.findall(text)
     words = (BRAHMIC_WORD if BRAHMIC.search(text) else WORD).findall(text)
@@ -122,7 +120,8 @@ def fold_words(text: str) -> list[str]:
 
 
 def _bare(text: str) -> str:
-    return ACCENTS.sub("", unicodedata.normalize("NFKD", text.casefold()))
+    bare = ACCENTS.sub("", unicodedata.normalize("NFKD", text.casefold()))
+    return bare.translate(WRITTEN_ALIKE) if MAY_BE_ALIKE.search(bare) else bare
 
 
 def _as_ascii(match: re.Match[str]) -> str:

@@ -67,11 +67,13 @@ OTHER_SCRIPTS = frozenset(
 # What makes a word the opposite of what stands behind it.
 NEGATING = ("un", "il", "im", "in", "ir", "dis", "non", "des", "on", "ne", "nie", "не", "без")
 
-# What is written for one another: letters and digits by keyboards of Arabic, Persian and Urdu; Hindi nasal signs, and
-# loan words with and without their dots. Lucene's ArabicNormalizer, PersianNormalizer and HindiNormalizer do the same.
-WRITTEN_ALIKE = str.maketrans(
-    "ىیکہەة" + "٠١٢٣٤٥٦٧٨٩" + "۰۱۲۳۴۵۶۷۸۹" + "\u0901", "يي\u0643ههه" + 2 * "0123456789" + "\u0902", "\u093c"
-)
+# What is written for one another: letters by keyboards of Arabic, Persian and Urdu; Hindi nasal signs, and loan words
+# with and without their dots (Lucene's ArabicNormalizer, PersianNormalizer and HindiNormalizer do the same); and the
+# digits of every script, of which these are the zeros.
+_ZEROS = "٠۰߀०০੦૦୦௦౦೦൦෦๐໐༠၀႐០᠐᥆᧐᪀᪐᭐᮰᱀᱐꘠꣐꤀꧐꧰꩐꯰"
+WRITTEN_ALIKE = str.maketrans("ىیکہەة\u0901", "يي\u0643ههه\u0902", "\u093c") | {
+    ord(zero) + value: str(value) for zero in _ZEROS for value in range(10)
+}
 
 # Numbers as words, and what multiplies a number; "once", "due" and "neuf" are words of other languages, too.
 COUNTED = {

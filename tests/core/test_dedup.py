@@ -140,6 +140,13 @@ def test_what_arabic_keyboards_write_for_one_another_makes_no_other_headline():
     assert together(entry("دیدار وزیران خارجه ایران و عراق در کرکوک برای آب و برق"), entry("ديدار وزيران خارجه ايران و عراق در كركوك براى آب و برق", feed="herald"))
 
 
+@pytest.mark.parametrize("digit", "٣۳３")
+def test_digits_of_other_scripts_are_the_same_figures(digit):
+    other = entry(f"مقتل {digit} جنود في هجوم شرق سوريا", feed="herald")
+    assert together(entry("مقتل 3 جنود في هجوم شرق سوريا"), other)
+    assert not together(entry("مقتل 5 جنود في هجوم شرق سوريا"), other)
+
+
 def test_a_line_under_a_reworded_headline_is_one_story():
     text = "Pilots of the harbour refuse to work at night until Thursday."
     assert together(entry("Harbour pilots refuse night work, union says", text, guid="1"), entry("Harbour pilots refuse to work at night, union says", text, guid="2"))
