@@ -6,6 +6,7 @@ of the project's measured design (docs/decisions.md, "Recognising copies").
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Collection, Iterable
 from datetime import timedelta
@@ -31,6 +32,7 @@ TOO_SHORT = "the same short headline over another text"
 EMBEDDED = 1.2  # times as long as what it quotes is a summary that has something of its own to say
 SLOT_WORDS = 10  # the most that a template's slot holds
 CAPTION = 12  # shared hashes of three words each: a line of text, that tells nothing
+HANGUL_LETTER = re.compile("[\u1100-\u11ff]{4}")
 ENDING = 2  # letters in which two forms of a word may differ at its end
 OTHER_WORD = 70  # two words less alike than this are two words, not two spellings of one
 
@@ -226,7 +228,8 @@ def _slot(entry: Entry | Candidate, candidate: Candidate, like: Likeness) -> str
     words, hashes = lead_of(entry.summary, entry.body, entry.sketch.lead)
     other = [h not in theirs for h in hashes]
     for place, word in enumerate(words):
-        if word in own and _is_slot(other, place) and not _has_form_of(word, candidate.sketch):
+        named = word in own or _is_form_of_any(word, own)
+        if named and _is_slot(other, place) and not _is_form_of_any(word, candidate.sketch.words):
             return f"the same text with other words: {word}"
     return ""
 
@@ -245,11 +248,14 @@ def _caption(entry: Entry | Candidate, like: Likeness) -> str:
     return f"one line of text under other headlines: {' '.join(sorted(own)[:3])} / {' '.join(sorted(other)[:3])}"
 
 
-def _has_form_of(word: str, sketch: Sketch) -> bool:
-    """Whether a headline has the word with another ending. Short words and numbers have none."""
+def _is_form_of_any(word: str, others: Iterable[str]) -> bool:
+    """Whether one of the others is the word with another ending. Short words and numbers have none; in Hangul, which
+    folding takes apart into letters, particles follow also what is short."""
+    if HANGUL_LETTER.match(word):
+        return any(word.startswith(other) or other.startswith(word) for other in others if len(other) >= 2 * ENDING)
     if len(word) <= 2 * ENDING or not word.isalpha():
         return False
-    for other in sketch.words:
+    for other in others:
         shorter, longer = sorted((word, other), key=len)
         if len(longer) - len(shorter) <= ENDING and longer.startswith(shorter[: len(longer) - ENDING]):
             return True

@@ -140,6 +140,18 @@ def test_what_arabic_keyboards_write_for_one_another_makes_no_other_headline():
     assert together(entry("دیدار وزیران خارجه ایران و عراق در کرکوک برای آب و برق"), entry("ديدار وزيران خارجه ايران و عراق در كركوك براى آب و برق", feed="herald"))
 
 
+@pytest.mark.parametrize(
+    ("headline", "text", "places"),
+    [
+        ("{}서 창고 화재 발생", "27일 오전 9시께 {} 인근에서 창고 화재가 발생했다고 소방서가 밝혔다. 현재까지 인명 피해는 보고되지 않았으며 주민에게 창문을 닫아 달라고 당부했다.", ("부산", "제주")),
+        ("Warehouse fire in {}’s harbour", "Early on Friday a fire broke out in a warehouse at {} and the fire service told those who live there to keep their windows shut. Nobody is hurt, it says.", ("Eastquay", "Westpool")),
+    ],
+)
+def test_a_template_whose_headline_has_the_place_with_an_ending_is_another_story(headline, text, places):
+    first, second = (entry(headline.format(place), text.format(place), feed=feed) for place, feed in zip(places, ("gazette", "herald"), strict=True))
+    assert not together(first, second)
+
+
 @pytest.mark.parametrize("digit", "٣۳３")
 def test_digits_of_other_scripts_are_the_same_figures(digit):
     other = entry(f"مقتل {digit} جنود في هجوم شرق سوريا", feed="herald")
