@@ -6,7 +6,6 @@ of the project's measured design (docs/decisions.md, "Recognising copies").
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Collection, Iterable
 from datetime import timedelta
@@ -32,8 +31,9 @@ TOO_SHORT = "the same short headline over another text"
 EMBEDDED = 1.2  # times as long as what it quotes is a summary that has something of its own to say
 SLOT_WORDS = 10  # the most that a template's slot holds
 CAPTION = 12  # shared hashes of three words each: a line of text, that tells nothing
-HANGUL_LETTER = re.compile("[\u1100-\u11ff]{4}")
-ENDING = 2  # letters in which two forms of a word may differ at its end
+ENDING = 2  # letters in which two forms of a word may differ at its end …
+SUFFIX = 4  # … or that one of them has more: Chad, Chadian
+SHORTEST_STEM = 4  # letters
 OTHER_WORD = 70  # two words less alike than this are two words, not two spellings of one
 
 
@@ -249,17 +249,15 @@ def _caption(entry: Entry | Candidate, like: Likeness) -> str:
 
 
 def _is_form_of_any(word: str, others: Iterable[str]) -> bool:
-    """Whether one of the others is the word with another ending. Short words and numbers have none; in Hangul, which
-    folding takes apart into letters, particles follow also what is short."""
-    if HANGUL_LETTER.match(word):
-        return any(word.startswith(other) or other.startswith(word) for other in others if len(other) >= 2 * ENDING)
-    if len(word) <= 2 * ENDING or not word.isalpha():
-        return False
-    for other in others:
-        shorter, longer = sorted((word, other), key=len)
-        if len(longer) - len(shorter) <= ENDING and longer.startswith(shorter[: len(longer) - ENDING]):
-            return True
-    return False
+    """Whether one of the others is the word with another ending. Numbers and very short words have none."""
+    return word.isalpha() and len(word) >= SHORTEST_STEM and any(_is_form_of(word, other) for other in others)
+
+
+def _is_form_of(word: str, other: str) -> bool:
+    shorter, longer = sorted((word, other), key=len)
+    if longer.startswith(shorter):
+        return len(shorter) >= SHORTEST_STEM and len(longer) - len(shorter) <= SUFFIX
+    return len(word) > SHORTEST_STEM and longer.startswith(shorter[: len(longer) - ENDING])
 
 
 def _is_slot(other: list[bool], place: int) -> bool:

@@ -152,6 +152,13 @@ def test_a_template_whose_headline_has_the_place_with_an_ending_is_another_story
     assert not together(first, second)
 
 
+@pytest.mark.parametrize(("ours", "theirs"), [(("Kenyan", "Kenya"), ("Chadian", "Chad")), (("Chadian", "Chad"), ("Kenyan", "Kenya"))])
+def test_a_template_whose_headline_has_the_people_and_its_text_the_country_is_another_story(ours, theirs):
+    text = "Two soldiers from {} were killed in an ambush near the border, the army said on Friday. A search is under way and the road is closed until further notice."
+    first, second = (entry(f"Two {people} soldiers killed in ambush", text.format(country), feed=feed) for (people, country), feed in ((ours, "gazette"), (theirs, "herald")))
+    assert not together(first, second)
+
+
 @pytest.mark.parametrize("digit", "٣۳３")
 def test_digits_of_other_scripts_are_the_same_figures(digit):
     other = entry(f"مقتل {digit} جنود في هجوم شرق سوريا", feed="herald")
