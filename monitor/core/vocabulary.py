@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 # Words so common in headlines that a pair of them says nothing; own list.
 COMMON = frozenset(
     "a after against all amid an and are as at back be by call case day deal for from gets has have he her his"
@@ -36,12 +38,33 @@ COUNTRIES = frozenset(
     " europe usa".split()
 )
 
-# A word that only one of two like headlines holds, and that makes it another event; own list. Without "non", which
-# English writes before a hyphen.
-AGAIN = frozenset(
+# What is written for one another: letters by keyboards of Arabic, Persian and Urdu; Hindi nasal signs, and loan words
+# with and without their dots (Lucene's ArabicNormalizer, PersianNormalizer and HindiNormalizer do the same); and the
+# digits of every script, of which these are the zeros.
+_ZEROS = "٠۰߀०০੦૦୦௦౦೦൦෦๐໐༠၀႐០᠐᥆᧐᪀᪐᭐᮰᱀᱐꘠꣐꤀꧐꧰꩐꯰"
+WRITTEN_ALIKE = str.maketrans("ىیکہەة\u0901", "يي\u0643ههه\u0902", "\u093c") | {
+    ord(zero) + value: str(value) for zero in _ZEROS for value in range(10)
+}
+
+# A word that only one of two like headlines holds, and that makes it another event: "not" and "another", as headlines are
+# folded; own list. Without what says other things as well: "non" (English writes it before a hyphen), "secondo".
+_AGAIN = (
     "another again second third fourth fifth no not never cannot cant wont isnt arent wasnt werent doesnt dont didnt"
-    " hasnt havent hadnt wouldnt couldnt shouldnt nicht kein keine keinen keinem keiner pas ne nao не".split()
+    " hasnt havent hadnt wouldnt couldnt shouldnt nicht kein keine keinen keinem keiner pas ne nao не"
+    " zweiter zweite zweites zweiten dritter dritte drittes weiterer weitere weiteres weiteren erneuter erneute erneut"
+    " deuxieme troisieme autre segunda tercera terceira otra otro outra outro seconda terza altra altro"
+    " tweede derde opnieuw drugi druga drugie kolejny kolejna kolejne второй вторая второе вторую третий третья еще снова"
+    " другий друга друге знову ikinci üçüncü yeniden ثان ثاني ثانية دوم دومين נוסף נוספת שוב δεύτερη δεύτερο kedua lagi"
+    " दूसरा दूसरी फिर 또 다시"
 )
+
+
+def _bare(text: str) -> str:
+    """Without accents, and Hangul taken apart, as core/sketch.py folds headlines."""
+    return "".join(sign for sign in unicodedata.normalize("NFKD", text) if not "\u0300" <= sign <= "\u036f")
+
+
+AGAIN = frozenset(_bare(_AGAIN).translate(WRITTEN_ALIKE).split())
 _PAIRS = (
     "rise fall|rises falls|rose fell|raise cut|raises cuts|up down|gain drop|gains drops|gains losses"
     "|higher lower|wins loses|agrees refuses|agrees rejects|accepts rejects|approves rejects|opens closes"
@@ -66,14 +89,6 @@ OTHER_SCRIPTS = frozenset(
 
 # What makes a word the opposite of what stands behind it.
 NEGATING = ("un", "il", "im", "in", "ir", "dis", "non", "des", "on", "ne", "nie", "не", "без")
-
-# What is written for one another: letters by keyboards of Arabic, Persian and Urdu; Hindi nasal signs, and loan words
-# with and without their dots (Lucene's ArabicNormalizer, PersianNormalizer and HindiNormalizer do the same); and the
-# digits of every script, of which these are the zeros.
-_ZEROS = "٠۰߀०০੦૦୦௦౦೦൦෦๐໐༠၀႐០᠐᥆᧐᪀᪐᭐᮰᱀᱐꘠꣐꤀꧐꧰꩐꯰"
-WRITTEN_ALIKE = str.maketrans("ىیکہەة\u0901", "يي\u0643ههه\u0902", "\u093c") | {
-    ord(zero) + value: str(value) for zero in _ZEROS for value in range(10)
-}
 
 # Numbers as words, and what multiplies a number; "once", "due" and "neuf" are words of other languages, too.
 COUNTED = {

@@ -178,6 +178,10 @@ def test_entries_without_a_date_are_compared_by_when_they_were_seen():
 
 TURNS = [
     ("one more of the same", "Northern neighbour fires ballistic missile into the sea", "Northern neighbour fires another ballistic missile into the sea"),
+    ("one more, in Spanish", "Explosión en el puerto de Bilbao deja heridos", "Otra explosión en el puerto de Bilbao deja heridos"),
+    ("a second, in Russian", "Взрыв прогремел в порту Одессы, есть раненые", "Второй взрыв прогремел в порту Одессы, есть раненые"),
+    ("again, in Korean", "부산항 창고 폭발, 부상자 다수", "부산항 창고 또 폭발, 부상자 다수"),
+    ("a second, in Turkish", "İzmir limanında patlama: yaralılar var", "İzmir limanında ikinci patlama: yaralılar var"),
     ("the opposite verb", "Central bank to raise interest rates in the spring, minister says", "Central bank to cut interest rates in the spring, minister says"),
     ("a prefix that makes it the opposite", "Court rules border checks of the coalition are lawful", "Court rules border checks of the coalition are unlawful"),
     ("such a prefix in Russian", "Суд признал арест сторожа моста законным", "Суд признал арест сторожа моста незаконным"),
