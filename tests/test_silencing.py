@@ -101,6 +101,17 @@ def test_what_a_silenced_feed_had_waiting_is_told_by_another_feeds_copy(desk):
 NIGHT = '[channel.night]\nurl = "console://"\nquiet_hours = "00:00-23:59"\n[[route]]\nchannels = ["night"]\n'
 
 
+def test_another_feeds_copy_tells_in_the_channel_in_which_a_silenced_feeds_message_was_cancelled(desk):
+    desk.channels = {}
+    desk.write(NIGHT)
+    polled(desk)
+    silenced(desk, "--feed", "gazette")
+    desk.feed("herald", rss(BILL)).write(NIGHT)
+    desk.does("poll", "--all")
+    states = {alert["reason"]: [one["state"] for one in alert["deliveries"]] for alert in desk.lines("alerts", "--json")}
+    assert states == {"feed_silenced": ["cancelled"], "matched": ["held"]}
+
+
 def test_a_silence_put_in_force_by_mistake_can_be_undone(desk):
     desk.channels = {}
     desk.write(NIGHT)

@@ -6,7 +6,7 @@ Pure, all three: what they need from the database comes in as records, what they
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -76,7 +76,7 @@ def story_text(entry: Entry, standing: Standing | None = None) -> StoryText:
 
 def _matches(arrival: Arrival, standing: Standing, policy: Policy) -> tuple[Match, ...]:
     feeds = dict.fromkeys([arrival.entry.feed, *[pickup.feed for pickup in standing.pickups]])
-    origins = tuple([policy.origins.get(feed) or Origin(feed=feed) for feed in feeds])
+    origins = _origins(feeds, policy)
     least = NEAR_ENOUGH if policy.articles == "matching" else NEAR_MISS
     text = story_text(arrival.entry, standing)
     matches = score_story(text, origins, policy.compiled, least=least)
@@ -92,11 +92,15 @@ def _matches(arrival: Arrival, standing: Standing, policy: Policy) -> tuple[Matc
         and match.watchlist not in told
         and standing.first_seen_at < policy.loaded_at.get(match.watchlist, standing.first_seen_at)
     }
-    before = _matching_before(arrival, standing, origins, policy) & doubtful if doubtful else frozenset()
+    before = _matching_before(arrival, standing, policy) & doubtful if doubtful else frozenset()
     return tuple(
         replace(match, verdict=Verdict.SILENT, reason=Reason.ARCHIVED) if match.watchlist in before else match
         for match in matches
     )
+
+
+def _origins(feeds: Iterable[str], policy: Policy) -> tuple[Origin, ...]:
+    return tuple([policy.origins.get(feed) or Origin(feed=feed) for feed in feeds])
 
 
 def _not_in(fullest: StoryText, entry: Entry) -> str:
@@ -136,11 +140,10 @@ def _with_own(
     return tuple(found.values())
 
 
-def _matching_before(
-    arrival: Arrival, standing: Standing, origins: tuple[Origin, ...], policy: Policy
-) -> frozenset[str]:
+def _matching_before(arrival: Arrival, standing: Standing, policy: Policy) -> frozenset[str]:
     """Watchlists that a story of the archive matched before this copy or edit of it came: a watchlist that is younger
     than such a story does not alert on it, whoever else takes it up (`backfill` does)."""
+    origins = _origins(dict.fromkeys([pickup.feed for pickup in standing.pickups]), policy)
     known = [pickup for pickup in standing.pickups if pickup.entry == arrival.entry.id] or list(standing.pickups[:1])
     return frozenset(
         match.watchlist

@@ -46,16 +46,16 @@ WRITTEN_ALIKE = str.maketrans("ىیکہەة\u0901", "يي\u0643ههه\u0902", "\
     ord(zero) + value: str(value) for zero in _ZEROS for value in range(10)
 }
 
-# A word that only one of two like headlines holds, and that makes it another event: "not" and "another", as headlines are
-# folded; own list. Without what says other things as well: "non" (English writes it before a hyphen), "secondo".
+# A word that only one of two like headlines holds, and that makes it another event: "not" and "another"; own list.
+# Without what says other things as well: "non" (English writes it before a hyphen), "secondo".
 _AGAIN = (
     "another again second third fourth fifth no not never cannot cant wont isnt arent wasnt werent doesnt dont didnt"
     " hasnt havent hadnt wouldnt couldnt shouldnt nicht kein keine keinen keinem keiner pas ne nao не"
     " zweiter zweite zweites zweiten dritter dritte drittes weiterer weitere weiteres weiteren erneuter erneute erneut"
     " deuxieme troisieme autre segunda tercera terceira otra otro outra outro seconda terza altra altro"
-    " tweede derde opnieuw drugi druga drugie kolejny kolejna kolejne второй вторая второе вторую третий третья еще снова"
-    " другий друга друге знову ikinci üçüncü yeniden ثان ثاني ثانية دوم دومين נוסף נוספת שוב δεύτερη δεύτερο kedua lagi"
-    " दूसरा दूसरी फिर 또 다시"
+    " tweede derde opnieuw drugi druga drugie kolejny kolejna kolejne второй вторая второе вторую третий третья"
+    " еще снова другий друга друге знову ikinci üçüncü yeniden ثان ثاني ثانية دوم دومين נוסף נוספת שוב δεύτερη δεύτερο"
+    " kedua lagi दूसरा दूसरी फिर 또 다시"
 )
 
 

@@ -263,7 +263,7 @@ def cancel_of_feed(
     """Cancel what waits untried on stories that only this feed has, which was just silenced. Returns how many.
 
     Their alerts are kept back as if the silence had been there before: under an id (of that of the alert) which leaves
-    another feed's copy free to tell of them.
+    another feed's copy free to tell of them, and so are the messages.
     """
     waits = sa.or_(IS_UNTRIED, WAITS_IN_DIGEST)
     other = entries.alias()
@@ -276,9 +276,15 @@ def cancel_of_feed(
     for alert in tx.execute(sa.select(alerts.c.id).where(of_feed, held, ~told, ~loud, ~elsewhere)).scalars().all():
         its = deliveries.c.alert == alert
         _dissolve_around(tx, its)
-        values = {"alert": kept_back_as(alert), "state": DeliveryStatus.CANCELLED, "hold": None, "error": error}
-        cancelled += tx.execute(deliveries.update().where(its).values(**values)).rowcount
-        kept_back = {"id": kept_back_as(alert), "reason": Reason.FEED_SILENCED, "silence": silence}
+        renamed = kept_back_as(alert)
+        tx.execute(deliveries.delete().where(deliveries.c.alert == renamed))  # of an earlier silence
+        tx.execute(alerts.delete().where(alerts.c.id == renamed))
+        values = {"alert": renamed, "state": DeliveryStatus.CANCELLED, "hold": None, "error": error}
+        for delivery in tx.execute(sa.select(deliveries.c.id).where(its)).scalars().all():
+            is_it = deliveries.c.id == delivery
+            tx.execute(deliveries.update().where(is_it).values(id=kept_back_as(delivery), **values))
+            cancelled += 1
+        kept_back = {"id": renamed, "reason": Reason.FEED_SILENCED, "silence": silence}
         tx.execute(alerts.update().where(alerts.c.id == alert).values(**kept_back))
     return cancelled
 

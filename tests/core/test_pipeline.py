@@ -4,7 +4,7 @@ from zoneinfo import ZoneInfo
 from monitor.core.pipeline import Arrival, History, Policy, judge, story_text
 from monitor.core.score import compile_watchlists
 from monitor.model import Assignment, Channel, Origin, Reason, Route, Rule, Scope, Standing
-from tests.builders import NOW, ago, entry, told_as, watchlist
+from tests.builders import NOW, ago, entry, pickup, told_as, watchlist
 
 WAIT = timedelta(seconds=60)
 
@@ -54,6 +54,14 @@ def test_a_later_copy_of_a_told_story_alerts_nothing():
     told = Standing(story=first.id, first_seen_at=NOW, alerted=(told_as("a1"),))
     (later,) = judge([copy_of(first, second)], {first.id: told}, policy(), now=NOW)
     assert (alerts([later]), later.decisions) == ([], ())
+
+
+def test_a_copy_that_brings_an_old_story_into_the_scope_of_an_edited_watchlist_alerts():
+    first, second = entry(), entry(feed="herald")
+    ours = watchlist(scope=Scope(not_feeds=("gazette",)))
+    known = Standing(story=first.id, first_seen_at=ago(hours=2), pickups=(pickup(first.title, entry=first.id),))
+    (later,) = judge([copy_of(first, second)], {first.id: known}, policy(ours, loaded_at={"harbour": ago(hours=1)}), now=NOW)
+    assert [decision.reason for decision in later.decisions] == [Reason.MATCHED]
 
 
 def test_judging_the_same_again_on_what_it_led_to_alerts_nothing():
