@@ -363,7 +363,9 @@ class Ingest:
         arrivals = self._arrivals(tx, found, now)
         joined = {one.assignment.story for one in arrivals if one.assignment.story != one.entry.id or one.is_edit}
         standings = stories.standings(tx, joined)
-        judged = pipeline.judge(arrivals, standings, policy, replace(history, held=doubtful), now=now)
+        remembered = stories.remembered(tx, [one.assignment.story for one in arrivals if one.is_edit])
+        history = replace(history, held=doubtful, remembered=remembered)
+        judged = pipeline.judge(arrivals, standings, policy, history, now=now)
         stories.save(tx, judged, now)
         stories.save_addresses(tx, found.moved)
         outbox.enqueue_all(tx, judged)

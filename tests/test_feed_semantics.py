@@ -80,6 +80,15 @@ def test_f1_a_feeds_backlog_is_remembered_and_of_the_last_day_ten_alert(rig):
     assert {alert["title"] for alert in rig.alerts()} == {rig_title(n) for n in range(480, 490)}  # the newest of them
 
 
+def test_f1_f8_an_edit_of_what_was_only_remembered_alerts_nothing(rig):
+    old = {n: NOW - timedelta(days=12 * n) for n in range(2, 30)}
+    check(rig, *(item(n, when=when) for n, when in old.items()))
+    check(rig, *(item(n, when=when, text="3 comments") for n, when in old.items()), later=timedelta(hours=1))
+    assert rig.alerts() == []
+    check(rig, item(60, when=NOW + timedelta(hours=2)), later=timedelta(hours=2))
+    assert [alert["title"] for alert in rig.alerts()] == [rig_title(60)]
+
+
 def rig_title(number):
     return f"{WORDS[number % 50]} harbour {WORDS[number // 50 % 50]} story number {number}"
 

@@ -50,12 +50,14 @@ def decide(
     now: datetime,
     seeding: bool,
     held: bool = False,
+    remembered: Reason | None = None,
     silences: tuple[Silence, ...] = (),
 ) -> Decision:
     """What follows from a match.
 
     `standing` is the story's history before this copy. `seeding` says that the entry is backlog of a feed's first
-    check: remembered, never alerted; `held` that its feed is in quarantine and it may be old. `silences` are those in
+    check: remembered, never alerted; `held` that its feed is in quarantine and it may be old; `remembered` says that it
+    was one of these when it came in, and has only been edited. `silences` are those in
     force.
     """
     if match.verdict is Verdict.SILENT:
@@ -73,6 +75,8 @@ def decide(
         return Decision(match=match, reason=Reason.BACKLOG)
     if held:
         return Decision(match=match, reason=Reason.QUARANTINED)
+    if remembered is not None:
+        return Decision(match=match, reason=remembered)
     if retracted(entry.slug) or any(retracted(pickup.slug) for pickup in standing.pickups):
         return Decision(match=match, reason=Reason.RETRACTED)
     reason = Reason.SHADOW if watchlist.shadow else Reason.BECAME_URGENT if earlier else Reason.MATCHED

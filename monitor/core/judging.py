@@ -67,7 +67,7 @@ class Judging:
         """What follows from one entry, and where its story stands afterwards."""
         entry, after = arrival.entry, with_copy(before, arrival, self._now)
         notice = updates.notice(entry, before) if before.alerted else None
-        decisions = self._decisions(entry, before, matches)
+        decisions = self._decisions(arrival, before, matches)
         again = self._again(arrival, before, after, matches, decisions, notice)
         deliveries = [
             *(made for decision in decisions if decision.alert for made in self._first(decision, entry, after)),
@@ -92,7 +92,8 @@ class Judging:
 
     # ── whether ──────────────────────────────────────────────────────────────────────────────────
 
-    def _decisions(self, entry: Entry, before: Standing, matches: tuple[Match, ...]) -> tuple[Decision, ...]:
+    def _decisions(self, arrival: Arrival, before: Standing, matches: tuple[Match, ...]) -> tuple[Decision, ...]:
+        entry, remembered = arrival.entry, self._history.remembered if arrival.is_edit else {}
         return tuple(
             decide(
                 match,
@@ -102,6 +103,7 @@ class Judging:
                 now=self._now,
                 seeding=entry.id in self._backlog,
                 held=entry.id in self._history.held,
+                remembered=remembered.get((before.story, match.watchlist)),
                 silences=self._history.silences,
             )
             for match in matches

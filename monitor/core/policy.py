@@ -10,7 +10,7 @@ from dataclasses import field
 from datetime import datetime, timedelta, tzinfo
 
 from monitor.core.score import CompiledWatchlists
-from monitor.model import Assignment, Channel, Entry, Level, Origin, Route, Silence, Watchlist, record
+from monitor.model import Assignment, Channel, Entry, Level, Origin, Reason, Route, Silence, Watchlist, record
 
 SINGLES = timedelta(hours=1)  # over which alerts of a watchlist that go one by one are counted
 
@@ -42,6 +42,9 @@ class History:
     seeding: frozenset[str] = frozenset()  # feeds on their first check
     reseeding: frozenset[str] = frozenset()  # … of which nothing is told: the archive was lost
     held: frozenset[str] = frozenset()  # entries of a feed in quarantine, by id
+    remembered: Mapping[tuple[str, str], Reason] = field(
+        default_factory=dict
+    )  # by story and watchlist: why it was kept
     catching_up: frozenset[str] = frozenset()  # feeds that were not reached for so long that news was missed
     silences: tuple[Silence, ...] = ()  # those in force
     singles: Mapping[tuple[str, Level], int] = field(default_factory=dict)  # alerts of the last hour

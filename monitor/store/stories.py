@@ -186,6 +186,18 @@ def standings(tx: sa.Connection, ids: Iterable[str]) -> dict[str, Standing]:
     }
 
 
+def remembered(tx: sa.Connection, ids: Iterable[str]) -> dict[tuple[str, str], Reason]:
+    """By story and watchlist, for these stories: why a match was only remembered when it came in, as its feed's backlog
+    or in a quarantine."""
+    found: dict[tuple[str, str], Reason] = {}
+    for part in chunks(sorted(set(ids))):
+        silent = matches.c.reason.in_((Reason.BACKLOG, Reason.QUARANTINED))
+        columns = (matches.c.story, matches.c.watchlist, matches.c.reason)
+        for row in tx.execute(sa.select(*columns).where(matches.c.story.in_(part), silent)):
+            found[row.story, row.watchlist] = Reason(row.reason)
+    return found
+
+
 def save(tx: sa.Connection, judged: Sequence[Judged], now: datetime) -> None:
     """Write entries, keys, stories, matches and alerts of one judgement; doing it twice changes nothing."""
     new = [one for one in judged if not one.is_edit]
