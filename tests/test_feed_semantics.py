@@ -84,7 +84,7 @@ def test_f1_f8_an_edit_of_what_was_only_remembered_alerts_nothing(rig):
     old = {n: NOW - timedelta(days=12 * n) for n in range(2, 30)}
     check(rig, *(item(n, when=when) for n, when in old.items()))
     check(rig, *(item(n, when=when, text="3 comments") for n, when in old.items()), later=timedelta(hours=1))
-    assert rig.alerts() == []
+    assert rig.alerts() == ()
     check(rig, item(60, when=NOW + timedelta(hours=2)), later=timedelta(hours=2))
     assert [alert["title"] for alert in rig.alerts()] == [rig_title(60)]
 
