@@ -13,7 +13,7 @@ from datetime import datetime, tzinfo
 
 from monitor.core.hold import LOUDNESS
 from monitor.core.names import signature_of
-from monitor.model import IMPERATIVE, Alert, Entry, Hit, HoldReason, Level, Match, Message, Pickup, record
+from monitor.model import IMPERATIVE, Alert, Entry, Hit, HoldReason, Level, Match, Message, Pickup, Verdict, record
 
 TITLE_LENGTH = 200
 LEAD_LENGTH = 280  # two lines on a phone
@@ -73,7 +73,7 @@ def message_for(
         credit=entry.credit,
         published=_local(entry.published_at, zone),
         lead=shorten(" ".join((entry.summary or entry.body).split()), LEAD_LENGTH),
-        why=(_sum(match), *_reckoning(match.hits)),
+        why=() if match.verdict is Verdict.SILENT else (_sum(match), *_reckoning(match.hits)),  # `news` says why
         story=alert.story,
         thread=thread,
         story_link=f"{base_url.rstrip('/')}/stories/{alert.story}" if base_url else "",

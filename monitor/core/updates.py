@@ -17,6 +17,8 @@ from monitor.core.wire import notice_of, read_headline
 from monitor.model import Entry, Notice, Pickup, Reason, Standing, record
 
 NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+THOUSANDS = re.compile(r"\d{1,3}(?:[.,]\d{3})+")
+CLOCK = re.compile(r"\b\d{1,2}:\d{2}(?::\d{2})?\b")  # a time of day is no figure of a story
 SAME_HEADLINE = 90  # ratio of two headlines without their numbers: nothing but the figure has changed
 NOTICES = {
     Notice.CORRECTION: (Reason.CORRECTED, "correction"),
@@ -83,16 +85,23 @@ def development(
 
 def _new_figure(entry: Entry, earlier: Iterable[Pickup]) -> Update | None:
     """A figure that no headline of the story had, in a headline that is otherwise an earlier one."""
-    headline = entry.headline or entry.title
-    figures = NUMBER.findall(headline)
-    older = _headlines(earlier)
+    headline = CLOCK.sub("", entry.headline or entry.title)
+    figures = _figures(headline)
+    older = [CLOCK.sub("", old) for old in _headlines(earlier)]
     alike = [old for old in older if _only_figures_differ(headline, old)]
-    fresh = [figure for figure in figures if all(figure not in NUMBER.findall(old) for old in older)]
+    known = {figure for old in older for figure in _figures(old)}
+    fresh = [written for figure, written in figures.items() if figure not in known]
     if not alike or not fresh:
         return None
-    was = [figure for figure in NUMBER.findall(alike[-1]) if figure not in figures]
+    was = [written for figure, written in _figures(alike[-1]).items() if figure not in figures]
     news = f"New figure: {', '.join(fresh)}" + (f" (was {', '.join(was)})." if was else ".")
     return Update(reason=Reason.NEW_FIGURE, occasion="figure:" + "/".join(figures), news=news)
+
+
+def _figures(headline: str) -> dict[str, str]:
+    """The numbers in a headline as they are written, by their value: 1,200 is 1200."""
+    found = NUMBER.findall(headline)
+    return {re.sub("[.,]", "", one) if THOUSANDS.fullmatch(one) else one.replace(",", "."): one for one in found}
 
 
 def _headlines(pickups: Iterable[Pickup]) -> list[str]:

@@ -29,6 +29,7 @@ STEM_LETTERS = 3  # letters that must stand before `*` …
 HANGUL_STEM_LETTERS = 2  # … and in Hangul, whose letters are syllables (watchlist language, fine print)
 FUZZY_LETTERS = 6  # names shorter than this are not reached by near spellings (watchlist language)
 SHORT_CAPITALS = range(2, 6)  # an all-capitals variant of so many letters matches only in capitals
+MINUS = re.compile(r"\s*[-−–]\s*[^\W\d_]")  # in other programs' queries: without this word
 _MAX_LITERALS = 16  # spellings with and without ae oe ue that are looked for; beyond, all or none
 
 
@@ -129,6 +130,10 @@ def read_variant(written: str) -> Variant:
     Raises ValueError, in words an operator understands, where a wildcard stands in a place it may not or where the
     variant holds no letter.
     """
+    if MINUS.match(written):
+        raise ValueError(
+            f"{written!r} begins with a minus sign, which excludes nothing here; expected NOT, or a [[veto]]"
+        )
     split = split_variant(written)
     words: list[WordPattern] = []
     for index, (text, joined) in enumerate(split):
