@@ -62,6 +62,14 @@ WELL_KNOWN = frozenset(
     "|the independent|financial times|al jazeera|france 24|dw|yahoo news|msn|google news|the straits times"
     "|channel newsasia|cna".split("|")
 )
+# Words that names of outlets hold, and names of places and people do not.
+OUTLET_WORDS = frozenset(
+    "news post times daily herald tribune tv press journal today radio online magazine media network gazette observer"
+    " chronicle mail telegraph express guardian standard review weekly report reports reporter wire agency channel"
+    " broadcasting broadcast digital insider bulletin dispatch examiner inquirer globe sentinel argus echo advertiser"
+    " zeitung presse rundschau anzeiger tageblatt tagblatt nachrichten kurier spiegel"
+    " diario periodico noticias jornal folha gazeta новости газета правда известия ведомости".split()
+)
 # Names may be written in any case; initials only as they are, since "pa" and "ap" are words elsewhere.
 AGENCIES = {
     "AP": r"(?i:associated press)|\bAP\b",
@@ -131,10 +139,16 @@ def read_headline(title: str, outlet: str = "", *, suffixes: Collection[str] = (
 
 def suffixes_of(titles: Iterable[str]) -> frozenset[str]:
     """Outlets that a document names behind its headlines, folded: what stands there three times, begins with a capital
-    and is neither a column ("Opinion") nor a live page."""
+    and is neither a column ("Opinion") nor a live page. Places stand there, too, and a story is not to be missed for
+    its place: so it has to be behind most headlines, or to hold a word of outlets' names."""
+    titles = list(titles)
     seen = [match["name"].strip() for match in map(SUFFIX.search, titles) if match]
     names = [_folded(name) for name in seen if name[:1].isupper() and not _is_column(name)]
-    return frozenset(name for name, times in Counter(names).items() if times >= SUFFIX_TIMES)
+    return frozenset(
+        name
+        for name, times in Counter(names).items()
+        if times >= SUFFIX_TIMES and (2 * times > len(titles) or not OUTLET_WORDS.isdisjoint(name.split()))
+    )
 
 
 def notice_of(slug: str | None) -> Notice | None:
@@ -181,8 +195,11 @@ def _is_known(name: str, outlet: str, suffixes: Collection[str], named: str) -> 
 
 
 def _is_outlet(name: str, outlet: str) -> bool:
+    """Whether a name is the outlet's own, more or less of it, or any that is surely one's. One word of a longer name is
+    not: "… – Kyiv" in the Kyiv Post."""
     folded, own = _folded(name), _folded(outlet)
-    same = bool(own) and (folded == own or (len(folded) >= 4 and own.startswith(folded)) or folded.startswith(own))
+    shorter, longer = sorted((folded.split(), own.split()), key=len)
+    same = folded == own or (len(shorter) > 1 and longer[: len(shorter)] == shorter)
     return same or folded in WELL_KNOWN or bool(DOMAIN.match(folded))
 
 

@@ -56,6 +56,24 @@ def test_an_outlet_suffix_is_cut_only_when_it_is_known(title, outlet, text, suff
     assert (headline.text, headline.suffix) == (text, suffix)
 
 
+@pytest.mark.parametrize(
+    ("title", "outlet"),
+    [
+        ("Drone attack on power station kills three – Kyiv", "Kyiv Post"),
+        ("Court rules against app store fees – Apple", "AP"),
+        ("Floods cut off two provinces – Pakistan", "PA"),
+    ],
+)
+def test_a_place_or_a_company_that_an_outlets_name_begins_with_stays(title, outlet):
+    assert read_headline(title, outlet).text == title
+
+
+def test_a_place_behind_three_headlines_of_many_is_no_outlet():
+    titles = [f"{what} – Haiti" for what in ("Cholera", "Measles", "Dengue")] + [f"{what} – Sudan" for what in ("Cholera", "Mpox", "Polio")] + ["Ebola – Kongo"]
+    assert suffixes_of(titles) == frozenset()
+    assert suffixes_of([f"{what} – Haiti Libre" for what in ("Cholera", "Measles", "Dengue")]) == {"haiti libre"}
+
+
 def test_a_name_behind_three_headlines_of_a_document_is_an_outlets():
     titles = [f"{what} - The Quay Post" for what in ("Bill passes", "Ferry sinks", "Mayor resigns")]
     columns = [f"{what} | {column}" for what in ("One", "Two", "Three") for column in ("Opinion", "Live Blog", "a day later")]
