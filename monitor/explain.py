@@ -8,6 +8,7 @@ from dataclasses import field, replace
 from datetime import datetime
 from typing import Any
 
+from monitor.core.decide import retracted
 from monitor.core.extract import extract_article, sniff
 from monitor.core.normalise import normalise_entry
 from monitor.core.parse import parse_feed
@@ -92,7 +93,7 @@ def explain_document(
     for entry in entries:
         text = story_text(entry)
         story, assignment = _story(entry, in_force, database, now)
-        matches = _matches(text, in_force, feed, now)
+        matches = tuple(_taken_back(one, retracted(entry.slug)) for one in _matches(text, in_force, feed, now))
         silenced = _silenced(matches, in_force, entry, story, hushes, now)
         yield Explained(
             entry=entry,
@@ -136,8 +137,9 @@ def explain_story(story_id: str, in_force: InForce, database: Database, *, now: 
     )
     text = story_text(entry, Standing(story=row["id"], first_seen_at=row["first_seen_at"]))
     origins = tuple(in_force.config.origins.get(p.feed) or Origin(feed=p.feed) for p in pickups)
+    taken_back = any(retracted(pickup.slug) for pickup in pickups)
     matches = tuple(
-        _aged(match, in_force.watchlists, text.published_at or row["first_seen_at"], now)
+        _taken_back(_aged(match, in_force.watchlists, text.published_at or row["first_seen_at"], now), taken_back)
         for match in score_story(text, origins, in_force.compiled, complete=True)
     )
     silenced = _silenced(matches, in_force, entry, row["id"], hushes, now)
@@ -229,6 +231,13 @@ def _aged(match: Match, watchlists: tuple[Watchlist, ...], since: datetime, now:
     if match.verdict is Verdict.SILENT or watchlist.max_age is None or now - since <= watchlist.max_age:
         return match
     return replace(match, verdict=Verdict.SILENT, reason=Reason.TOO_OLD)
+
+
+def _taken_back(match: Match, taken_back: bool) -> Match:
+    """The same verdict, or silence where the story was taken back: nobody is told of it any more."""
+    if match.verdict is Verdict.SILENT or not taken_back:
+        return match
+    return replace(match, verdict=Verdict.SILENT, reason=Reason.RETRACTED)
 
 
 def _story(

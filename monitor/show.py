@@ -360,6 +360,8 @@ def sentence(match: Match, urgent: float | None = None) -> str:
         return f"silent: out of scope (score {score}, threshold {threshold})"
     if match.reason is Reason.TOO_OLD:
         return f"silent: older than the watchlist's max_age (score {score}, threshold {threshold})"
+    if match.reason is Reason.RETRACTED:
+        return f"silent: its desk took the story back (score {score}, threshold {threshold})"
     near = ", a near miss" if match.near_miss else ""
     return f"silent: {score} < {threshold}{near}; would alert with {points(match.threshold - match.score)} more"
 

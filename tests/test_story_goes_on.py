@@ -73,3 +73,13 @@ def test_one_message_a_story_updated_in_place_and_told_again_only_for_a_reason(d
 
     publishes(desk, "herald", TITLE)  # and nothing repeats
     assert (len(room.shown()), len(mail.mails), len(hook.requests)) == (3, 3, 3)
+
+
+def test_explain_says_that_a_story_which_was_taken_back_is_told_no_more(desk):
+    publishes(desk, "gazette", TITLE)
+    (told,) = desk.lines("alerts", "--json")
+    publishes(desk, "wire", "KILL-" + TITLE)
+    said = desk.does("explain", told["story"]).stdout
+    assert "judged now: silent: its desk took the story back" in said and "would go to" not in said
+    (shown,) = desk.lines("explain", "--json", told["story"])
+    assert (shown["verdicts"][0]["verdict"], shown["verdicts"][0]["reason"], shown["verdicts"][0]["routes"]) == ("silent", "retracted", [])

@@ -16,7 +16,7 @@ from monitor.core.normalise import normalise as read
 from monitor.core.policy import Arrival, History, Policy
 from monitor.core.score import CompiledWatchlists, score_story
 from monitor.core.sketch import fold_words, telling_of
-from monitor.core.wire import read_headline
+from monitor.core.wire import read_headline, with_slug
 from monitor.model import NEAR_ENOUGH, NEAR_MISS, Entry, Judged, Match, Origin, Reason, Standing, StoryText, Verdict
 
 __all__ = ["Arrival", "History", "Policy", "judge", "promising", "read", "recognise", "story_text"]
@@ -66,7 +66,7 @@ def story_text(entry: Entry, standing: Standing | None = None) -> StoryText:
     if not lead:
         lead, _, body = body.partition("\n")
     return StoryText(
-        title=entry.headline or entry.title,
+        title=with_slug(entry.title, entry.headline),
         lead=lead,
         body=body,
         language=entry.language,
@@ -151,7 +151,7 @@ def _matching_before(arrival: Arrival, standing: Standing, policy: Policy) -> fr
         for match in score_story(
             replace(
                 story_text(replace(arrival.entry, summary="", body=""), standing),
-                title=read_headline(pickup.title, pickup.outlet).text,
+                title=with_slug(pickup.title, read_headline(pickup.title, pickup.outlet).text),
             ),
             origins,
             policy.compiled,

@@ -137,6 +137,12 @@ def read_headline(title: str, outlet: str = "", *, suffixes: Collection[str] = (
     return Headline(text=text or title, slug=telling or next(iter(slugs), None), suffix=suffix)
 
 
+def with_slug(title: str, headline: str) -> str:
+    """A title without the outlet behind it, but with what its desk put before: that is searched ("Analysis: …")."""
+    begin = title.find(headline)
+    return title[: begin + len(headline)] if headline and begin >= 0 else headline or title
+
+
 def suffixes_of(titles: Iterable[str]) -> frozenset[str]:
     """Outlets that a document names behind its headlines, folded: what stands there three times, begins with a capital
     and is neither a column ("Opinion") nor a live page. Places stand there, too, and a story is not to be missed for

@@ -64,6 +64,16 @@ def test_a_copy_that_brings_an_old_story_into_the_scope_of_an_edited_watchlist_a
     assert [decision.reason for decision in later.decisions] == [Reason.MATCHED]
 
 
+def test_what_a_desk_puts_before_a_headline_is_searched_and_the_outlet_behind_it_is_not():
+    slugged = entry("ANALYSIS-Bill on the quays passes - Reuters")
+    assert slugged.headline == "Bill on the quays passes"
+    assert story_text(slugged).title == "ANALYSIS-Bill on the quays passes"
+    (one,) = judge([founding(slugged)], {}, policy(watchlist("harbour", "analysis")), now=NOW)
+    assert [decision.reason for decision in one.decisions] == [Reason.MATCHED]
+    (none,) = judge([founding(slugged)], {}, policy(watchlist("harbour", "reuters")), now=NOW)
+    assert none.decisions == ()
+
+
 def test_judging_the_same_again_on_what_it_led_to_alerts_nothing():
     first = entry()
     (one,) = judge([founding(first)], {}, policy(), now=NOW)
