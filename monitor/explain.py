@@ -8,7 +8,7 @@ from dataclasses import field, replace
 from datetime import datetime
 from typing import Any
 
-from monitor.core.decide import retracted
+from monitor.core.decide import heard, retracted
 from monitor.core.extract import extract_article, sniff
 from monitor.core.normalise import normalise_entry
 from monitor.core.parse import parse_feed
@@ -137,9 +137,14 @@ def explain_story(story_id: str, in_force: InForce, database: Database, *, now: 
     )
     text = story_text(entry, Standing(story=row["id"], first_seen_at=row["first_seen_at"]))
     origins = tuple(in_force.config.origins.get(p.feed) or Origin(feed=p.feed) for p in pickups)
-    taken_back = any(retracted(pickup.slug) for pickup in pickups)
+    taken_back = {
+        watchlist.id
+        for watchlist in in_force.watchlists
+        if any(retracted(pickup.slug) for pickup in heard(pickups, watchlist, in_force.config.origins))
+    }
+    since = text.published_at or row["first_seen_at"]
     matches = tuple(
-        _taken_back(_aged(match, in_force.watchlists, text.published_at or row["first_seen_at"], now), taken_back)
+        _taken_back(_aged(match, in_force.watchlists, since, now), match.watchlist in taken_back)
         for match in score_story(text, origins, in_force.compiled, complete=True)
     )
     silenced = _silenced(matches, in_force, entry, row["id"], hushes, now)

@@ -5,12 +5,14 @@ Pure: says what should happen; the outbox and the senders make it happen.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 
 from monitor.core.hold import LOUDNESS
 from monitor.core.names import kept_back_id, name_of
+from monitor.core.scope import gate_of
 from monitor.core.wire import notice_of
 from monitor.model import (
     Alert,
@@ -20,6 +22,8 @@ from monitor.model import (
     Level,
     Match,
     Notice,
+    Origin,
+    Pickup,
     Reason,
     Route,
     Silence,
@@ -100,6 +104,35 @@ def hushed(decision: Decision, entry: Entry, silences: tuple[Silence, ...]) -> D
 def retracted(slug: str | None) -> bool:
     """Whether a slug takes a story back for good."""
     return notice_of(slug) in (Notice.KILL, Notice.WITHDRAWAL)
+
+
+def believes(
+    watchlist: Watchlist, said_by: Entry | Pickup, id: str, pickups: Iterable[Pickup], origins: Mapping[str, Origin]
+) -> bool:
+    """Whether a watchlist believes what an entry (of this `id`) says of its story, that it is wrong or taken back: it
+    has its feed in its scope, or the story from that feed, its outlet or its agency. Any other could take back what it
+    does not like."""
+    if gate_of(watchlist.scope).takes(origins.get(said_by.feed) or Origin(feed=said_by.feed)):
+        return True
+    return any(
+        other.feed == said_by.feed
+        or other.outlet == said_by.outlet
+        or (said_by.credit is not None and other.credit == said_by.credit)
+        for other in pickups
+        if other.entry != id and not notice_of(other.slug)
+    )
+
+
+def heard(pickups: tuple[Pickup, ...], watchlist: Watchlist, origins: Mapping[str, Origin]) -> tuple[Pickup, ...]:
+    """A story's copies, and of what they say of it only what this watchlist believes."""
+    if not any(notice_of(pickup.slug) for pickup in pickups):
+        return pickups
+    return tuple(
+        pickup
+        if notice_of(pickup.slug) is None or believes(watchlist, pickup, pickup.entry, pickups, origins)
+        else replace(pickup, slug=None)
+        for pickup in pickups
+    )
 
 
 def alert_of(

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 
 from monitor.core import render, updates
 from monitor.core.articles import near
-from monitor.core.decide import UNSENT, Recipient, alert_of, decide, hushed, recipients_of
+from monitor.core.decide import UNSENT, Recipient, alert_of, believes, decide, heard, hushed, recipients_of
 from monitor.core.hold import hold_of
 from monitor.core.names import name_of
 from monitor.core.policy import Arrival, History, Policy
@@ -66,7 +66,7 @@ class Judging:
     def judge(self, arrival: Arrival, before: Standing, matches: tuple[Match, ...]) -> tuple[Judged, Standing]:
         """What follows from one entry, and where its story stands afterwards."""
         entry, after = arrival.entry, with_copy(before, arrival, self._now)
-        notice = updates.notice(entry, before) if before.alerted else None
+        notice = updates.notice(entry, before) if self._has_say(entry, before) else None
         decisions = self._decisions(arrival, before, matches)
         again = self._again(arrival, before, after, matches, decisions, notice)
         deliveries = [
@@ -99,7 +99,7 @@ class Judging:
                 match,
                 self._watchlists[match.watchlist],
                 entry,
-                before,
+                self._heard(before, self._watchlists[match.watchlist]),
                 now=self._now,
                 seeding=entry.id in self._backlog,
                 held=entry.id in self._history.held,
@@ -108,6 +108,15 @@ class Judging:
             )
             for match in matches
         )
+
+    def _has_say(self, entry: Entry, before: Standing) -> bool:
+        """Whether any of those who were told of a story believes what this entry says of it."""
+        told = {told.watchlist for told in before.alerted}
+        lists = (self._watchlists.get(name) or _removed(name, before) for name in told)
+        return any(believes(one, entry, entry.id, before.pickups, self._policy.origins) for one in lists)
+
+    def _heard(self, before: Standing, watchlist: Watchlist) -> Standing:
+        return replace(before, pickups=heard(before.pickups, watchlist, self._policy.origins))
 
     def _again(
         self,
@@ -147,7 +156,7 @@ class Judging:
             return None
         return updates.development(
             entry,
-            before,
+            self._heard(before, watchlist),
             after,
             is_edit=arrival.is_edit,
             levels=watchlist.update_pickups,
@@ -308,6 +317,7 @@ def with_copy(standing: Standing, arrival: Arrival, now: datetime) -> Standing:
         seen_at=now,
         similarity=assignment.similarity,
         rule=assignment.rule,
+        credit=entry.credit,
         slug=entry.slug,
     )
     others = tuple(known for known in standing.pickups if known.entry != entry.id)

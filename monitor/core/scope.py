@@ -25,9 +25,10 @@ class Gate:
         language = primary_subtag(story.language or "und")
         if self._languages and language != "und" and language not in self._languages:
             return False
-        return not origins or any(map(self._takes, origins))
+        return not origins or any(map(self.takes, origins))
 
-    def _takes(self, origin: Origin) -> bool:
+    def takes(self, origin: Origin) -> bool:
+        """True where the scope holds this feed."""
         if self._max_tier is not None and origin.tier > self._max_tier:
             return False
         if _fits(origin, self._not_feeds, self._not_tags):

@@ -74,6 +74,26 @@ def test_what_a_desk_puts_before_a_headline_is_searched_and_the_outlet_behind_it
     assert none.decisions == ()
 
 
+OUTSIDER = watchlist(scope=Scope(not_feeds=("rival",)))
+
+
+def test_a_feed_that_a_watchlist_excludes_takes_back_none_of_its_stories():
+    first, killed, copy = entry(), entry("KILL-Parliament passes the harbour bill after a night of debate", feed="rival"), entry(feed="herald")
+    told = judge([founding(first), copy_of(first, killed)], {}, policy(OUTSIDER), now=NOW)
+    assert [alert.reason for alert in alerts(told)] == [Reason.MATCHED]
+    assert not told[1].cancelled and all(wait.message.mark == "" for wait in told[1].rewritten)
+    before = judge([founding(killed), copy_of(killed, copy)], {}, policy(OUTSIDER), now=NOW)
+    assert [alert.reason for alert in alerts(before)] == [Reason.MATCHED]
+
+
+def test_a_feed_that_a_watchlist_does_not_exclude_or_the_storys_own_agency_takes_it_back():
+    first = entry(author="Reuters")
+    killed = entry("KILL-Parliament passes the harbour bill after a night of debate", feed="rival", author="Reuters")
+    for lists in (watchlist(), OUTSIDER):
+        told = judge([founding(first), copy_of(first, killed)], {}, policy(lists), now=NOW)
+        assert [alert.reason for alert in alerts(told)] == [Reason.MATCHED, Reason.KILLED]
+
+
 def test_judging_the_same_again_on_what_it_led_to_alerts_nothing():
     first = entry()
     (one,) = judge([founding(first)], {}, policy(), now=NOW)
