@@ -118,6 +118,14 @@ class Judging:
     def _heard(self, before: Standing, watchlist: Watchlist) -> Standing:
         return replace(before, pickups=heard(before.pickups, watchlist, self._policy.origins))
 
+    def _as_told(self, before: Standing) -> Standing:
+        """Where a story stands without the copies of feeds that are silenced: nobody was told what they had first."""
+        silenced = {silence.feed for silence in self._history.silences} - {None}
+        heard = (
+            tuple(pickup for pickup in before.pickups if pickup.feed not in silenced) if silenced else before.pickups
+        )
+        return replace(before, pickups=heard)
+
     def _again(
         self,
         arrival: Arrival,
@@ -156,7 +164,7 @@ class Judging:
             return None
         return updates.development(
             entry,
-            self._heard(before, watchlist),
+            self._as_told(self._heard(before, watchlist)),
             after,
             is_edit=arrival.is_edit,
             levels=watchlist.update_pickups,

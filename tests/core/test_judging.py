@@ -296,6 +296,13 @@ def test_what_a_silenced_feed_brought_is_told_when_another_brings_it():
     assert [(alert.reason, bool(other.deliveries)) for alert in alerts([other])] == [(Reason.MATCHED, True)]
 
 
+def test_a_figure_that_a_silenced_feed_had_first_is_told_when_another_has_it():
+    known = story(pickups=(pickup("Harbour bill costs 12 million", feed="herald"), pickup("Harbour bill costs 15 million", feed="gazette")))
+    one = judged(entry("Harbour bill costs 15 million", feed="courier"), known, silence(feed="gazette"))
+    assert [alert.reason for alert in alerts([one])] == [Reason.NEW_FIGURE]
+    assert alerts([judged(entry("Harbour bill costs 15 million", feed="courier"), known)]) == []
+
+
 def test_until_a_new_fact_lets_a_changed_figure_through():
     told = story(pickups=(pickup("Harbour bill costs 12 million"),))
     figure = entry("Harbour bill costs 31 million", feed="herald")
